@@ -1,0 +1,48 @@
+"""Canonical JSON: one value, one sequence of bytes, so that a digest can cover it.
+
+UTF-8, object keys sorted by code point, no white space, text unescaped where JSON allows it,
+no NaN or infinity. FORMAT.md fixes how numbers are written. A reader accepts a text only if
+writing its value again gives the same bytes; that refuses double keys, white space, other
+spellings of numbers, and text that is no valid Unicode.
+"""
+
+import json
+from typing import TypeAlias
+
+__all__ = ["Json", "JsonObject", "canonical", "parse_canonical"]
+
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+JsonObject: TypeAlias = dict[str, Json]
+
+_ENCODER = json.JSONEncoder(
+    ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False
+)
+
+
+def canonical(value: Json) -> bytes:
+    """Write a value as canonical JSON, UTF-8, without a final newline.
+
+    Raises:
+        ValueError: NaN, infinity, or text that is no valid Unicode.
+    """
+    return _ENCODER.encode(value).encode("utf-8")
+
+
+def parse_canonical(text: bytes) -> Json:
+    """Read canonical JSON.
+
+    Raises:
+        ValueError: the text is no JSON, or JSON that is not canonical.
+    """
+    try:
+        value: Json = json.loads(text.decode("utf-8"))
+        again = canonical(value)
+    except RecursionError:
+        raise ValueError("JSON nested too deep") from None
+    except ValueError as error:
+        raise ValueError(f"not canonical JSON ({error})") from None
+    if again != text:
+        raise ValueError(
+            f"not canonical JSON ({len(text)} bytes found, {len(again)} expected, or other order)"
+        )
+    return value

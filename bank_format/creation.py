@@ -1,0 +1,107 @@
+"""Creating a bank, so that a create killed anywhere is completed by running it again."""
+
+import dataclasses
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+
+from bank_format.bank_file import build_bank_file
+from bank_format.base_file import base_sha256, build_base
+from bank_format.errors import NameTakenError, NoBankError, OtherBaseError
+from bank_format.files import list_names, make_folder, write_new
+from bank_format.layout import (
+    BANK_FILE,
+    BASE_FILE,
+    HOPFIELD_FILE,
+    MASKS,
+    WORK,
+    is_temporary,
+    read_base,
+    read_record,
+)
+from bank_format.records import BankRecord, BankSpec
+from bank_format.sealed import Tensor
+
+__all__ = ["create_bank"]
+
+_OTHER_FOLDER = "choose another folder with --bank, or remove this one if nothing in it is needed"
+
+
+def create_bank(
+    path: Path, spec: BankSpec, tensors: Mapping[str, Tensor]
+) -> tuple[BankRecord, bool]:
+    """Create a bank, or find the one of an equal spec and base; bank.json is written last.
+
+    Returns:
+        What bank.json says, and whether this call wrote it.
+
+    Raises:
+        BankError, ValueError: as `Bank.create`.
+    """
+    base = build_base(spec, tensors)
+    fields = {f.name: getattr(spec, f.name) for f in dataclasses.fields(BankSpec)}
+    record = BankRecord(**fields, base_sha256=base_sha256(spec, tensors))
+    written = build_bank_file(record)
+    exists = _holds(path, record)
+    if not exists:
+        _refuse_other_content(path)
+    for folder in (path, path / MASKS, path / WORK):
+        make_folder(folder)
+    _complete_base(path, record, base)
+    if not exists:
+        try:
+            write_new(path / BANK_FILE, written)
+        except NameTakenError:
+            exists = _holds(path, record)  # another create was faster
+    return record, not exists
+
+
+def _holds(path: Path, record: BankRecord) -> bool:
+    try:
+        found = read_record(path)
+    except NoBankError:
+        return False
+    for field in dataclasses.fields(BankRecord):
+        there, asked = getattr(found, field.name), getattr(record, field.name)
+        if there != asked:
+            raise NameTakenError(
+                f"{path}: a bank with {field.name} {_short(there)} found, "
+                f"asked for {_short(asked)}; it is unchanged",
+                hint=_OTHER_FOLDER,
+            )
+    return True
+
+
+def _refuse_other_content(path: Path) -> None:
+    try:
+        names = list_names(path)
+    except FileNotFoundError:
+        return
+    except NotADirectoryError:
+        raise NameTakenError(f"{path}: a file found, expected a folder") from None
+    known = {BASE_FILE, HOPFIELD_FILE, MASKS, WORK}
+    strangers = [name for name in names if name not in known and not is_temporary(name)]
+    if strangers:
+        raise NameTakenError(
+            f"{path}: {strangers[0]!r} found, expected an empty folder or a bank",
+            hint=f"supsup init-base --bank {shlex.quote(str(path / 'bank'))}",
+        )
+
+
+def _complete_base(path: Path, record: BankRecord, base: bytes) -> None:
+    if not (path / BASE_FILE).exists():
+        try:
+            write_new(path / BASE_FILE, base)
+        except NameTakenError:
+            pass  # another create was faster; what it wrote is checked below
+        else:
+            return
+    try:
+        read_base(path, record)
+    except OtherBaseError as error:
+        raise NameTakenError(f"{error}; it is unchanged", hint=_OTHER_FOLDER) from error
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 80 else f"{text[:80]}…"

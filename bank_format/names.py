@@ -1,0 +1,61 @@
+"""Names: of tasks, which become file names, and of parameters, which become tensor names."""
+
+import re
+
+from bank_format.errors import BadNameError
+
+__all__ = ["check_digest", "check_parameter_name", "check_task_name", "check_text", "is_task_name"]
+
+_TASK_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_PARAMETER_NAME = re.compile(r"[A-Za-z0-9_.-]{1,200}")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def is_task_name(name: str) -> bool:
+    """Tell whether a text can be a task's name: [a-z0-9][a-z0-9._-]{0,63}, matched in full."""
+    return _TASK_NAME.fullmatch(name) is not None
+
+
+def check_task_name(name: str) -> str:
+    """Return the name if a task can have it.
+
+    Raises:
+        BadNameError: it cannot; the hint says what can.
+    """
+    if not is_task_name(name):
+        raise BadNameError(
+            f"task name {name[:80]!r} found, expected [a-z0-9][a-z0-9._-]{{0,63}}",
+            hint="choose 1 to 64 of a-z 0-9 . _ - with a letter or digit first, as in --name dogs",
+        )
+    return name
+
+
+def check_parameter_name(name: str) -> None:
+    """Refuse a parameter or statistics name that cannot be part of a tensor's name.
+
+    Raises:
+        ValueError: it is not 1 to 200 of A-Z a-z 0-9 . _ -
+    """
+    if not _PARAMETER_NAME.fullmatch(name):
+        raise ValueError(f"name {name[:80]!r} found, expected 1 to 200 of A-Z a-z 0-9 . _ -")
+
+
+def check_digest(digest: str) -> None:
+    """Refuse a text that is no SHA-256.
+
+    Raises:
+        ValueError: it is not 64 lower-case hexadecimal digits.
+    """
+    if not _DIGEST.fullmatch(digest):
+        raise ValueError(f"digest {digest[:80]!r} found, expected 64 lower-case hex digits")
+
+
+def check_text(text: str) -> None:
+    """Refuse a text that would not stay on one line of a terminal.
+
+    Raises:
+        ValueError: it holds control characters, or more than 4,096 characters.
+    """
+    if len(text) > 4096 or _CONTROL.search(text):
+        raise ValueError(f"text {text[:80]!r} found, expected no control characters, at most 4096")

@@ -1,0 +1,197 @@
+"""A task file: one task's masks, statistics, content and provenance in one sealed file."""
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bank_format.base_file import check_kind, describe_tensors
+from bank_format.bits import count_ones, unpack
+from bank_format.canonical_json import Json, canonical
+from bank_format.codec import Encoding, decode, encode
+from bank_format.errors import DamagedError, OtherBaseError
+from bank_format.records import BankRecord, ParameterRecord
+from bank_format.sealed import Tensor, Tensors, seal, unseal
+from bank_format.strict_json import from_json, to_json
+from bank_format.task_records import Provenance, TaskContent, TaskFacts
+
+__all__ = ["Task", "build_task", "content_sha256", "parse_task"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Task:
+    """A task as read and checked.
+
+    Args:
+        content: what content_sha256 covers besides the tensors.
+        provenance: where and when it was learned.
+        masks: for each masked parameter (ceil(n / 8),) uint8, packed, in the record's order.
+        statistics: float32 arrays by name.
+        content_sha256: 64 hex digits.
+        weights: number of masked weights.
+        bytes_on_disk: size of the file, bytes.
+    """
+
+    content: TaskContent
+    provenance: Provenance
+    masks: Mapping[str, NDArray[np.uint8]]
+    statistics: Mapping[str, NDArray[np.float32]]
+    content_sha256: str
+    weights: int
+    bytes_on_disk: int
+
+    @property
+    def density(self) -> float:
+        """The share of the masked weights that is kept, 0..1."""
+        return sum(map(count_ones, self.masks.values())) / self.weights
+
+
+def content_sha256(content: Json, tensors: Mapping[str, Tensor]) -> str:
+    """Digest a task: SHA-256 of its canonical content and the tensors' descriptions."""
+    covered: Json = {"content": content, "tensors": describe_tensors(tensors)}
+    return hashlib.sha256(canonical(covered)).hexdigest()
+
+
+def build_task(
+    record: BankRecord,
+    facts: TaskFacts,
+    masks: Mapping[str, NDArray[np.bool_] | NDArray[np.uint8]],
+    statistics: Mapping[str, NDArray[np.float32]],
+    provenance: Provenance,
+) -> bytes:
+    """Write a task file.
+
+    Args:
+        record: of the bank.
+        facts: what the learner knows.
+        masks: for each masked parameter a bool array of its shape, or (ceil(n / 8),) uint8 packed.
+        statistics: float32 arrays by name, of any shape.
+        provenance: where and when.
+
+    Raises:
+        ValueError: masks, statistics or facts that do not fit the record or the format.
+    """
+    if masks.keys() != {parameter.name for parameter in record.masked}:
+        raise ValueError(
+            f"masks of {sorted(masks)} found, expected of {[p.name for p in record.masked]}"
+        )
+    tensors: Tensors = {}
+    encoding: dict[str, Encoding] = {}
+    for parameter in record.masked:
+        bits = _bits_of(masks[parameter.name], parameter)
+        encoding[parameter.name], tensors[f"mask/{parameter.name}"] = encode(bits)
+    for name, values in statistics.items():
+        if values.dtype != np.float32:
+            raise ValueError(f"statistics {name} are {values.dtype}, expected float32")
+        tensors[f"statistics/{name}"] = values
+    known = {f.name: getattr(facts, f.name) for f in dataclasses.fields(TaskFacts)}
+    content = TaskContent(
+        **known,
+        base_sha256=record.base_sha256,
+        encoding=encoding,
+        statistics=tuple(sorted(statistics)),
+    )
+    _check_fits(content, record)
+    stated, told = to_json(content), to_json(provenance)
+    # What is written must be readable: an int where a float belongs is found here, not later.
+    from_json(TaskContent, stated, "content")
+    from_json(Provenance, told, "provenance")
+    digest = content_sha256(stated, tensors)
+    return seal(tensors, {"content": stated, "content_sha256": digest, "provenance": told})
+
+
+def parse_task(data: bytes, record: BankRecord, task: str, name: str) -> Task:
+    """Read a task file, checked in full.
+
+    Args:
+        data: the whole file.
+        record: of the bank.
+        task: the name that the file's name stands for.
+        name: the file's name, for messages.
+
+    Raises:
+        DamagedError: anything but what `build_task` writes, or another task's name inside.
+        NewerFormatError: a version or kind this reader does not know.
+        OtherBaseError: the masks belong to another base.
+    """
+    tensors, metadata = unseal(data, name)
+    stated = check_kind(metadata, "mask", name)
+    try:
+        if not isinstance(metadata, dict) or metadata.keys() != _METADATA_KEYS:
+            raise ValueError(f"metadata keys are not {sorted(_METADATA_KEYS)}")
+        content = from_json(TaskContent, stated, "content")
+        provenance = from_json(Provenance, metadata["provenance"], "provenance")
+        if content.task != task:
+            raise ValueError(f"task {content.task!r} found inside, expected {task!r}")
+        if content.base_sha256 == record.base_sha256:
+            _check_fits(content, record)
+            masks, statistics = _decoded(content, record, tensors)
+            digest = content_sha256(stated, tensors)
+            if metadata["content_sha256"] != digest:
+                raise ValueError(f"content_sha256 is not that of the content, {digest[:16]}…")
+    except ValueError as error:
+        raise DamagedError(
+            f"{name}: {error}", hint="restore the file from a copy, or remove the task"
+        ) from error
+    if content.base_sha256 != record.base_sha256:
+        raise OtherBaseError(
+            f"{name}: base {content.base_sha256[:16]}… found, "
+            f"this bank has {record.base_sha256[:16]}…",
+            hint="move the file to the bank it belongs to",
+        )
+    weights = sum(parameter.count for parameter in record.masked)
+    return Task(content, provenance, masks, statistics, digest, weights, len(data))
+
+
+_METADATA_KEYS = {"content", "content_sha256", "provenance"}
+
+
+def _bits_of(
+    mask: NDArray[np.bool_] | NDArray[np.uint8], parameter: ParameterRecord
+) -> NDArray[np.bool_]:
+    if mask.dtype == np.uint8:
+        return unpack(mask.view(np.uint8), parameter.count)
+    if mask.dtype != np.bool_ or mask.shape != parameter.shape:
+        raise ValueError(
+            f"mask of {parameter.name} is {mask.dtype} {mask.shape}, "
+            f"expected bool {parameter.shape} or packed uint8"
+        )
+    return mask.view(np.bool_)
+
+
+def _check_fits(content: TaskContent, record: BankRecord) -> None:
+    highest = max(one.output for one in content.classes)
+    if highest >= record.real_outputs:
+        raise ValueError(f"output {highest} found, expected below {record.real_outputs}, all real")
+    if content.encoding.keys() != {parameter.name for parameter in record.masked}:
+        raise ValueError("encoding does not name exactly the masked parameters")
+
+
+def _decoded(
+    content: TaskContent, record: BankRecord, tensors: Tensors
+) -> tuple[dict[str, NDArray[np.uint8]], dict[str, NDArray[np.float32]]]:
+    expected = {f"mask/{name}": "uint8" for name in content.encoding}
+    expected |= {f"statistics/{name}": "float32" for name in content.statistics}
+    found = {name: tensor.dtype.name for name, tensor in tensors.items()}
+    if found != expected:
+        different = min(found.items() ^ expected.items())[0]
+        raise ValueError(
+            f"tensor {different}: {found.get(different, 'none')} found, "
+            f"expected {expected.get(different, 'none')}"
+        )
+    masks: dict[str, NDArray[np.uint8]] = {}
+    for parameter in record.masked:
+        stored = tensors[f"mask/{parameter.name}"].view(np.uint8)
+        try:
+            masks[parameter.name] = decode(
+                content.encoding[parameter.name], stored, parameter.count
+            )
+        except ValueError as error:
+            raise ValueError(f"mask of {parameter.name}: {error}") from error
+    statistics = {
+        name: tensors[f"statistics/{name}"].view(np.float32) for name in content.statistics
+    }
+    return masks, statistics

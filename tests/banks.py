@@ -1,0 +1,86 @@
+"""Tiny banks for tests: a network of 45 masked weights, and tasks whose masks a seed decides."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bank_format.bank import Bank
+from bank_format.records import BankSpec, InputRecord, ParameterRecord
+from bank_format.seeded import signed_constant_tensors
+from bank_format.task_file import Task
+from bank_format.task_records import (
+    AccuracyRecord,
+    CalibrationRecord,
+    ClassRecord,
+    DataRecord,
+    ParentRecord,
+    Provenance,
+    RecipeRecord,
+    TaskFacts,
+)
+
+TINY = (("first.weight", (5, 6)), ("last.weight", (3, 5)))
+LENET = (("0.weight", (300, 784)), ("2.weight", (100, 300)), ("4.weight", (500, 100)))
+PROVENANCE = Provenance(
+    created="2026-01-31T12:00:00.000000Z",
+    seconds=1.5,
+    machine="test",
+    versions={"supsup": "0.1.0"},
+)
+
+
+def spec(layers: tuple[tuple[str, tuple[int, ...]], ...] = TINY, **changes: Any) -> BankSpec:
+    parameters = tuple(ParameterRecord(name, shape, True) for name, shape in layers)
+    values: dict[str, Any] = {
+        "arch": "mlp-5",
+        "masking": "edges",
+        "init": "signed-constant",
+        "seed": 0,
+        "input": InputRecord((1, 2, 3), "cover-bilinear", (0.5,), (0.25,)),
+        "outputs": layers[-1][1][0],
+        "real_outputs": 2,
+        "parameters": parameters,
+    }
+    return BankSpec(**(values | changes))
+
+
+def create(path: Path, of: BankSpec | None = None) -> Bank:
+    of = of or spec()
+    bank, _ = Bank.create(path, of, signed_constant_tensors(of.seed, of.parameters))
+    return bank
+
+
+def masks(bank: Bank, seed: int = 0, density: float = 0.5) -> dict[str, NDArray[np.bool_]]:
+    generator = np.random.default_rng(seed)
+    return {p.name: generator.random(p.shape) < density for p in bank.record.masked}
+
+
+def facts(task: str, **changes: Any) -> TaskFacts:
+    values: dict[str, Any] = {
+        "task": task,
+        "classes": (ClassRecord("cat", 0), ClassRecord("chien à poil", 1)),
+        "data": DataRecord("pets", "ab" * 32),
+        "recipe": RecipeRecord("paper", {"lr": 1e-4, "batch": 128, "optimiser": "rmsprop"}),
+        "seed": 3,
+        "steps": 1000,
+        "accuracy": AccuracyRecord(90, 100),
+        "calibration": CalibrationRecord("R", 50, (0.0, 0.5, 1.0), (-2.0, 0.25, 3.5)),
+        "parents": (ParentRecord("earlier", "cd" * 32),),
+    }
+    return TaskFacts(**(values | changes))
+
+
+def add(bank: Bank, task: str, seed: int = 0, density: float = 0.5) -> Task:
+    statistics = {"norm.mean": np.arange(3, dtype=np.float32)}
+    return bank.add_task(facts(task), masks(bank, seed, density), statistics, PROVENANCE)
+
+
+def flips(data: bytes, every: int = 1) -> Iterator[tuple[int, bytes]]:
+    """Yield the bytes with one bit flipped, for each bit in turn (or each `every`-th)."""
+    for bit in range(0, len(data) * 8, every):
+        changed = bytearray(data)
+        changed[bit // 8] ^= 1 << bit % 8
+        yield bit, bytes(changed)
