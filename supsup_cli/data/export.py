@@ -1,0 +1,108 @@
+"""Named data written out as image files, so that other commands and scripts have folders."""
+
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from supsup_cli.data import catalog
+from supsup_cli.data.names import resolve
+from supsup_cli.data.splits import Split, choose
+from supsup_cli.errors import StorageError, UsageError
+
+SPLITS = ("train", "calibration", "test")
+
+
+def export_images(
+    data: str, folder: str, split: str = "test", limit: int | None = None, seed: int = 0
+) -> list[str]:
+    """Write one split as FOLDER/CLASS/NNNNN.png, NNNNN being the image's place in the split.
+
+    The files are 28x28 grey PNG, which `read_image` reads back bit by bit. Running it again
+    writes nothing new; a file of other content is never overwritten.
+
+    Args:
+        data: one name of the catalogue.
+        folder: where to; made if it is not there.
+        split: "train", "calibration" or "test".
+        limit: write a seeded choice of this many images; None writes all.
+        seed: of the choice and of the calibration share.
+
+    Returns:
+        the files' paths, in the order of the split, those already there included.
+
+    Raises:
+        UsageError: unknown data or split, a folder as data, a limit below 1, or a file of
+            other content in the way.
+        StorageError: a file cannot be written.
+    """
+    if split not in SPLITS:
+        raise UsageError(f"split {split!r}, expected one of {', '.join(SPLITS)}")
+    if limit is not None and limit < 1:
+        raise UsageError(f"limit {limit}, expected 1 or more")
+    if isinstance(resolve(data), Path):
+        raise UsageError(
+            f"{data}: already a folder of images, expected named data", hint="supsup data list"
+        )
+    classes, images = _load(data, split, seed)
+    return _write(classes, images, Path(folder), choose(len(images), limit, seed))
+
+
+def _load(data: str, split: str, seed: int) -> tuple[tuple[str, ...], Split]:
+    if split == "test":
+        test_data = catalog.load_test(data, catalog.NATIVE_SHAPE, seed=seed)
+        return test_data.classes, test_data.test
+    task_data = catalog.load(data, catalog.NATIVE_SHAPE, seed=seed)
+    return task_data.classes, task_data.train if split == "train" else task_data.calibration
+
+
+def _write(
+    classes: tuple[str, ...], split: Split, folder: Path, places: NDArray[np.int64]
+) -> list[str]:
+    files: dict[Path, bytes] = {}
+    for place in places.tolist():
+        path = folder / classes[split.labels[place]] / f"{place:05d}.png"
+        files[path] = _png(split.images[place])
+    try:
+        # all are compared before the first is written, so that a refusal changes nothing
+        missing = [path for path, content in files.items() if not _holds(path, content)]
+        for parent in sorted({path.parent for path in missing}):
+            parent.mkdir(parents=True, exist_ok=True)
+        for path in missing:
+            _create(path, files[path])
+    except OSError as error:
+        name = error.filename or folder
+        raise StorageError(f"{name}: cannot be written ({error.strerror or error})") from error
+    return [str(path) for path in files]
+
+
+def _png(image: NDArray[np.uint8]) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(image[0]).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    try:
+        found = path.read_bytes()
+    except FileNotFoundError:
+        return False
+    if found != content:
+        raise UsageError(
+            f"{path}: holds {len(found)} other bytes, expected this export's {len(content)}",
+            hint="supsup data export NAME ANOTHER-FOLDER",
+        )
+    return True
+
+
+def _create(path: Path, content: bytes) -> None:
+    # hidden until whole: a killed export leaves no half image for the next run to refuse
+    whole = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        whole.write_bytes(content)
+        whole.replace(path)
+    finally:
+        whole.unlink(missing_ok=True)

@@ -1,0 +1,114 @@
+"""What a task's data looks like, and the seeded draws that part it."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+InputShape = tuple[int, int, int]
+
+CALIBRATION_DRAW: Final = 1
+TEST_DRAW: Final = 2
+LIMIT_DRAW: Final = 3
+
+_CALIBRATION_DIVISOR = 20
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Split:
+    """Hold images (N, C, H, W) uint8 and labels (N,) int64, the class indices 0..K-1."""
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        """Count the images."""
+        return len(self.labels)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TestData:
+    """Hold the test split of one task; the training images were not read.
+
+    `outputs` names the network's output of each class; `source` is "" for named data, else the
+    folder's absolute path; `broken` lists (path, reason) of what could not be read.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    outputs: tuple[int, ...]
+    test: Split
+    source: str = ""
+    broken: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TaskData:
+    """Hold one task's three splits, which share no image.
+
+    `digest` names the data (64 hex digits); the other fields are those of `TestData`.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    outputs: tuple[int, ...]
+    train: Split
+    calibration: Split
+    test: Split
+    digest: str
+    source: str = ""
+    broken: tuple[tuple[str, str], ...] = ()
+
+
+def generator(seed: int, draw: int) -> np.random.RandomState:
+    """Make the generator of one kind of draw; no two kinds share a stream.
+
+    RandomState, because numpy promises never to change its permutations: the task file records
+    the seed, and the seed must find the same images for ever.
+
+    Args:
+        seed: the user's seed, 0 or more.
+        draw: one of this module's `*_DRAW` numbers.
+    """
+    return np.random.RandomState(np.random.MT19937(np.random.SeedSequence((seed, draw))))
+
+
+def part_calibration(
+    images: NDArray[np.uint8], labels: NDArray[np.int64], seed: int
+) -> tuple[Split, Split]:
+    """Part a seeded 5 % of the training images for calibration.
+
+    The share is rounded down, so that fewer than 20 images give an empty calibration split, and
+    every class keeps at least one training image.
+
+    Args:
+        images: (N, C, H, W) uint8.
+        labels: (N,) int64.
+        seed: the task's seed, as its file records it.
+
+    Returns:
+        (train, calibration), each in the order of `images`, together all of them.
+    """
+    order = generator(seed, CALIBRATION_DRAW).permutation(len(labels))
+    _, first_of_class = np.unique(labels[order], return_index=True)
+    candidates = np.delete(order, first_of_class)
+    chosen = np.zeros(len(labels), dtype=bool)
+    chosen[candidates[: len(labels) // _CALIBRATION_DIVISOR]] = True
+    return Split(images[~chosen], labels[~chosen]), Split(images[chosen], labels[chosen])
+
+
+def choose(count: int, limit: int | None, seed: int) -> NDArray[np.int64]:
+    """Choose a seeded `limit` of `count` images, the same ones for every command.
+
+    Returns:
+        (min(count, limit),) int64 indices, ascending and distinct; all when `limit` is None.
+
+    Raises:
+        ValueError: the limit is negative.
+    """
+    if limit is None or limit >= count:
+        return np.arange(count, dtype=np.int64)
+    if limit < 0:
+        raise ValueError(f"limit {limit}, expected 0 or more")
+    return np.sort(generator(seed, LIMIT_DRAW).permutation(count)[:limit]).astype(np.int64)

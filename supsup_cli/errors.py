@@ -1,0 +1,71 @@
+"""What can go wrong outside the bank, one class per exit code.
+
+    SupsupError                     exit  slug
+    ├── UsageError                  2     usage             bad option value, unknown data
+    ├── NoInputError                2     no-input          nothing usable to read
+    │   └── ImageError              2     no-input          one image file that cannot be read
+    ├── TooManyClassesError         2     too-many-classes  more classes than real outputs
+    ├── DeviceError                 2     no-device         the device asked for is not there
+    └── StorageError                13    storage           a file outside the bank: no space, I/O
+
+Every message is one line that names the file or the task and both values, found and expected;
+`hint` is the next command to type.
+"""
+
+from typing import ClassVar
+
+
+class SupsupError(Exception):
+    """Say in one line what went wrong, and in `hint` what to type next."""
+
+    slug: ClassVar[str] = "error"
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(SupsupError):
+    """Refuse an option's value or a name that is not known."""
+
+    slug = "usage"
+    exit_code = 2
+
+
+class NoInputError(SupsupError):
+    """Report that nothing usable was given to read."""
+
+    slug = "no-input"
+    exit_code = 2
+
+
+class ImageError(NoInputError):
+    """Report one image file that cannot be read; beside good ones it is a result, not an end."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = path
+        self.reason = reason
+
+
+class TooManyClassesError(SupsupError):
+    """Refuse a task that has more classes than the bank has real outputs."""
+
+    slug = "too-many-classes"
+    exit_code = 2
+
+
+class DeviceError(SupsupError):
+    """Refuse a device that this machine does not have; it is never replaced silently."""
+
+    slug = "no-device"
+    exit_code = 2
+
+
+class StorageError(SupsupError):
+    """Report a file outside the bank that could not be read or written."""
+
+    slug = "storage"
+    exit_code = 13

@@ -1,0 +1,127 @@
+"""Files, folders, patterns and lists become image files."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from supsup_cli.data.sources import Source, find_images
+from supsup_cli.errors import NoInputError
+
+
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in ("b.png", "a.JPG", "notes.txt", ".hidden.png", "sub/c.tif", "sub/.h/d.png"):
+        path = tmp_path / "images" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+    (tmp_path / "plain.dat").write_bytes(b"x")
+    (tmp_path / "odd[1].png").write_bytes(b"x")
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def _paths(*arguments: str, stdin: tuple[str, ...] = ()) -> list[str]:
+    return [source.path for source in find_images(arguments, stdin)]
+
+
+IMAGES = ["images/a.JPG", "images/b.png", "images/sub/c.tif"]
+
+
+@pytest.mark.usefixtures("tree")
+def test_folder_is_searched_in_order_without_hidden_or_other_files() -> None:
+    assert _paths("images") == _paths("images/") == IMAGES
+
+
+@pytest.mark.usefixtures("tree")
+def test_paths_stay_as_typed() -> None:
+    assert _paths("./images") == [f"./{path}" for path in IMAGES]
+    assert _paths(".")[0] == "./odd[1].png"
+
+
+@pytest.mark.usefixtures("tree")
+def test_folder_of_each_source() -> None:
+    assert find_images(["images", "plain.dat"]) == [
+        Source("images/a.JPG", "images"),
+        Source("images/b.png", "images"),
+        Source("images/sub/c.tif", "images/sub"),
+        Source("plain.dat", "."),
+    ]
+
+
+@pytest.mark.usefixtures("tree")
+def test_explicit_files_have_any_extension_and_may_be_hidden() -> None:
+    assert _paths("plain.dat", "images/.hidden.png") == ["plain.dat", "images/.hidden.png"]
+
+
+@pytest.mark.usefixtures("tree")
+def test_patterns() -> None:
+    assert _paths("images/*.png") == ["images/b.png"]
+    assert _paths("images/?.*") == ["images/a.JPG", "images/b.png"]
+    assert _paths("im*") == IMAGES
+    assert set(_paths("images/**")) == {*IMAGES, "images/notes.txt"}
+
+
+@pytest.mark.usefixtures("tree")
+def test_a_files_literal_name_is_no_pattern() -> None:
+    assert _paths("odd[1].png") == ["odd[1].png"]
+
+
+@pytest.mark.usefixtures("tree")
+def test_same_path_is_kept_once_in_its_first_place() -> None:
+    assert _paths("images/b.png", "images", "images/b.png") == [
+        "images/b.png",
+        *IMAGES[:1],
+        IMAGES[2],
+    ]
+
+
+@pytest.mark.usefixtures("tree")
+def test_list_on_standard_input() -> None:
+    lines = ("images/b.png\n", "\n", "  \n", "gone *.png\r\n", "images\n")
+    assert _paths("-", stdin=lines) == ["images/b.png", "gone *.png", "images/a.JPG", IMAGES[2]]
+
+
+@pytest.mark.usefixtures("tree")
+def test_loops_of_links_end() -> None:
+    Path("images/sub/up").symlink_to("..")
+    Path("images/itself").symlink_to("itself")
+    Path("images/self.png").symlink_to("self.png")
+    Path("images/z.png").symlink_to("gone")
+    assert _paths("images") == [*IMAGES[:2], "images/self.png", "images/z.png", IMAGES[2]]
+
+
+@pytest.mark.usefixtures("tree")
+def test_a_linked_folder_is_searched() -> None:
+    Path("linked").symlink_to("images/sub")
+    assert _paths("linked") == ["linked/c.tif"]
+
+
+@pytest.mark.usefixtures("tree")
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("gone.png",), "gone.png: no such file or folder"),
+        (("images", "gone"), "gone: no such file or folder"),
+        (("*.webp",), "*.webp: the pattern matches nothing"),
+        (("empty",), "empty: no image in this folder"),
+        (("-",), "-: the list on standard input is empty"),
+        ((), "no image given"),
+    ],
+)
+def test_nothing_found_is_named(arguments: tuple[str, ...], message: str) -> None:
+    with pytest.raises(NoInputError) as caught:
+        find_images(arguments, ["\n", " "])
+    assert caught.value.message.startswith(message)
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.usefixtures("tree")
+def test_unreadable_folder_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: str) -> None:
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(NoInputError, match=r"images: folder cannot be read \(Permission denied\)"):
+        find_images(["images"])
