@@ -1,0 +1,10 @@
+"""The method: masks, superposition, learning, task inference. Torch only; no files, no printing.
+
+Shape letters used in every docstring of this package:
+
+    B   images (one decision each, unless a group was asked for)
+    N   images of a data set
+    T   tasks
+    O   outputs of the network, real ones first, superfluous ones after them
+    P   masked weights of the network, all parameters together
+"""

@@ -1,0 +1,126 @@
+"""Scores become masks: the threshold, its straight-through gradient, stacks of packed masks."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+import torch
+from torch import Tensor
+
+from . import bit_kernels
+from .seeds import generator
+
+Masks = dict[str, Tensor]
+
+# The largest float32 below zero: "score > this" is "score ≥ 0", zero included.
+_JUST_BELOW_ZERO = -1e-45
+
+
+def initial_scores(shapes: Mapping[str, tuple[int, ...]], *, seed: int, task: str) -> Masks:
+    """Draw scores from U(−1/√fan_in, 1/√fan_in), each parameter in its own stream.
+
+    Kaiming uniform with a = √5, as in the official code: about half of the scores are positive.
+
+    Returns:
+        parameter name → float32 of its shape, on the CPU.
+    """
+    scores = {}
+    for name, shape in shapes.items():
+        bound = 1 / math.sqrt(math.prod(shape[1:]))
+        random = torch.rand(shape, generator=generator(seed, "scores", task, name))
+        scores[name] = random.mul_(2 * bound).sub_(bound)
+    return scores
+
+
+def threshold(scores: Mapping[str, Tensor]) -> Masks:
+    """Keep the weights whose score is at least zero (Mallya et al. 2018, "Piggyback").
+
+    Returns:
+        parameter name → bool of its shape.
+    """
+    return {name: score >= 0 for name, score in scores.items()}
+
+
+def write_supermask(
+    effective: Mapping[str, Tensor], weights: Mapping[str, Tensor], scores: Mapping[str, Tensor]
+) -> None:
+    """Write W ⊙ 1[score ≥ 0] into `effective`, in place and in one pass over memory.
+
+    The derivative of ReLU is this very selection, and the one kernel PyTorch has for it: half the
+    memory traffic of a comparison followed by a product.
+
+    Args:
+        effective: leaves of the graph, float32, one per masked parameter.
+        weights: frozen weights, float32.
+        scores: float32.
+    """
+    select = torch.ops.aten.threshold_backward.grad_input
+    with torch.no_grad():
+        for name, leaf in effective.items():
+            select(weights[name], scores[name], _JUST_BELOW_ZERO, grad_input=leaf)
+
+
+def straight_through(
+    scores: Mapping[str, Tensor], weights: Mapping[str, Tensor], gradients: Sequence[Tensor]
+) -> None:
+    """Set each score's gradient to ∂L/∂(W ⊙ M) ⊙ W, as if the mask were the score itself.
+
+    Bengio et al. 2013. The gradients are consumed.
+    """
+    for (name, score), gradient in zip(scores.items(), gradients, strict=True):
+        score.grad = gradient.mul_(weights[name])
+
+
+@dataclass(frozen=True)
+class MaskLayout:
+    """Where each masked parameter's bits lie in a packed mask: every one begins on a byte."""
+
+    shapes: Mapping[str, tuple[int, ...]]
+
+    @property
+    def bytes(self) -> int:
+        """Length of one packed mask, in bytes."""
+        return sum(_packed_bytes(shape) for shape in self.shapes.values())
+
+    def split(self, flat: Tensor) -> Masks:
+        """Cut (…, 8 · bytes) values into a (…, *shape) view for each parameter."""
+        lengths = [_packed_bytes(shape) * 8 for shape in self.shapes.values()]
+        starts = accumulate(lengths, initial=0)
+        return {
+            name: flat[..., start : start + math.prod(shape)].unflatten(-1, shape)
+            for (name, shape), start in zip(self.shapes.items(), starts, strict=False)
+        }
+
+    def join(self, values: Mapping[str, Tensor], lead: int = 0) -> Tensor:
+        """Lay (…, *shape) values out as (…, 8 · bytes), padding zero; `lead` sizes come first."""
+        parts = []
+        for name, shape in self.shapes.items():
+            part = values[name].flatten(lead)
+            padding = _packed_bytes(shape) * 8 - part.shape[-1]
+            parts.append(torch.nn.functional.pad(part, (0, padding)) if padding else part)
+        return torch.cat(parts, dim=-1)
+
+
+@dataclass(frozen=True)
+class MaskStack:
+    """T packed masks over one network: one bit per weight, never all of them as floats.
+
+    Attributes:
+        packed: (T, bytes) uint8, least significant bit first.
+        layout: which bits belong to which parameter.
+    """
+
+    packed: Tensor
+    layout: MaskLayout
+
+    def __len__(self) -> int:
+        return self.packed.shape[0]
+
+    def masks(self, index: int) -> Masks:
+        """Unpack one task's mask: parameter name → float32 zeros and ones of its shape."""
+        return self.layout.split(bit_kernels.unpack(self.packed[index]))
+
+
+def _packed_bytes(shape: tuple[int, ...]) -> int:
+    return -(-math.prod(shape) // 8)

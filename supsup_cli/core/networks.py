@@ -1,0 +1,105 @@
+"""Network specs, the plain modules they stand for, and their frozen weights."""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .seeds import generator
+
+_NAMED_PERCEPTRONS: dict[str, tuple[int, ...]] = {
+    "lenet-300-100": (300, 100),
+    "fc-1024-1024": (1024, 1024),
+}
+_PERCEPTRON = re.compile(r"mlp(?:-[1-9][0-9]{0,5}){1,16}")
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """What decides a network's parameters: architecture name, (C, H, W) of an image, outputs."""
+
+    arch: str
+    input_shape: tuple[int, int, int]
+    outputs: int
+
+
+class MultilayerPerceptron(nn.Module):
+    """Linear layers without biases, ReLU between them (Wortsman et al. 2020, section 4)."""
+
+    def __init__(self, sizes: tuple[int, ...]) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            nn.Linear(fan_in, out, bias=False) for fan_in, out in pairwise(sizes)
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map images (B, C, H, W) float32 to logits (B, O) float32."""
+        values = images.flatten(1)
+        *hidden, last = self.layers
+        for layer in hidden:
+            values = F.relu(layer(values))
+        logits: Tensor = last(values)
+        return logits
+
+
+def architectures() -> tuple[str, ...]:
+    """List the names `build_network` knows, patterns in capitals."""
+    return (*_NAMED_PERCEPTRONS, "mlp-A-B-…")
+
+
+def build_network(spec: NetworkSpec) -> nn.Module:
+    """Build the module of a spec on the meta device: shapes, no memory, no weights.
+
+    Raises:
+        ValueError: the architecture is unknown.
+    """
+    hidden = _NAMED_PERCEPTRONS.get(spec.arch)
+    if hidden is None:
+        if not _PERCEPTRON.fullmatch(spec.arch):
+            known = ", ".join(architectures())
+            raise ValueError(f"unknown architecture {spec.arch!r}; known: {known}")
+        hidden = tuple(int(size) for size in spec.arch.split("-")[1:])
+    with torch.device("meta"):
+        return MultilayerPerceptron((math.prod(spec.input_shape), *hidden, spec.outputs))
+
+
+def masked_parameters(network: nn.Module) -> tuple[str, ...]:
+    """Name the parameters that masks cover: the weights of linear and convolution layers."""
+    edges = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+    return tuple(
+        f"{name}.weight" if name else "weight"
+        for name, module in network.named_modules()
+        if isinstance(module, edges)
+    )
+
+
+def kaiming_normal(shape: tuple[int, ...], *, seed: int, name: str) -> Tensor:
+    """Draw a parameter from N(0, 2 / fan_in) in its own random stream (He et al. 2015).
+
+    Returns:
+        float32 of `shape`; fan_in is the product of all sizes but the first.
+    """
+    deviation = math.sqrt(2 / math.prod(shape[1:]))
+    return torch.randn(shape, generator=generator(seed, "weights", name)) * deviation
+
+
+def freeze(network: nn.Module, weights: Mapping[str, np.ndarray], device: torch.device) -> None:
+    """Give the network its weights for ever: no gradient reaches them, evaluation mode.
+
+    Args:
+        network: from `build_network`.
+        weights: every parameter by name, float32, of the network's shapes.
+        device: where the weights shall live.
+
+    Raises:
+        RuntimeError: a name or a shape does not fit the network.
+    """
+    state = {name: torch.from_numpy(array).to(device) for name, array in weights.items()}
+    network.load_state_dict(state, strict=True, assign=True)
+    network.requires_grad_(False).eval()

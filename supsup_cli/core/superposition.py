@@ -1,0 +1,97 @@
+"""One network under any mask or mixture of masks, and the objectives that judge a mixture."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from . import bit_kernels
+from .masks import Masks, MaskStack
+
+Objective = Literal["H", "G", "R"]
+OBJECTIVES: tuple[Objective, ...] = ("H", "G", "R")
+
+
+def masked_forward(network: nn.Module, masks: Mapping[str, Tensor], images: Tensor) -> Tensor:
+    """Run the network with W ⊙ M in place of W (Wortsman et al. 2020, Eq. 1).
+
+    Args:
+        network: frozen network that all masks share.
+        masks: parameter name → tensor of its shape; zeros and ones, or any mixture of masks.
+        images: (B, *input_shape), float32, normalised.
+
+    Returns:
+        (B, O) float32 logits.
+    """
+    effective = {name: network.get_parameter(name) * mask for name, mask in masks.items()}
+    logits: Tensor = functional_call(network, effective, (images,))
+    return logits
+
+
+def superpose(stack: MaskStack, alphas: Tensor) -> Masks:
+    """Mix masks: Σₜ αₜ Mₜ (Wortsman et al. 2020, Eq. 2).
+
+    Args:
+        stack: T packed masks.
+        alphas: (B, T) float32, one mixture per row.
+
+    Returns:
+        parameter name → (B, *shape) float32.
+    """
+    return stack.layout.split(bit_kernels.weighted_sum(alphas, stack.packed))
+
+
+def entropy(logits: Tensor) -> Tensor:
+    """H = −Σ p log p of the softmax over all outputs: (…, O) → (…), nats."""
+    log_p = logits.log_softmax(-1)
+    return -(log_p.exp() * log_p).sum(-1)
+
+
+def superfluous_pull(logits: Tensor, real: Tensor) -> Tensor:
+    """G = logsumexp(logits) with the gradient blocked on the real outputs: (…, O) → (…), nats.
+
+    Wortsman et al. 2020, section 3.4: on the superfluous outputs its gradient is that of the
+    training loss, whatever the label is. Only its gradient is meant to be used; `misfit` gives a
+    value that compares masks.
+
+    Args:
+        logits: (…, O) float32.
+        real: (O,) bool, true where an output may be a label.
+    """
+    return torch.where(real, logits.detach(), logits).logsumexp(-1)
+
+
+def log_odds(logits: Tensor, real: Tensor) -> Tensor:
+    """R = logsumexp(superfluous logits) − logsumexp(real logits): (…, O) → (…), nats.
+
+    The log-odds that the network answers "none of my classes".
+
+    Args:
+        logits: (…, O) float32.
+        real: (O,) bool, or any shape that broadcasts; true where an output may be a label.
+    """
+    return _logsumexp_where(logits, ~real) - _logsumexp_where(logits, real)
+
+
+def mixture_loss(objective: Objective, logits: Tensor, real: Tensor) -> Tensor:
+    """Give the objective whose gradient with respect to α picks a task: (…, O) → (…), nats."""
+    if objective == "H":
+        return entropy(logits)
+    return superfluous_pull(logits, real) if objective == "G" else log_odds(logits, real)
+
+
+def misfit(objective: Objective, logits: Tensor, real: Tensor) -> Tensor:
+    """Judge one mask run by itself, smaller is better: (…, O) → (…), nats.
+
+    For G it is logsumexp of the superfluous logits alone: the part that G's gradient reaches. The
+    logits of the real outputs are large just where a mask fits, so G's own value would mislead.
+    """
+    if objective == "H":
+        return entropy(logits)
+    return _logsumexp_where(logits, ~real) if objective == "G" else log_odds(logits, real)
+
+
+def _logsumexp_where(logits: Tensor, chosen: Tensor) -> Tensor:
+    return logits.masked_fill(~chosen, -torch.inf).logsumexp(-1)

@@ -1,0 +1,195 @@
+"""Which task is this? One-Shot, Binary, and every mask tried (exhaustive).
+
+Every method takes G groups of n images and gives one decision a group: n = 1 decides per image.
+Scores are larger for better tasks; NaN marks a task that a method left out.
+"""
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.func import grad, vmap
+
+from . import bit_kernels
+from .masks import MaskStack
+from .superposition import Objective, masked_forward, misfit, mixture_loss, superpose
+
+Method = Literal["one-shot", "binary", "exhaustive"]
+METHODS: tuple[Method, ...] = ("one-shot", "binary", "exhaustive")
+
+# Per-group gradients hold P floats a group: as many groups at once as fit into 2²⁴ floats (64 MiB).
+_GRADIENT_VALUES = 1 << 24
+# Images of one large group that are pushed through the superposition at once.
+_CHUNK_IMAGES = 1024
+
+
+def infer_tasks(
+    network: nn.Module,
+    stack: MaskStack,
+    groups: Tensor,
+    *,
+    method: Method,
+    objective: Objective,
+    real: Tensor,
+    own: Tensor,
+) -> Tensor:
+    """Score every task for every group of images.
+
+    Args:
+        network: frozen network that all masks share.
+        stack: T packed masks, all of learned tasks.
+        groups: (G, n, *input_shape), float32, normalised.
+        method: how tasks are compared.
+        objective: H, G or R.
+        real: (O,) bool, outputs that may be a label of any task; used in superposition.
+        own: (T, O) bool, each task's own outputs; used when its mask is tried by itself.
+
+    Returns:
+        (G, T) float32, nats; the largest names the task, NaN where a task was not compared.
+
+    Raises:
+        ValueError: the stack is empty, or G or R lack superfluous outputs.
+    """
+    if len(stack) == 0:
+        raise ValueError("no task has been learned")
+    alone = method == "exhaustive"
+    if objective != "H" and bool((own if alone else real[None]).all(-1).any()):
+        raise ValueError(f"objective {objective} needs superfluous outputs")
+    if alone:
+        return exhaustive(network, stack, groups, objective, own)
+    compare = one_shot if method == "one-shot" else binary
+
+    def loss(logits: Tensor) -> Tensor:
+        return mixture_loss(objective, logits, real).mean()
+
+    at_once = max(1, _GRADIENT_VALUES // (stack.layout.bytes * 8))
+    return torch.cat([compare(network, stack, part, loss) for part in groups.split(at_once)])
+
+
+def exhaustive(
+    network: nn.Module, stack: MaskStack, groups: Tensor, objective: Objective, own: Tensor
+) -> Tensor:
+    """Try every mask by itself and score it by the mean of −objective over the group.
+
+    Wortsman et al. 2020, section 3.3, name it as the reference that costs T forward passes. For one
+    image it costs no more operations than One-Shot, whose gradient visits every mask as well.
+
+    Args:
+        network: frozen network that all masks share.
+        stack: T packed masks.
+        groups: (G, n, *input_shape), float32, normalised.
+        objective: H, G or R.
+        own: (T, O) bool, each task's own outputs.
+
+    Returns:
+        (G, T) float32, nats.
+    """
+    images = groups.flatten(0, 1)
+    columns = []
+    for index in range(len(stack)):
+        logits = masked_forward(network, stack.masks(index), images)
+        columns.append(-misfit(objective, logits, own[index]).unflatten(0, groups.shape[:2]))
+    return torch.stack(columns, dim=-1).mean(1)
+
+
+def one_shot(
+    network: nn.Module, stack: MaskStack, groups: Tensor, loss: Callable[[Tensor], Tensor]
+) -> Tensor:
+    """Score every task by one gradient step at the even superposition.
+
+    Wortsman et al. 2020, Eq. 4: sₖ = −∂L/∂αₖ at αₖ = 1/T.
+
+    Args:
+        network: frozen network that all masks share.
+        stack: T packed masks.
+        groups: (G, n, *input_shape), float32, normalised.
+        loss: (n, O) logits → () loss of a group.
+
+    Returns:
+        (G, T) float32, nats.
+    """
+    even = torch.full((1, len(stack)), 1 / len(stack), device=groups.device)
+    return -alpha_gradients(network, stack, even, groups, loss)
+
+
+def binary(
+    network: nn.Module, stack: MaskStack, groups: Tensor, loss: Callable[[Tensor], Tensor]
+) -> Tensor:
+    """Halve the tasks in superposition by their gradient until one is left.
+
+    Wortsman et al. 2020, section 3.3: ⌈log₂ T⌉ gradients. Exactly ⌈r/2⌉ of r tasks stay each time,
+    the earlier one among equals, so that ties cannot keep it from ending.
+
+    Args:
+        network: frozen network that all masks share.
+        stack: T packed masks.
+        groups: (G, n, *input_shape), float32, normalised.
+        loss: (n, O) logits → () loss of a group.
+
+    Returns:
+        (G, T) float32, nats: scores of the last comparison, NaN for tasks dropped before it.
+    """
+    tasks = len(stack)
+    left = torch.arange(tasks, device=groups.device).expand(len(groups), tasks)
+    while True:
+        alphas = torch.zeros(left.shape[0], tasks, device=groups.device)
+        alphas.scatter_(1, left, 1 / left.shape[1])
+        scores = -alpha_gradients(network, stack, alphas, groups, loss).gather(1, left)
+        if left.shape[1] <= 2:
+            nothing = torch.full_like(alphas, torch.nan)
+            return nothing.scatter(1, left, scores)
+        best = scores.argsort(dim=1, descending=True, stable=True)
+        keep = best[:, : (left.shape[1] + 1) // 2].sort(dim=1).values
+        left = left.gather(1, keep)
+
+
+def alpha_gradients(
+    network: nn.Module,
+    stack: MaskStack,
+    alphas: Tensor,
+    groups: Tensor,
+    loss: Callable[[Tensor], Tensor],
+) -> Tensor:
+    """Differentiate each group's loss with respect to the coefficients of its superposition.
+
+    ∂L/∂αₖ = Σₚ Mₖ[p] · ∂L/∂M̄[p] with M̄ = Σ αₖ Mₖ: one backward pass for the mixture, then one
+    product with the packed masks.
+
+    Args:
+        network: frozen network that all masks share.
+        stack: T packed masks.
+        alphas: (G, T), or (1, T) for one superposition that all groups share; float32.
+        groups: (G, n, *input_shape), float32, normalised.
+        loss: (n, O) logits → () loss of a group.
+
+    Returns:
+        (G, T) float32, nats.
+    """
+    mixture = superpose(stack, alphas)
+    shared = alphas.shape[0] == 1
+    if shared:
+        mixture = {name: mask[0] for name, mask in mixture.items()}
+
+    def group_loss(masks: dict[str, Tensor], images: Tensor) -> Tensor:
+        return loss(masked_forward(network, masks, images))
+
+    if len(groups) == 1 and shared:
+        gradients = _gradient_by_chunks(group_loss, mixture, groups[0])
+    else:
+        gradients = vmap(grad(group_loss), in_dims=(None if shared else 0, 0))(mixture, groups)
+    return bit_kernels.products(stack.layout.join(gradients, lead=1), stack.packed)
+
+
+def _gradient_by_chunks(
+    group_loss: Callable[[dict[str, Tensor], Tensor], Tensor],
+    mixture: dict[str, Tensor],
+    images: Tensor,
+) -> dict[str, Tensor]:
+    """Average the gradient over one group, of any size, in bounded memory: (1, *shape) each."""
+    total = {name: torch.zeros_like(mask) for name, mask in mixture.items()}
+    for chunk in images.split(_CHUNK_IMAGES):
+        share = len(chunk) / len(images)
+        for name, gradient in grad(group_loss)(mixture, chunk).items():
+            total[name].add_(gradient, alpha=share)
+    return {name: gradient[None] for name, gradient in total.items()}
