@@ -1,0 +1,7 @@
+"""`python -m supsup_cli` is `supsup`."""
+
+import sys
+
+from supsup_cli.cli import main
+
+sys.exit(main())

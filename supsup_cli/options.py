@@ -1,0 +1,61 @@
+"""Options that several commands share, each declared once."""
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+BankOption = Annotated[
+    Path, typer.Option("--bank", envvar="SUPSUP_BANK", help="The bank's folder.", metavar="FOLDER")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", help="No progress, no notes.")]
+DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+DeviceOption = Annotated[
+    str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.", metavar="DEVICE")
+]
+SeedOption = Annotated[int, typer.Option("--seed", help="Seed of every random draw.", min=0)]
+LimitOption = Annotated[
+    int | None, typer.Option("--limit", help="A seeded N images of each task.", metavar="N")
+]
+MethodOption = Annotated[
+    str, typer.Option("--method", help="auto, one-shot, binary or exhaustive.", metavar="METHOD")
+]
+ObjectiveOption = Annotated[
+    str | None,
+    typer.Option(
+        "--objective",
+        help="H (entropy), G (paper) or R (log-odds of no class); default: the method's best.",
+        metavar="H|G|R",
+    ),
+]
+GroupOption = Annotated[
+    str,
+    typer.Option("--group", help="Who shares a decision: image, folder, all, N.", metavar="GROUP"),
+]
+DataOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--data", help="A name (see data list), a range mnist-perm-0..9, a folder.", metavar="DATA"
+    ),
+]
+ImagesArgument = Annotated[
+    list[str] | None,
+    typer.Argument(help="Image files, folders, 'patterns', or - for a list on stdin."),
+]
+
+DEFAULT_BANK = Path("bank")
+
+
+def parse_shape(text: str) -> tuple[int, int, int]:
+    """Read "1x28x28" as (channels, height, width).
+
+    Raises:
+        typer.BadParameter: it is not three numbers from 1 to 4096.
+    """
+    match = re.fullmatch(r"(\d{1,4})x(\d{1,4})x(\d{1,4})", text, re.ASCII)
+    sizes = tuple(map(int, match.groups())) if match else ()
+    if len(sizes) != 3 or not all(1 <= size <= 4096 for size in sizes):
+        raise typer.BadParameter(f"{text!r} found, expected CHANNELSxHEIGHTxWIDTH like 1x28x28")
+    return sizes[0], sizes[1], sizes[2]

@@ -1,0 +1,107 @@
+"""The only place that prints: answers on stdout, everything else on stderr."""
+
+import dataclasses
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TextIO
+
+from supsup_cli import tables
+from supsup_cli.workflows.reporting import Advance
+from supsup_cli.workflows.results import Result
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import ProgressColumn
+
+_PIPE_WIDTH = 1000
+
+
+class Terminal:
+    """Prints one command's progress, notes and answer; the reporter of every workflow."""
+
+    def __init__(self, *, as_json: bool, quiet: bool) -> None:
+        self._as_json = as_json
+        self._quiet = quiet
+
+    def note(self, text: str) -> None:
+        """Tell one line on stderr, unless asked to be quiet."""
+        if not self._quiet:
+            print(f"supsup: {tables.printable(text)}", file=sys.stderr)
+
+    @contextmanager
+    def track(self, description: str, total: int, unit: str) -> Iterator[Advance]:
+        """Show a bar on stderr with the rate and the remaining time, if stderr is a terminal.
+
+        Args:
+            description: what is being done.
+            total: how many units there are; 0 if that is not known.
+            unit: what is counted.
+        """
+        if self._quiet or not sys.stderr.isatty():
+            yield lambda _done: None
+            return
+        from rich.progress import Progress
+
+        with Progress(*_columns(total, unit), console=_console(sys.stderr), transient=True) as bar:
+            job = bar.add_task(description, total=total or None)
+            yield lambda done: bar.advance(job, done)
+
+    def answer(self, result: Result) -> None:
+        """Print a result: one JSON document, or text for people."""
+        if self._as_json:
+            _print_json({"ok": True, **dataclasses.asdict(result)})
+            return
+        for part in tables.lines(result):
+            if isinstance(part, str):
+                print(tables.printable(part))
+            else:
+                _console(sys.stdout).print(part)
+
+
+def report_error(message: str, hint: str, *, slug: str, exit_code: int, as_json: bool) -> None:
+    """Print an error: one line and a hint on stderr, or one JSON document on stdout."""
+    if as_json:
+        error = {"code": slug, "exit": exit_code, "message": message, "hint": hint}
+        _print_json({"ok": False, "error": error})
+        return
+    print(f"supsup: {tables.printable(message)}", file=sys.stderr)
+    if hint:
+        print(f"  hint: {tables.printable(hint)}", file=sys.stderr)
+
+
+def _print_json(document: dict[str, object]) -> None:
+    # Lone surrogates of file names that are not UTF-8 survive as escapes in ASCII.
+    print(json.dumps(document, allow_nan=False))
+
+
+def _console(stream: TextIO) -> "Console":
+    from rich.console import Console
+
+    # A pipe has no width: rows stay whole for grep and awk.
+    return Console(file=stream, markup=False, width=None if stream.isatty() else _PIPE_WIDTH)
+
+
+def _columns(total: int, unit: str) -> "list[ProgressColumn]":
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        ProgressColumn,
+        Task,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        """Units per second, over the last half minute."""
+
+        def render(self, task: Task) -> Text:
+            return Text(f"{task.speed:,.1f} {unit}/s" if task.speed else f"- {unit}/s")
+
+    if total == 0:
+        return [TextColumn("{task.description}"), MofNCompleteColumn(), Rate(), TimeElapsedColumn()]
+    known = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate()]
+    return [*known, TimeRemainingColumn()]

@@ -1,0 +1,117 @@
+"""Decisions about tasks: which method, which images share a decision, the scores of all tasks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from supsup_cli.core.superposition import OBJECTIVES, Objective
+from supsup_cli.core.task_inference import METHODS, Method, infer_tasks
+from supsup_cli.errors import UsageError
+from supsup_cli.workflows.opening import OpenTasks
+
+# Decisions of one image each that are computed together: bounds memory, not their results.
+_AT_ONCE = 256
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How tasks are told apart: method and objective as chosen, group as asked for."""
+
+    method: Method
+    objective: Objective
+    group: str
+
+    @property
+    def single(self) -> bool:
+        """Whether every image gets its own answer."""
+        return self.group == "image"
+
+
+def choose_rule(opened: OpenTasks, method: str, objective: str | None, group: str) -> Rule:
+    """Settle method and objective; `auto` tries every mask and compares R.
+
+    For one image that costs no more operations than One-Shot and it is the most accurate; without
+    superfluous outputs, R does not exist and H takes its place.
+
+    Raises:
+        UsageError: an unknown value, or an objective that this bank's outputs do not allow.
+    """
+    if method != "auto" and method not in METHODS:
+        raise UsageError(f"--method {method}: expected auto, {', '.join(METHODS)}")
+    if objective is not None and objective not in OBJECTIVES:
+        raise UsageError(f"--objective {objective}: expected {', '.join(OBJECTIVES)}")
+    if group not in ("image", "folder", "all") and not (group.isdecimal() and int(group) > 0):
+        raise UsageError(f"--group {group}: expected image, folder, all or a number of images")
+    chosen: Method = next((one for one in METHODS if one == method), "exhaustive")
+    compared = opened.own if chosen == "exhaustive" else opened.real[None]
+    superfluous = not bool(compared.all(-1).any())
+    preferred: Objective = "R" if superfluous and method in ("auto", "exhaustive") else "H"
+    by: Objective = next((one for one in OBJECTIVES if one == objective), preferred)
+    if by != "H" and not superfluous:
+        raise UsageError(
+            f"--objective {by}: no superfluous outputs found among {compared.shape[-1]}",
+            hint="use --objective H, or make a bank with more --outputs",
+        )
+    return Rule(chosen, by, "image" if group == "1" else group)
+
+
+def group_places(group: str, folders: Sequence[str]) -> list[list[int]]:
+    """Part image positions into groups that share a decision, each in order.
+
+    Args:
+        group: image, folder, all, or a number N of images in their order.
+        folders: folder of each image.
+    """
+    places = list(range(len(folders)))
+    if group == "all":
+        return [places]
+    if group == "folder":
+        by_folder = sorted(places, key=lambda place: folders[place])
+        return [list(part) for _, part in groupby(by_folder, key=lambda place: folders[place])]
+    size = 1 if group == "image" else int(group)
+    return [places[start : start + size] for start in range(0, len(places), size)]
+
+
+def score_groups(
+    opened: OpenTasks, rule: Rule, images: NDArray[np.uint8], groups: Sequence[Sequence[int]]
+) -> NDArray[np.float32]:
+    """Score every task for every group.
+
+    Args:
+        opened: the tasks.
+        rule: method and objective.
+        images: (N, C, H, W) uint8.
+        groups: positions of the images of each group.
+
+    Returns:
+        (G, T) float32, nats; the largest names the task, NaN where a task was not compared.
+    """
+    scores = []
+    # Groups of one size lie side by side in one tensor, as many as fit.
+    for size, run in groupby(groups, key=len):
+        same = list(run)
+        at_once = max(1, _AT_ONCE // size)
+        for start in range(0, len(same), at_once):
+            picked = np.array(same[start : start + at_once])
+            here = torch.from_numpy(images[picked]).to(opened.net.device)
+            scores.append(
+                infer_tasks(
+                    opened.net.network,
+                    opened.stack,
+                    opened.net.pixels(here),
+                    method=rule.method,
+                    objective=rule.objective,
+                    real=opened.real,
+                    own=opened.own,
+                )
+            )
+    return torch.cat(scores).cpu().numpy()
+
+
+def best_tasks(scores: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Name the best task of each row of scores (G, T), the earlier one among equals: (G,) int64."""
+    return np.asarray(np.nanargmax(scores, axis=1), dtype=np.int64)

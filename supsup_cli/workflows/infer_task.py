@@ -1,0 +1,91 @@
+"""`infer-task`: which task does each image, or each group of images, belong to?"""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from supsup_cli.errors import UsageError
+from supsup_cli.workflows.deciding import (
+    Rule,
+    best_tasks,
+    choose_rule,
+    group_places,
+    score_groups,
+)
+from supsup_cli.workflows.inputs import InputBatch, InputRequest, joined, read_inputs
+from supsup_cli.workflows.opening import OpenTasks, open_tasks
+from supsup_cli.workflows.reporting import Reporter
+from supsup_cli.workflows.results import InferredSource, InferResult
+
+
+@dataclass(frozen=True)
+class DecisionRequest:
+    """How to decide: method, objective (None is the method's own), group, device."""
+
+    method: str
+    objective: str | None
+    group: str
+    device: str
+
+
+def infer_task(
+    path: Path, inputs: InputRequest, decision: DecisionRequest, top: int, reporter: Reporter
+) -> InferResult:
+    """Name the task of every image, or of every group of images.
+
+    Raises:
+        UsageError, NoInputError: options or inputs that cannot be used.
+        BankError: the bank or one of its tasks cannot be read.
+    """
+    if top < 1:
+        raise UsageError(f"--top {top}: expected at least 1")
+    opened = open_tasks(path, decision.device)
+    rule = choose_rule(opened, decision.method, decision.objective, decision.group)
+    began = time.perf_counter()
+    batches = read_inputs(inputs, opened.net.bank.record.input.shape)
+    results: list[InferredSource] = []
+    with reporter.track("inferring", 0, "images") as advance:
+        for batch in batches if rule.single else iter([joined(batches)]):
+            results += _decide(opened, rule, batch, top)
+            advance(len(batch.sources))
+    return InferResult(
+        rule.method, rule.objective, rule.group, tuple(results), time.perf_counter() - began
+    )
+
+
+def _decide(opened: OpenTasks, rule: Rule, batch: InputBatch, top: int) -> list[InferredSource]:
+    usable = batch.usable
+    groups = group_places(rule.group, [batch.folders[place] for place in usable])
+    answers: dict[int, InferredSource] = {
+        place: InferredSource(batch.sources[place], 0, None, None, (), error)
+        for place, error in enumerate(batch.errors)
+        if error is not None
+    }
+    if usable:
+        scores = score_groups(opened, rule, batch.images, groups)
+        for row, best, members in zip(scores, best_tasks(scores), groups, strict=True):
+            first = usable[members[0]]
+            answers[first] = InferredSource(
+                source=_group_name(rule, batch, first),
+                images=len(members),
+                task=opened.names[best],
+                known=True,
+                scores=_top(opened, row, top),
+                error=None,
+            )
+    return [answers[place] for place in sorted(answers)]
+
+
+def _group_name(rule: Rule, batch: InputBatch, first: int) -> str:
+    if rule.group == "folder":
+        return batch.folders[first]
+    return "all" if rule.group == "all" else batch.sources[first]
+
+
+def _top(opened: OpenTasks, row: NDArray[np.float32], top: int) -> tuple[tuple[str, float], ...]:
+    order = np.argsort(-row, kind="stable")  # NaN, a task that was not compared, sorts last
+    names = opened.names
+    return tuple((names[i], float(row[i])) for i in order[:top] if not np.isnan(row[i]))

@@ -1,0 +1,112 @@
+"""The images of `infer-task` and `predict`: files read a few at a time, or named test splits."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from supsup_cli.data import catalog, names
+from supsup_cli.data.images import read_images
+from supsup_cli.data.sources import find_images
+from supsup_cli.data.splits import InputShape, choose
+from supsup_cli.errors import ImageError, NoInputError, UsageError
+
+_AT_ONCE = 1024
+
+
+@dataclass(frozen=True)
+class InputRequest:
+    """Where images come from: paths (and lines for "-"), or data names with a limit for each."""
+
+    paths: Sequence[str]
+    stdin: Iterable[str]
+    data: Sequence[str]
+    limit: int | None
+    seed: int
+
+
+@dataclass(frozen=True)
+class InputBatch:
+    """Inputs in their order; a broken one has an error and no image.
+
+    Attributes:
+        sources: name of each input, as it is printed.
+        folders: folder or data name of each input, for groups.
+        errors: why an input cannot be used, None where it can.
+        images: (N, C, H, W) uint8, of the usable inputs alone, in order.
+    """
+
+    sources: tuple[str, ...]
+    folders: tuple[str, ...]
+    errors: tuple[str | None, ...]
+    images: NDArray[np.uint8]
+
+    @property
+    def usable(self) -> list[int]:
+        """Positions of the inputs that have an image."""
+        return [place for place, error in enumerate(self.errors) if error is None]
+
+
+def read_inputs(request: InputRequest, input_shape: InputShape) -> Iterator[InputBatch]:
+    """Read the inputs in batches, so that memory does not grow with their number.
+
+    Raises:
+        UsageError: both paths and data, or neither.
+        NoInputError: nothing is there to read, or not one input is usable.
+    """
+    if bool(request.paths) == bool(request.data):
+        found = "both" if request.paths else "neither"
+        raise UsageError(f"images and --data: {found} given, expected one of the two")
+    if request.limit is not None and request.limit < 1:
+        raise UsageError(f"--limit {request.limit}: expected at least 1")
+    batches = _files(request, input_shape) if request.paths else _test_splits(request, input_shape)
+    usable = False
+    first_error: str | None = None
+    for batch in batches:
+        usable = usable or bool(batch.usable)
+        first_error = first_error or next(filter(None, batch.errors), None)
+        yield batch
+    if not usable:
+        raise NoInputError(f"no usable image among the inputs; the first: {first_error}")
+
+
+def joined(batches: Iterable[InputBatch]) -> InputBatch:
+    """Join batches into one, for decisions that span them."""
+    parts = list(batches)
+    return InputBatch(
+        tuple(source for part in parts for source in part.sources),
+        tuple(folder for part in parts for folder in part.folders),
+        tuple(error for part in parts for error in part.errors),
+        np.concatenate([part.images for part in parts]),
+    )
+
+
+def _files(request: InputRequest, input_shape: InputShape) -> Iterator[InputBatch]:
+    sources = find_images(request.paths, request.stdin)
+    if request.limit is not None:
+        sources = [sources[i] for i in choose(len(sources), request.limit, request.seed)]
+    for start in range(0, len(sources), _AT_ONCE):
+        part = sources[start : start + _AT_ONCE]
+        read = read_images([one.path for one in part], input_shape)
+        images = [one for one in read if not isinstance(one, ImageError)]
+        yield InputBatch(
+            tuple(one.path for one in part),
+            tuple(one.folder for one in part),
+            tuple(str(one) if isinstance(one, ImageError) else None for one in read),
+            np.stack(images) if images else np.empty((0, *input_shape), dtype=np.uint8),
+        )
+
+
+def _test_splits(request: InputRequest, input_shape: InputShape) -> Iterator[InputBatch]:
+    for name in names.expand(request.data):
+        test = catalog.load_test(name, input_shape, seed=request.seed).test
+        chosen = choose(len(test), request.limit, request.seed)
+        for start in range(0, len(chosen), _AT_ONCE):
+            part = chosen[start : start + _AT_ONCE]
+            yield InputBatch(
+                tuple(f"{name}[{place}]" for place in part),
+                (name,) * len(part),
+                (None,) * len(part),
+                test.images[part],
+            )

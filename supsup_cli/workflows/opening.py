@@ -1,0 +1,140 @@
+"""Opening a bank for computing: its network on a device, its masks as one packed stack."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from bank_format.bank import Bank
+from bank_format.records import BankRecord
+from bank_format.task_file import Task
+from supsup_cli.core.learning import Pixels
+from supsup_cli.core.masks import MaskLayout, MaskStack
+from supsup_cli.core.networks import NetworkSpec, build_network, freeze
+from supsup_cli.errors import DeviceError, NoInputError, UsageError
+
+
+@dataclass(frozen=True)
+class OpenNetwork:
+    """A bank's frozen network on a device.
+
+    Attributes:
+        bank: the bank on disk.
+        network: with its weights, in evaluation mode.
+        pixels: how the bank's images become the network's input.
+        layout: where each masked parameter's bits lie.
+        device: where the network lives.
+    """
+
+    bank: Bank
+    network: nn.Module
+    pixels: Pixels
+    layout: MaskLayout
+    device: torch.device
+
+
+@dataclass(frozen=True)
+class OpenTasks:
+    """A network and the tasks learned on it.
+
+    Attributes:
+        net: the open network.
+        tasks: what each task's file says, in the order of the stack.
+        stack: T packed masks on the network's device.
+        real: (O,) bool, outputs that may be a label of any task.
+        own: (T, O) bool, each task's own outputs.
+    """
+
+    net: OpenNetwork
+    tasks: tuple[Task, ...]
+    stack: MaskStack
+    real: Tensor
+    own: Tensor
+
+    @property
+    def names(self) -> list[str]:
+        """The tasks' names, in the order of the stack."""
+        return [task.content.task for task in self.tasks]
+
+
+def choose_device(name: str) -> torch.device:
+    """Find the device that was asked for; `auto` is a GPU where there is one.
+
+    Raises:
+        UsageError: no such kind of device.
+        DeviceError: this machine does not have it.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = None
+    if device is None or device.type not in ("cpu", "cuda", "mps"):
+        raise UsageError(f"--device {name}: expected auto, cpu, cuda, cuda:N or mps")
+    count = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(_has_mps())}[device.type]
+    if (device.index or 0) >= count:
+        raise DeviceError(
+            f"--device {name}: {count} {device.type} devices found, "
+            f"expected at least {(device.index or 0) + 1}",
+            hint="use --device auto or --device cpu",
+        )
+    return device
+
+
+def open_network(path: Path, device: str) -> OpenNetwork:
+    """Open a bank and put its network on a device.
+
+    Raises:
+        BankError: there is no bank, or it cannot be read.
+        UsageError, DeviceError: see `choose_device`.
+    """
+    where = choose_device(device)
+    bank = Bank.open(path)
+    record = bank.record
+    try:
+        network = build_network(NetworkSpec(record.arch, record.input.shape, record.outputs))
+    except ValueError as error:
+        raise UsageError(f"{path}: {error}", hint="pip install --upgrade supsup") from error
+    freeze(network, bank.base(), where)
+    layout = MaskLayout({one.name: one.shape for one in record.masked})
+    return OpenNetwork(bank, network, _pixels(record, where), layout, where)
+
+
+def open_tasks(path: Path, device: str, names: Sequence[str] | None = None) -> OpenTasks:
+    """Open a bank with the masks of some or all of its tasks.
+
+    Every task's file must be whole: leaving out the one a picture belongs to would answer wrongly.
+
+    Raises:
+        BankError: as `open_network`, or a task cannot be read or is not there.
+        NoInputError: the bank has no task yet.
+    """
+    net = open_network(path, device)
+    tasks, packed = net.bank.read_tasks(names)
+    if not tasks:
+        raise NoInputError(
+            f"{path}: no task found, expected at least one",
+            hint=f"supsup learn-task --bank {path} --data mnist-perm-0",
+        )
+    record = net.bank.record
+    own = torch.zeros(len(tasks), record.outputs, dtype=torch.bool)
+    for row, task in zip(own, tasks, strict=True):
+        row[[one.output for one in task.content.classes]] = True
+    real = torch.arange(record.outputs) < record.real_outputs
+    stack = MaskStack(torch.from_numpy(packed).to(net.device), net.layout)
+    return OpenTasks(net, tuple(tasks), stack, real.to(net.device), own.to(net.device))
+
+
+def _pixels(record: BankRecord, device: torch.device) -> Pixels:
+    mean, std = (
+        torch.tensor(values, dtype=torch.float32, device=device)[:, None, None]
+        for values in (record.input.mean, record.input.std)
+    )
+    return Pixels(mean, std)
+
+
+def _has_mps() -> bool:
+    return bool(torch.backends.mps.is_available())

@@ -1,0 +1,29 @@
+"""How a workflow tells of its progress without knowing who listens."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
+
+Advance = Callable[[int], None]
+
+
+class Reporter(Protocol):
+    """What a workflow may say while it works."""
+
+    def note(self, text: str) -> None:
+        """Tell one line that is not part of the answer."""
+
+    def track(self, description: str, total: int, unit: str) -> AbstractContextManager[Advance]:
+        """Follow a long job: call the result with the number of units just done."""
+
+
+class Silent:
+    """A reporter that says nothing."""
+
+    def note(self, text: str) -> None:
+        """Say nothing."""
+
+    @contextmanager
+    def track(self, description: str, total: int, unit: str) -> Iterator[Advance]:
+        """Count in silence."""
+        yield lambda _done: None

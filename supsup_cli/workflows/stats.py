@@ -1,0 +1,105 @@
+"""`stats`: what a bank holds and takes, beside other ways to keep as many tasks. Without torch."""
+
+import math
+from collections.abc import Sequence
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bank_format.bank import Bank
+from bank_format.bits import distance
+from bank_format.layout import BANK_FILE, BASE_FILE, HOPFIELD_FILE
+from bank_format.records import BankRecord
+from bank_format.task_file import Task
+from supsup_cli.workflows.listing import accuracy_share
+from supsup_cli.workflows.results import Rivals, StatsResult, StoredBytes, TaskStats
+
+
+def stats(path: Path, *, overlaps: bool, plot: Path | None) -> StatsResult:
+    """Measure a bank.
+
+    Args:
+        path: the bank's folder.
+        overlaps: compare every pair of tasks too.
+        plot: where to write a picture of the overlaps; None for none.
+
+    Raises:
+        BankError: the bank or a task cannot be read.
+        UsageError, StorageError: the picture cannot be drawn or written.
+    """
+    bank = Bank.open(path)
+    record = bank.record
+    tasks, packed = bank.read_tasks()
+    pairs = _pairs(record, tasks, packed) if overlaps or plot else ()
+    if plot is not None:
+        from supsup_cli.workflows.plots import plot_overlaps
+
+        plot_overlaps([task.content.task for task in tasks], pairs, plot)
+    masked = sum(one.count for one in record.masked)
+    sizes = [task.bytes_on_disk for task in tasks]
+    base, hopfield = (
+        sum((path / name).stat().st_size for name in names if (path / name).exists())
+        for names in ((BANK_FILE, BASE_FILE), (HOPFIELD_FILE,))
+    )
+    return StatsResult(
+        tasks=len(tasks),
+        parameters=record.weights,
+        bytes=StoredBytes(base, sum(sizes), hopfield, base + sum(sizes) + hopfield),
+        bits_per_weight=8 * sum(sizes) / (masked * len(tasks)) if tasks else 0.0,
+        per_task=tuple(
+            TaskStats(
+                task=task.content.task,
+                kind=task.content.kind,
+                bytes=task.bytes_on_disk,
+                density=task.density,
+                accuracy=accuracy_share(task),
+                created=task.provenance.created,
+                overlap=overlap,
+            )
+            for task, overlap in zip(tasks, _overlaps_with_mean(packed), strict=True)
+        ),
+        rivals=Rivals(
+            float_scores=4 * masked * len(tasks),
+            networks=4 * record.weights * len(tasks),
+            dense_hidden=_dense_hidden(record, sizes),
+        ),
+        overlaps=pairs if overlaps else (),
+        plot=None if plot is None else str(plot),
+    )
+
+
+def _overlaps_with_mean(packed: NDArray[np.uint8]) -> list[float]:
+    """For each mask, average the mean mask over the weights it keeps: shares, 0…1.
+
+    The mean mask is a running count, and bits are unpacked a mask at a time: memory does not grow
+    with the number of tasks.
+    """
+    counts = np.zeros(packed.shape[1] * 8, dtype=np.float32)
+    for row in packed:
+        counts += np.unpackbits(row, bitorder="little")
+    overlaps = []
+    for row in packed:
+        bits = np.unpackbits(row, bitorder="little").view(np.bool_)
+        kept = counts[bits]
+        overlaps.append(float(kept.mean(dtype=np.float64)) / len(packed) if len(kept) else 0.0)
+    return overlaps
+
+
+def _pairs(
+    record: BankRecord, tasks: Sequence[Task], packed: NDArray[np.uint8]
+) -> tuple[tuple[str, str, float], ...]:
+    masked = sum(one.count for one in record.masked)
+    rows = list(zip((task.content.task for task in tasks), packed, strict=True))
+    return tuple(
+        (name, other, 1 - distance(mask, its) / masked)
+        for (name, mask), (other, its) in combinations(rows, 2)
+    )
+
+
+def _dense_hidden(record: BankRecord, sizes: Sequence[int]) -> int:
+    if not sizes:
+        return 0
+    inputs = math.prod(record.input.shape)
+    return int(np.mean(sizes)) // (4 * (inputs + record.real_outputs))
