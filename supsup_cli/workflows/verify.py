@@ -16,7 +16,9 @@ def verify(path: Path) -> VerifyResult:
     report = bank_verify.verify(path)
     return VerifyResult(
         ok=not report.problems,
-        problems=tuple(FoundProblem(one.file, one.message, one.exit_code) for one in report.problems),
+        problems=tuple(
+            FoundProblem(one.file, one.message, one.exit_code) for one in report.problems
+        ),
         hints=report.hints,
         tasks=report.tasks,
     )
