@@ -1,0 +1,171 @@
+import dataclasses
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from supsup_cli.core.learning import (
+    LabelledImages,
+    Pixels,
+    batches,
+    class_log_probabilities,
+    learn_masks,
+)
+from supsup_cli.core.masks import MaskStack
+from supsup_cli.core.networks import MultilayerPerceptron, masked_parameters
+from supsup_cli.core.novelty import CALIBRATION_LEVELS, calibration_quantiles
+from supsup_cli.core.recipes import DEFAULT, PAPER, Recipe
+from supsup_cli.core.superposition import Objective, log_odds, masked_forward
+from supsup_cli.core.task_inference import Method, infer_tasks
+from supsup_cli.data import embedded, variants
+from tests.networks import TinyConvolution, layout_of, pack, signed_constant
+
+PIXELS = Pixels(torch.full((1, 1, 1), 0.1307), torch.full((1, 1, 1), 0.3081))
+OUTPUTS = 100
+KINDS = ("plain", "permuted", "inverted")
+
+
+def digits(kind: str, *, train: bool, count: int) -> tuple[Tensor, Tensor]:
+    """Load digits as they are, permuted, or inverted: three tasks of clearly different looks."""
+    images, labels = embedded.load_mnist(train)
+    images = images[:count]
+    if kind == "permuted":
+        images = variants.permuted(images, 1)
+    elif kind == "inverted":
+        images = 255 - images
+    return torch.from_numpy(images.copy()), torch.from_numpy(labels[:count].copy())
+
+
+def learn(network: nn.Module, kind: str, recipe: Recipe, seed: int = 0) -> dict[str, Tensor]:
+    images, labels = digits(kind, train=True, count=20_000)
+    return learn_masks(
+        network,
+        masked_parameters(network),
+        LabelledImages(images, labels),
+        PIXELS,
+        recipe,
+        seed=seed,
+        task=kind,
+        on_step=lambda _step: None,
+    )
+
+
+@pytest.fixture(scope="module")
+def convolution() -> tuple[nn.Module, MaskStack]:
+    """Three tasks learned by a convolution net, a module the package does not know."""
+    network = signed_constant(TinyConvolution(OUTPUTS), seed=0)
+    layout = layout_of(network)
+    recipe = dataclasses.replace(DEFAULT, steps=250)
+    learned = [learn(network, kind, recipe) for kind in KINDS]
+    return network, MaskStack(torch.stack([pack(masks, layout) for masks in learned]), layout)
+
+
+def test_a_convolution_net_learns_three_tasks(convolution: tuple[nn.Module, MaskStack]) -> None:
+    network, stack = convolution
+    for number, kind in enumerate(KINDS):
+        images, labels = digits(kind, train=False, count=1000)
+        log_p = class_log_probabilities(
+            network, stack.masks(number), images, PIXELS, torch.arange(10)
+        )
+        # chance is 0.1; permuted pixels are hard for convolutions
+        assert float((log_p.argmax(1) == labels).float().mean()) > 0.75
+
+
+@pytest.mark.parametrize(
+    ("method", "objective"),
+    [("one-shot", "H"), ("one-shot", "G"), ("binary", "H"), ("exhaustive", "R")],
+)
+def test_a_convolution_net_is_superimposed_and_its_tasks_are_named(
+    convolution: tuple[nn.Module, MaskStack], method: Method, objective: Objective
+) -> None:
+    network, stack = convolution
+    real = torch.arange(OUTPUTS) < 10
+    for number, kind in enumerate(KINDS):
+        images, _ = digits(kind, train=False, count=100)
+        scores = infer_tasks(
+            network,
+            stack,
+            PIXELS(images)[:, None],
+            method=method,
+            objective=objective,
+            real=real,
+            own=real.expand(3, -1),
+        ).nan_to_num(-torch.inf)
+        # one image each; chance is 0.33
+        assert float((scores.argmax(1) == number).float().mean()) > 0.9
+
+
+@pytest.mark.parametrize("recipe", [DEFAULT, PAPER])
+def test_a_recipe_learns_and_repeats_itself(recipe: Recipe) -> None:
+    network = signed_constant(MultilayerPerceptron((784, 64, OUTPUTS)), seed=0)
+    short = dataclasses.replace(recipe, steps=60)
+    before = {name: weight.clone() for name, weight in network.named_parameters()}
+    first, again, other = (learn(network, "plain", short, seed) for seed in (0, 0, 1))
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert any(not torch.equal(first[name], other[name]) for name in first)
+    assert all(torch.equal(before[name], weight) for name, weight in network.named_parameters())
+    images, labels = digits("plain", train=False, count=1000)
+    floats = {name: mask.float() for name, mask in first.items()}
+    log_p = class_log_probabilities(network, floats, images, PIXELS, torch.arange(10))
+    accuracy = float((log_p.argmax(1) == labels).float().mean())
+    assert accuracy > (0.7 if recipe is DEFAULT else 0.3)
+    torch.testing.assert_close(log_p.exp().sum(1), torch.ones(1000))
+
+
+@pytest.mark.parametrize("recipe", [DEFAULT, PAPER])
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_the_shortest_runs_work(recipe: Recipe, steps: int) -> None:
+    network = signed_constant(MultilayerPerceptron((784, 8, OUTPUTS)), seed=0)
+    assert learn(network, "plain", dataclasses.replace(recipe, steps=steps)).keys() == {
+        "layers.0.weight",
+        "layers.1.weight",
+    }
+
+
+def test_batches_see_every_image_once_a_pass_and_are_always_full() -> None:
+    recipe = dataclasses.replace(DEFAULT, steps=7, batch_size=4)
+    drawn = list(batches(10, recipe, torch.Generator().manual_seed(0)))
+    assert [len(batch) for batch in drawn] == [4] * 7
+    flat = torch.cat(drawn)
+    assert sorted(flat[:10].tolist()) == sorted(flat[10:20].tolist()) == list(range(10))
+    assert flat[:10].tolist() != flat[10:20].tolist()
+
+
+def test_batches_may_be_larger_than_the_data() -> None:
+    recipe = dataclasses.replace(DEFAULT, steps=2, batch_size=8)
+    drawn = list(batches(3, recipe, torch.Generator().manual_seed(0)))
+    assert [len(batch) for batch in drawn] == [8, 8]
+
+
+def test_no_images_and_divergence_are_refused() -> None:
+    network = signed_constant(MultilayerPerceptron((784, 8, OUTPUTS)), seed=0)
+    nothing = LabelledImages(
+        torch.empty(0, 1, 28, 28, dtype=torch.uint8), torch.empty(0, dtype=torch.int64)
+    )
+    names = masked_parameters(network)
+    with pytest.raises(ValueError, match="no training images"):
+        learn_masks(
+            network, names, nothing, PIXELS, DEFAULT, seed=0, task="t", on_step=lambda _step: None
+        )
+    with pytest.raises(ValueError, match="diverged"):
+        learn(network, "plain", dataclasses.replace(PAPER, steps=3, learning_rate=float("inf")))
+
+
+def test_pixels_scale_bytes_and_normalise() -> None:
+    images = torch.tensor([0, 128, 255], dtype=torch.uint8).view(3, 1, 1, 1)
+    expected = (torch.tensor([0, 128 / 255, 1.0]) - 0.1307) / 0.3081
+    torch.testing.assert_close(PIXELS(images).flatten(), expected)
+
+
+def test_calibration_quantiles_are_those_of_the_log_odds() -> None:
+    network = signed_constant(MultilayerPerceptron((784, 8, OUTPUTS)), seed=0)
+    images, _ = digits("plain", train=False, count=101)
+    masks = {name: torch.ones(p.shape) for name, p in network.named_parameters()}
+    outputs = torch.arange(10)
+    values = calibration_quantiles(network, masks, images, PIXELS, outputs)
+    own = torch.arange(OUTPUTS) < 10
+    odds = log_odds(masked_forward(network, masks, PIXELS(images)), own).sort().values
+    assert len(values) == len(CALIBRATION_LEVELS)
+    torch.testing.assert_close(values[0], odds[0].double())
+    torch.testing.assert_close(values[CALIBRATION_LEVELS.index(0.5)], odds[50].double())
+    torch.testing.assert_close(values[-1], odds[-1].double())

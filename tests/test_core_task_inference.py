@@ -1,0 +1,208 @@
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from supsup_cli.core.networks import MultilayerPerceptron
+from supsup_cli.core.superposition import (
+    Objective,
+    entropy,
+    log_odds,
+    masked_forward,
+    misfit,
+    mixture_loss,
+    superfluous_pull,
+    superpose,
+)
+from supsup_cli.core.task_inference import Method, alpha_gradients, infer_tasks
+from tests.networks import TinyConvolution, layout_of, random_stack, signed_constant
+
+OUTPUTS, REAL, TASKS = 20, 4, 5
+METHODS: list[Method] = ["one-shot", "binary", "exhaustive"]
+OBJECTIVES: list[Objective] = ["H", "G", "R"]
+
+
+@pytest.fixture(params=["perceptron", "convolution"])
+def network(request: pytest.FixtureRequest) -> nn.Module:
+    made = (
+        MultilayerPerceptron((784, 12, OUTPUTS))
+        if request.param == "perceptron"
+        else TinyConvolution(OUTPUTS)
+    )
+    return signed_constant(made, seed=0)
+
+
+def real() -> Tensor:
+    return torch.arange(OUTPUTS) < REAL
+
+
+def own() -> Tensor:
+    masks = torch.zeros(TASKS, OUTPUTS, dtype=torch.bool)
+    for task in range(TASKS):
+        masks[task, [task % REAL, (task + 1) % REAL]] = True
+    return masks
+
+
+def images(groups: int, size: int) -> Tensor:
+    return torch.randn(groups, size, 1, 28, 28, generator=torch.Generator().manual_seed(2))
+
+
+def loss_of(objective: Objective) -> Callable[[Tensor], Tensor]:
+    return lambda logits: mixture_loss(objective, logits, real()).mean()
+
+
+@pytest.mark.parametrize("objective", ["H", "R"])
+@pytest.mark.parametrize("size", [1, 3])
+def test_alpha_gradients_agree_with_finite_differences(
+    network: nn.Module, objective: Objective, size: int
+) -> None:
+    network = network.double()
+    stack = random_stack(layout_of(network), TASKS, seed=1)
+    alphas = torch.rand(1, TASKS, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    group = images(1, size).double()
+    masks = [
+        {name: mask.double() for name, mask in stack.masks(index).items()} for index in range(TASKS)
+    ]
+
+    def value(at: Tensor) -> float:
+        mixture = {name: sum(at[k] * masks[k][name] for k in range(TASKS)) for name in masks[0]}
+        return float(loss_of(objective)(masked_forward(network, mixture, group[0])))
+
+    step = 1e-6
+    numeric = torch.tensor(
+        [
+            (value(alphas[0] + step * unit) - value(alphas[0] - step * unit)) / (2 * step)
+            for unit in torch.eye(TASKS, dtype=torch.float64)
+        ]
+    )
+    exact = alpha_gradients(
+        network.float(), stack, alphas.float(), group.float(), loss_of(objective)
+    )
+    torch.testing.assert_close(exact[0], numeric.float(), rtol=2e-3, atol=1e-4)
+
+
+def test_g_lets_gradient_reach_superfluous_outputs_alone() -> None:
+    logits = torch.randn(3, OUTPUTS, requires_grad=True)
+    superfluous_pull(logits, real()).sum().backward()
+    assert logits.grad is not None
+    expected = logits.detach().softmax(-1)
+    expected[:, :REAL] = 0
+    torch.testing.assert_close(logits.grad, expected)
+    torch.testing.assert_close(superfluous_pull(logits, real()), logits.logsumexp(-1))
+
+
+def test_objectives_agree_with_their_formulas() -> None:
+    logits = torch.randn(4, OUTPUTS, dtype=torch.float64)
+    p = logits.softmax(-1)
+    torch.testing.assert_close(entropy(logits), -(p * p.log()).sum(-1))
+    none_of_mine = p[:, REAL:].sum(-1)
+    torch.testing.assert_close(log_odds(logits, real()), (none_of_mine / (1 - none_of_mine)).log())
+    torch.testing.assert_close(misfit("G", logits, real()), logits[:, REAL:].logsumexp(-1))
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_one_shot_of_many_groups_is_one_shot_of_each(
+    network: nn.Module, objective: Objective
+) -> None:
+    stack = random_stack(layout_of(network), TASKS, seed=1)
+    groups = images(6, 3)
+    even = torch.full((1, TASKS), 1 / TASKS)
+    together = alpha_gradients(network, stack, even, groups, loss_of(objective))
+    for row, group in zip(together, groups, strict=True):
+        alone = alpha_gradients(network, stack, even, group[None], loss_of(objective))
+        torch.testing.assert_close(row, alone[0], rtol=1e-4, atol=1e-5)
+
+
+def test_gradients_of_own_superpositions_are_those_of_shared_ones(network: nn.Module) -> None:
+    stack = random_stack(layout_of(network), TASKS, seed=1)
+    alphas = torch.rand(3, TASKS, generator=torch.Generator().manual_seed(3))
+    groups = images(3, 2)
+    own_alphas = alpha_gradients(network, stack, alphas, groups, loss_of("H"))
+    for index in range(3):
+        one = slice(index, index + 1)
+        alone = alpha_gradients(network, stack, alphas[one], groups[one], loss_of("H"))
+        torch.testing.assert_close(own_alphas[one], alone, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_a_single_task_is_named_by_every_method(
+    network: nn.Module, method: Method, objective: Objective
+) -> None:
+    stack = random_stack(layout_of(network), 1, seed=1)
+    scores = infer_tasks(
+        network, stack, images(4, 1), method=method, objective=objective, real=real(), own=own()[:1]
+    )
+    assert scores.shape == (4, 1)
+    assert bool(scores.isfinite().all())
+
+
+@pytest.mark.parametrize("tasks", [2, 3, 4, 5, 8, 9])
+def test_binary_ends_with_two_tasks_even_when_all_are_equal(tasks: int) -> None:
+    network = signed_constant(MultilayerPerceptron((784, 12, OUTPUTS)), seed=0)
+    stack = random_stack(layout_of(network), 1, seed=1)
+    equal = type(stack)(stack.packed.expand(tasks, -1).contiguous(), stack.layout)
+    scores = infer_tasks(
+        network,
+        equal,
+        images(3, 1),
+        method="binary",
+        objective="H",
+        real=real(),
+        own=own()[:1].expand(tasks, -1),
+    )
+    assert (~scores.isnan()).sum(1).tolist() == [2, 2, 2]
+
+
+def test_exhaustive_scores_are_those_of_each_mask_alone(network: nn.Module) -> None:
+    stack = random_stack(layout_of(network), TASKS, seed=1)
+    groups = images(3, 2)
+    scores = infer_tasks(
+        network, stack, groups, method="exhaustive", objective="R", real=real(), own=own()
+    )
+    for task in range(TASKS):
+        logits = masked_forward(network, stack.masks(task), groups[1])
+        p = logits.double().softmax(-1)
+        mine = p[:, own()[task]].sum(-1)
+        torch.testing.assert_close(scores[1, task].double(), (mine / (1 - mine)).log().mean())
+
+
+def test_superpose_with_a_unit_vector_is_the_mask(network: nn.Module) -> None:
+    stack = random_stack(layout_of(network), TASKS, seed=1)
+    mixed = superpose(stack, torch.eye(TASKS)[2:3])
+    for name, mask in stack.masks(2).items():
+        assert torch.equal(mixed[name][0], mask)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_r_without_superfluous_outputs_is_refused(method: Method) -> None:
+    network = signed_constant(MultilayerPerceptron((784, 12, OUTPUTS)), seed=0)
+    stack = random_stack(layout_of(network), 2, seed=1)
+    everything = torch.ones(2, OUTPUTS, dtype=torch.bool)
+    with pytest.raises(ValueError, match="superfluous"):
+        infer_tasks(
+            network,
+            stack,
+            images(1, 1),
+            method=method,
+            objective="R",
+            real=everything[0],
+            own=everything,
+        )
+
+
+def test_no_task_is_refused() -> None:
+    network = signed_constant(MultilayerPerceptron((784, 12, OUTPUTS)), seed=0)
+    empty = random_stack(layout_of(network), 1, seed=1)
+    none = type(empty)(empty.packed[:0], empty.layout)
+    with pytest.raises(ValueError, match="no task"):
+        infer_tasks(
+            network,
+            none,
+            images(1, 1),
+            method="one-shot",
+            objective="H",
+            real=real(),
+            own=own()[:0],
+        )
