@@ -14,7 +14,7 @@ from supsup_cli.core.learning import (
 from supsup_cli.core.masks import MaskStack
 from supsup_cli.core.networks import MultilayerPerceptron, masked_parameters
 from supsup_cli.core.novelty import CALIBRATION_LEVELS, calibration_quantiles
-from supsup_cli.core.recipes import DEFAULT, PAPER, Recipe
+from supsup_cli.core.recipes import DEFAULT, PAPER, Recipe, learning_rates
 from supsup_cli.core.superposition import Objective, log_odds, masked_forward
 from supsup_cli.core.task_inference import Method, infer_tasks
 from supsup_cli.data import embedded, variants
@@ -125,6 +125,14 @@ def test_the_shortest_runs_work(recipe: Recipe, steps: int) -> None:
         "layers.0.weight",
         "layers.1.weight",
     }
+
+
+def test_rates_follow_fan_in_and_depth_in_the_default_recipe_alone() -> None:
+    shapes = [(300, 784), (100, 300), (500, 100)]
+    assert learning_rates(PAPER, shapes) == [1e-4, 1e-4, 1e-4]
+    assert learning_rates(DEFAULT, shapes) == pytest.approx([1.5 / 784, 0.75 / 300, 0.1 / 100])
+    assert learning_rates(DEFAULT, [(32, 1, 5, 5), (10, 32)]) == pytest.approx([1.5 / 25, 0.1 / 32])
+    assert learning_rates(DEFAULT, [(10, 784)]) == pytest.approx([1.5 / 784])
 
 
 def test_batches_see_every_image_once_a_pass_and_are_always_full() -> None:
