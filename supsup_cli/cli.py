@@ -1,4 +1,4 @@
-"""The commands: parse, call one workflow, hand the result to the output. One error boundary."""
+"""The commands: parse, call one workflow, hand the result to the output. No logic."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -7,9 +7,8 @@ from typing import Annotated
 
 import typer
 
-from bank_format.errors import BankError
 from supsup_cli import __version__
-from supsup_cli.errors import SupsupError
+from supsup_cli.boundary import run
 from supsup_cli.options import (
     DEFAULT_BANK,
     BankOption,
@@ -26,7 +25,7 @@ from supsup_cli.options import (
     SeedOption,
     parse_shape,
 )
-from supsup_cli.output import Terminal, report_error
+from supsup_cli.output import Terminal
 from supsup_cli.workflows.results import Result
 
 app = typer.Typer(
@@ -110,8 +109,9 @@ def learn_task(
 
     def work(terminal: Terminal) -> Result:
         from supsup_cli.workflows import learn_task as workflow
+        from supsup_cli.workflows.learning_plan import LearnRequest
 
-        request = workflow.LearnRequest(data or (), name, recipe, steps, batch_size, seed, device)
+        request = LearnRequest(data or (), name, recipe, steps, batch_size, seed, device)
         return workflow.learn_task(bank, request, terminal)
 
     _answer(work, as_json=as_json, quiet=quiet)
@@ -295,28 +295,5 @@ def data_export(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code: the one place where errors become words."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    as_json, debug = "--json" in words, "--debug" in words
-    try:
-        code = app(args=words, prog_name="supsup", standalone_mode=False)
-    except (BankError, SupsupError) as error:
-        problem = (error.message, error.hint, error.slug, error.exit_code)
-    except typer.TyperException as error:
-        # Commands given without --json keep Typer's own help on wrong usage.
-        problem = (error.format_message(), "supsup --help", "usage", error.exit_code)
-    except (KeyboardInterrupt, typer.Abort):
-        problem = ("interrupted; every task finished before is kept", "", "interrupted", 130)
-    except Exception as error:
-        if debug:
-            raise
-        hint = "run it again with --debug and report the traceback"
-        problem = (f"{type(error).__name__}: {error}", hint, "unexpected", 1)
-    else:
-        if code == 130:
-            problem = ("interrupted; every task finished before is kept", "", "interrupted", 130)
-        else:
-            return int(code or 0)
-    message, hint, slug, exit_code = problem
-    report_error(message, hint, slug=slug, exit_code=exit_code, as_json=as_json)
-    return exit_code
+    """Run one command and return its exit code."""
+    return run(app, list(sys.argv[1:] if arguments is None else arguments))

@@ -2,12 +2,14 @@
 
 import dataclasses
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
-from supsup_cli import tables
+from supsup_cli.errors import StorageError
+from supsup_cli.printable import printable
 from supsup_cli.workflows.reporting import Advance
 from supsup_cli.workflows.results import Result
 
@@ -28,7 +30,7 @@ class Terminal:
     def note(self, text: str) -> None:
         """Tell one line on stderr, unless asked to be quiet."""
         if not self._quiet:
-            print(f"supsup: {tables.printable(text)}", file=sys.stderr)
+            print(f"supsup: {printable(text)}", file=sys.stderr)
 
     @contextmanager
     def track(self, description: str, total: int, unit: str) -> Iterator[Advance]:
@@ -49,15 +51,25 @@ class Terminal:
             yield lambda done: bar.advance(job, done)
 
     def answer(self, result: Result) -> None:
-        """Print a result: one JSON document, or text for people."""
-        if self._as_json:
-            _print_json({"ok": True, **dataclasses.asdict(result)})
-            return
-        for part in tables.lines(result):
-            if isinstance(part, str):
-                print(tables.printable(part))
+        """Print a result: one JSON document, or text for people.
+
+        Raises:
+            StorageError: stdout cannot be written.
+        """
+        try:
+            if self._as_json:
+                _print_json({"ok": True, **dataclasses.asdict(result)})
             else:
-                _console(sys.stdout).print(part)
+                _print_text(result)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            _close_stdout()  # the reader, `head` for instance, has seen enough
+        except OSError as error:
+            _close_stdout()
+            raise StorageError(
+                f"standard output: cannot be written ({error.strerror})",
+                hint="free some space where the output goes, and type the command again",
+            ) from error
 
 
 def report_error(message: str, hint: str, *, slug: str, exit_code: int, as_json: bool) -> None:
@@ -66,14 +78,34 @@ def report_error(message: str, hint: str, *, slug: str, exit_code: int, as_json:
         error = {"code": slug, "exit": exit_code, "message": message, "hint": hint}
         _print_json({"ok": False, "error": error})
         return
-    print(f"supsup: {tables.printable(message)}", file=sys.stderr)
+    print(f"supsup: {printable(message)}", file=sys.stderr)
     if hint:
-        print(f"  hint: {tables.printable(hint)}", file=sys.stderr)
+        print(f"  hint: {printable(hint)}", file=sys.stderr)
 
 
 def _print_json(document: dict[str, object]) -> None:
     # Lone surrogates of file names that are not UTF-8 survive as escapes in ASCII.
     print(json.dumps(document, allow_nan=False))
+
+
+def _print_text(result: Result) -> None:
+    from supsup_cli import tables
+
+    for part in tables.lines(result):
+        if isinstance(part, str):
+            print(printable(part))
+        else:
+            console = _console(sys.stdout)
+            # Captured, because Rich ends the process when the reader of a pipe has gone.
+            with console.capture() as table:
+                console.print(part)
+            for line in table.get().splitlines():
+                print(line.rstrip())
+
+
+def _close_stdout() -> None:
+    # What is still in the buffer would fail once more when the interpreter ends.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _console(stream: TextIO) -> "Console":

@@ -6,6 +6,7 @@ from functools import singledispatch
 from rich.table import Table
 from rich.text import Text
 
+from supsup_cli.printable import printable
 from supsup_cli.workflows.results import (
     DataExportResult,
     DataListResult,
@@ -210,13 +211,6 @@ def _shares(scores: Scores) -> tuple[str, ...]:
 
 def _share(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.2f} %"
-
-
-def printable(text: str) -> str:
-    """Show control characters, which could drive a terminal, as escapes; keep the rest."""
-    return "".join(
-        one if one.isprintable() else one.encode("unicode_escape").decode() for one in text
-    )
 
 
 def _bytes(count: int) -> str:

@@ -91,6 +91,7 @@ def learn_masks(
     order = batches(len(data.images), recipe, generator(seed, "batches", task))
     for step, picked in enumerate(order, start=1):
         here = picked.to(device)
+        rule.zero_grad()  # frees the last gradients before memory for new ones is needed
         write_supermask(effective, weights, scores)
         logits = functional_call(network, effective, (pixels(data.images[here]),))
         loss = F.cross_entropy(logits * recipe.logit_scale, data.targets[here])

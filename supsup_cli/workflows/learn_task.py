@@ -1,11 +1,7 @@
 """`learn-task`: learn a mask for each task and commit each as soon as it is done."""
 
-import dataclasses
 import platform
-import shlex
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bank_format.errors import NameTakenError
 from bank_format.task_file import Task
 from bank_format.task_records import (
     AccuracyRecord,
@@ -28,10 +23,17 @@ from supsup_cli import __version__
 from supsup_cli.core.learning import LabelledImages, class_log_probabilities, learn_masks
 from supsup_cli.core.masks import Masks
 from supsup_cli.core.novelty import CALIBRATION_LEVELS, calibration_quantiles
-from supsup_cli.core.recipes import RECIPES, Recipe
-from supsup_cli.data import catalog, names
+from supsup_cli.core.recipes import Recipe
+from supsup_cli.data import catalog
 from supsup_cli.data.splits import Split, TaskData
 from supsup_cli.errors import TooManyClassesError, UsageError
+from supsup_cli.workflows.learning_plan import (
+    LearnRequest,
+    Plan,
+    chosen_recipe,
+    equal_task,
+    make_plans,
+)
 from supsup_cli.workflows.listing import accuracy_share
 from supsup_cli.workflows.opening import OpenNetwork, open_network
 from supsup_cli.workflows.reporting import Advance, Reporter
@@ -39,26 +41,6 @@ from supsup_cli.workflows.results import FailedInput, LearnedTask, LearnResult
 
 # Below this many superfluous outputs for each class, task inference suffers (paper, Fig. 6).
 _SUPERFLUOUS_PER_CLASS = 9
-
-
-@dataclass(frozen=True)
-class LearnRequest:
-    """What to learn and how; None stands for the recipe's own number."""
-
-    data: Sequence[str]
-    name: str | None
-    recipe: str
-    steps: int | None
-    batch_size: int | None
-    seed: int
-    device: str
-
-
-@dataclass(frozen=True)
-class _Plan:
-    task: str
-    data: str
-    digest: str
 
 
 def learn_task(path: Path, request: LearnRequest, reporter: Reporter) -> LearnResult:
@@ -71,12 +53,12 @@ def learn_task(path: Path, request: LearnRequest, reporter: Reporter) -> LearnRe
         NameTakenError: another task has that name. LockedError: another process is learning it.
         BankError: the bank cannot be read or written.
     """
-    recipe = _recipe(request)
+    recipe = chosen_recipe(request)
     net = open_network(path, request.device)
-    plans = _plans(net, request)
+    plans = make_plans(net, request)
     taken = set(net.bank.tasks())
     there = {
-        plan.task: _equal_task(net, plan, recipe, request.seed)
+        plan.task: equal_task(net, plan, recipe, request.seed)
         for plan in plans
         if plan.task in taken
     }
@@ -89,63 +71,16 @@ def learn_task(path: Path, request: LearnRequest, reporter: Reporter) -> LearnRe
                 learned.append(_describe(there[plan.task], "exists", 0.0))
                 continue
             with net.bank.claim(plan.task):
+                if plan.task in net.bank.tasks():  # another process was faster
+                    task = equal_task(net, plan, recipe, request.seed)
+                    learned.append(_describe(task, "exists", 0.0))
+                    advance(recipe.steps)
+                    continue
                 data = catalog.load(plan.data, net.bank.record.input.shape, seed=request.seed)
                 failed += [FailedInput(source, error) for source, error in data.broken]
                 _check_classes(net, plan.task, data, reporter)
                 learned.append(_learn(net, plan, data, recipe, request.seed, advance))
     return LearnResult(tuple(learned), tuple(failed))
-
-
-def _recipe(request: LearnRequest) -> Recipe:
-    if request.recipe not in RECIPES:
-        raise UsageError(f"--recipe {request.recipe}: expected {' or '.join(RECIPES)}")
-    recipe = RECIPES[request.recipe]
-    return dataclasses.replace(
-        recipe,
-        steps=recipe.steps if request.steps is None else request.steps,
-        batch_size=recipe.batch_size if request.batch_size is None else request.batch_size,
-    )
-
-
-def _plans(net: OpenNetwork, request: LearnRequest) -> list[_Plan]:
-    data = names.expand(request.data)
-    if request.name is not None and len(data) != 1:
-        raise UsageError(f"--name {request.name}: {len(data)} data sets found, expected one")
-    tasks = [request.name] if request.name is not None else [names.task_name(one) for one in data]
-    for task, one in zip(tasks, data, strict=True):
-        net.bank.task_path(task)  # refuses an unlawful name before an hour of learning
-        if tasks.count(task) > 1:
-            raise UsageError(f"{one}: task name {task!r} found twice, expected distinct names")
-    shape = net.bank.record.input.shape
-    return [
-        _Plan(task, one, catalog.digest(one, shape)) for task, one in zip(tasks, data, strict=True)
-    ]
-
-
-def _equal_task(net: OpenNetwork, plan: _Plan, recipe: Recipe, seed: int) -> Task:
-    task = net.bank.read_task(plan.task)
-    content = task.content
-    found = {
-        "data": content.data.digest,
-        "recipe": (content.recipe.name, dict(content.recipe.settings)),
-        "seed": content.seed,
-        "steps": content.steps,
-    }
-    asked = {
-        "data": plan.digest,
-        "recipe": (recipe.name, recipe.settings()),
-        "seed": seed,
-        "steps": recipe.steps,
-    }
-    for key, value in asked.items():
-        if found[key] != value:
-            raise NameTakenError(
-                f"task {plan.task!r}: learned already with {key} {_short(found[key])}, asked for "
-                f"{_short(value)}; it is unchanged",
-                hint=f"supsup learn-task --bank {shlex.quote(str(net.bank.path))} "
-                f"--data {shlex.quote(plan.data)} --name ANOTHER-NAME",
-            )
-    return task
 
 
 def _check_classes(net: OpenNetwork, task: str, data: TaskData, reporter: Reporter) -> None:
@@ -168,7 +103,7 @@ def _check_classes(net: OpenNetwork, task: str, data: TaskData, reporter: Report
 
 def _learn(
     net: OpenNetwork,
-    plan: _Plan,
+    plan: Plan,
     data: TaskData,
     recipe: Recipe,
     seed: int,
@@ -260,8 +195,3 @@ def _describe(task: Task, status: str, seconds: float) -> LearnedTask:
         bytes=task.bytes_on_disk,
         content_sha256=task.content_sha256,
     )
-
-
-def _short(value: object) -> str:
-    text = str(value)
-    return text if len(text) <= 40 else f"{text[:40]}…"

@@ -1,5 +1,6 @@
 """Opening a bank for computing: its network on a device, its masks as one packed stack."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,7 +118,7 @@ def open_tasks(path: Path, device: str, names: Sequence[str] | None = None) -> O
     if not tasks:
         raise NoInputError(
             f"{path}: no task found, expected at least one",
-            hint=f"supsup learn-task --bank {path} --data mnist-perm-0",
+            hint=f"supsup learn-task --bank {shlex.quote(str(path))} --data mnist-perm-0",
         )
     record = net.bank.record
     own = torch.zeros(len(tasks), record.outputs, dtype=torch.bool)

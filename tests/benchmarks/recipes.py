@@ -1,7 +1,7 @@
 """Measure a recipe: accuracy with the task given, and how well single images name their task.
 
     python tests/benchmarks/recipes.py --recipe default --tasks 10 --images 2000
-    python tests/benchmarks/recipes.py --arch fc-1024-1024 --tasks 5 --images 200 --set logit_scale=1
+    python tests/benchmarks/recipes.py --arch fc-1024-1024 --tasks 5 --images 200 --set last_rate=1
 
 `--set FIELD=NUMBER` changes one field of the recipe: this is how its numbers were chosen. Images
 are drawn from the test set, the same number for each task; every image is decided by itself.
@@ -17,7 +17,8 @@ from supsup_cli.core.recipes import RECIPES
 from supsup_cli.workflows.evaluate import evaluate
 from supsup_cli.workflows.infer_task import DecisionRequest
 from supsup_cli.workflows.init_base import BaseRequest, init_base
-from supsup_cli.workflows.learn_task import LearnRequest, learn_task
+from supsup_cli.workflows.learn_task import learn_task
+from supsup_cli.workflows.learning_plan import LearnRequest
 from supsup_cli.workflows.reporting import Silent
 
 METHODS = (

@@ -1,0 +1,59 @@
+"""The one error boundary: whatever ends a command becomes one line, or one document, and a code."""
+
+from collections.abc import Sequence
+
+import typer
+
+from bank_format.errors import BankError
+from supsup_cli.errors import SupsupError
+from supsup_cli.output import report_error
+
+_INTERRUPTED = (
+    "interrupted; every task finished before is kept",
+    "type the same command again: it does what is left",
+    "interrupted",
+    130,
+)
+
+
+def run(app: typer.Typer, words: Sequence[str]) -> int:
+    """Run one command.
+
+    Args:
+        app: the commands.
+        words: what was typed after the program's name.
+
+    Returns:
+        the exit code.
+    """
+    as_json, debug = "--json" in words, "--debug" in words
+    try:
+        code = app(args=list(words), prog_name="supsup", standalone_mode=False)
+    except (BankError, SupsupError) as error:
+        hint = error.hint or (_help_command(words) if error.exit_code == 2 else "")
+        problem = (error.message, hint, error.slug, error.exit_code)
+    except typer.TyperException as error:
+        if not error.format_message():
+            return error.exit_code  # no command was given, and Typer has printed the help
+        context = getattr(error, "ctx", None)
+        hint = f"{context.command_path if context else 'supsup'} --help"
+        problem = (error.format_message(), hint, "usage", error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        problem = _INTERRUPTED
+    except Exception as error:
+        if debug:
+            raise
+        hint = "run it again with --debug and report the traceback"
+        problem = (f"{type(error).__name__}: {error}", hint, "unexpected", 1)
+    else:
+        if code != 130:
+            return int(code or 0)
+        problem = _INTERRUPTED
+    message, hint, slug, exit_code = problem
+    report_error(message, hint, slug=slug, exit_code=exit_code, as_json=as_json)
+    return exit_code
+
+
+def _help_command(words: Sequence[str]) -> str:
+    """Name the help of the command that was typed; only `data` has commands of its own."""
+    return " ".join(("supsup", *words[: 2 if words[0] == "data" else 1], "--help"))

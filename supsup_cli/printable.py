@@ -1,0 +1,8 @@
+"""Text that may be printed: what users and files name may hold anything."""
+
+
+def printable(text: str) -> str:
+    """Show control characters, which could drive a terminal, as escapes; keep the rest."""
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape").decode() for one in text
+    )

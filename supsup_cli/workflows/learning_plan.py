@@ -1,0 +1,111 @@
+"""What `learn-task` is about to do: every name checked before the first task is learned."""
+
+import dataclasses
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bank_format.errors import NameTakenError
+from bank_format.task_file import Task
+from supsup_cli.core.recipes import RECIPES, Recipe
+from supsup_cli.data import catalog, names
+from supsup_cli.errors import UsageError
+from supsup_cli.workflows.opening import OpenNetwork
+
+
+@dataclass(frozen=True)
+class LearnRequest:
+    """What to learn and how; None stands for the recipe's own number."""
+
+    data: Sequence[str]
+    name: str | None
+    recipe: str
+    steps: int | None
+    batch_size: int | None
+    seed: int
+    device: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One task to learn: its name, its data, the data's digest."""
+
+    task: str
+    data: str
+    digest: str
+
+
+def chosen_recipe(request: LearnRequest) -> Recipe:
+    """Give the recipe that was asked for, with the steps and batch size that were asked for.
+
+    Raises:
+        UsageError: there is no such recipe.
+    """
+    if request.recipe not in RECIPES:
+        raise UsageError(f"--recipe {request.recipe}: expected {' or '.join(RECIPES)}")
+    recipe = RECIPES[request.recipe]
+    return dataclasses.replace(
+        recipe,
+        steps=recipe.steps if request.steps is None else request.steps,
+        batch_size=recipe.batch_size if request.batch_size is None else request.batch_size,
+    )
+
+
+def make_plans(net: OpenNetwork, request: LearnRequest) -> list[Plan]:
+    """Name the tasks that were asked for, in their order.
+
+    Raises:
+        UsageError, NoInputError: data that is not known or not there, names given twice.
+        BadNameError: a name that no task can have.
+    """
+    data = names.expand(request.data)
+    if not data:
+        raise UsageError("--data: none found, expected at least one", hint="supsup data list")
+    if request.name is not None and len(data) != 1:
+        raise UsageError(f"--name {request.name}: {len(data)} data sets found, expected one")
+    tasks = [request.name] if request.name is not None else [names.task_name(one) for one in data]
+    for task, one in zip(tasks, data, strict=True):
+        net.bank.task_path(task)  # refuses an unlawful name before an hour of learning
+        if tasks.count(task) > 1:
+            raise UsageError(f"{one}: task name {task!r} found twice, expected distinct names")
+    shape = net.bank.record.input.shape
+    return [
+        Plan(task, one, catalog.digest(one, shape)) for task, one in zip(tasks, data, strict=True)
+    ]
+
+
+def equal_task(net: OpenNetwork, plan: Plan, recipe: Recipe, seed: int) -> Task:
+    """Read the task that has the name already, if it is the one that was asked for.
+
+    Raises:
+        NameTakenError: it was learned from other data, or in another way.
+        BankError: it cannot be read.
+    """
+    task = net.bank.read_task(plan.task)
+    content = task.content
+    found = {
+        "data": content.data.digest,
+        "recipe": (content.recipe.name, dict(content.recipe.settings)),
+        "seed": content.seed,
+        "steps": content.steps,
+    }
+    asked = {
+        "data": plan.digest,
+        "recipe": (recipe.name, recipe.settings()),
+        "seed": seed,
+        "steps": recipe.steps,
+    }
+    for key, value in asked.items():
+        if found[key] != value:
+            raise NameTakenError(
+                f"task {plan.task!r}: learned already with {key} {_short(found[key])}, asked for "
+                f"{_short(value)}; it is unchanged",
+                hint=f"supsup learn-task --bank {shlex.quote(str(net.bank.path))} "
+                f"--data {shlex.quote(plan.data)} --name ANOTHER-NAME",
+            )
+    return task
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 40 else f"{text[:40]}…"
