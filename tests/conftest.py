@@ -1,0 +1,41 @@
+"""A small bank with four tasks and image folders of them, made once; a copy for who changes it."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+# Read when torch is first imported: networks this small gain nothing from threads, and threads
+# that wait for a core that others use make a second's learning last half a minute.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from tests.commands import answer, make_bank
+
+TASKS = ("mnist-perm-0..2", "mnist-split-3")
+
+
+@pytest.fixture(autouse=True)
+def _no_bank_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SUPSUP_BANK", raising=False)
+
+
+@pytest.fixture(scope="session")
+def bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bank that no test may change."""
+    return make_bank(tmp_path_factory.mktemp("shared") / "bank", *TASKS)
+
+
+@pytest.fixture
+def own_bank(bank: Path, tmp_path: Path) -> Path:
+    """A copy of the bank that a test may change."""
+    return Path(shutil.copytree(bank, tmp_path / "own-bank"))
+
+
+@pytest.fixture(scope="session")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Test images of two tasks: perm-0/CLASS/NNNNN.png and split-3/CLASS/NNNNN.png."""
+    folder = tmp_path_factory.mktemp("images")
+    for name in ("perm-0", "split-3"):
+        answer("data", "export", f"mnist-{name}", folder / name, "--limit", 30)
+    return folder

@@ -1,0 +1,77 @@
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from bank_format.errors import BankError
+from supsup_cli.cli import app, data_app, main
+from supsup_cli.errors import SupsupError
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def shape(line: str) -> str:
+    """Keep a line's words, drop what another machine may print otherwise: scores and digests."""
+    line = line.split("[", maxsplit=1)[0]
+    line = re.sub(r"\b[0-9a-f]{12}\b", "#", line)
+    return " ".join(re.sub(r"-?[0-9][0-9,.]*", "#", line).split())
+
+
+def tour() -> list[tuple[str, list[str]]]:
+    """List the commands of the console blocks with the output shown under each."""
+    steps: list[tuple[str, list[str]]] = []
+    for block in re.findall(r"```console\n(.*?)```", README, re.DOTALL):
+        for line in block.splitlines():
+            if line.startswith("$ "):
+                steps.append((line[2:], []))
+            else:
+                steps[-1][1].append(line)
+    return steps
+
+
+def test_the_tour_runs_and_prints_what_it_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    steps = tour()
+    assert len(steps) >= 9
+    for command, shown in steps:
+        program, *arguments = shlex.split(command)
+        assert program == "supsup"
+        code = main(arguments)
+        printed = capsys.readouterr().out.splitlines()
+        assert (code, [shape(line) for line in printed]) == (0, [shape(line) for line in shown]), (
+            command
+        )
+    for code_block in re.findall(r"```python\n(.*?)```", README, re.DOTALL):
+        exec(compile(code_block, "README.md", "exec"), {})
+    kept = capsys.readouterr().out
+    assert kept.count("layers.0.weight (300, 784) 0.5") == 3
+
+
+def test_every_command_is_in_the_table() -> None:
+    registered = {
+        one.name or one.callback.__name__ for one in app.registered_commands if one.callback
+    }
+    registered |= {f"data {one.name}" for one in data_app.registered_commands}
+    table = README.split("## Commands")[1].split("## Exit codes")[0]
+    assert set(re.findall(r"^\| `([a-z -]+)` \|", table, re.MULTILINE)) == registered
+
+
+def test_every_exit_code_is_in_the_table() -> None:
+    def codes(kind: type[Exception]) -> set[int]:
+        return {kind.exit_code} | {code for one in kind.__subclasses__() for code in codes(one)}
+
+    raised = codes(BankError) | codes(SupsupError)
+    table = README.split("## Exit codes")[1].split("## ")[0]
+    documented = set(map(int, re.findall(r"^\| (\d+) \|", table, re.MULTILINE)))
+    assert documented == {0, 1, 2, 3, 5, 10, 11, 12, 13, 130}
+    assert raised <= documented
+
+
+def test_every_link_to_a_file_leads_somewhere() -> None:
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if "://" not in link]
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
