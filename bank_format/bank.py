@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from bank_format import files, locks
 from bank_format.base_file import weights_of
 from bank_format.creation import create_bank
-from bank_format.errors import NameTakenError, NoSuchTaskError, OtherBaseError
+from bank_format.errors import DamagedError, NameTakenError, NoSuchTaskError, OtherBaseError
 from bank_format.layout import CLAIM, MASKS, SUFFIX, WORK, file_limit, read_base, read_record
 from bank_format.names import check_task_name, is_task_name
 from bank_format.records import BankRecord, BankSpec
@@ -228,6 +228,11 @@ class Bank:
         try:
             return files.read_bytes(self.task_path(name), file_limit(self.record))
         except (FileNotFoundError, NotADirectoryError):
+            if self.task_path(name).is_symlink():
+                raise DamagedError(
+                    f"{self.task_path(name)}: a link to nothing found, expected a task's file",
+                    hint="restore the file it leads to, or remove the link",
+                ) from None
             raise self._no_such_task(name) from None
 
     def _parse(self, name: str, data: bytes) -> Task:

@@ -163,7 +163,13 @@ class _Survey:
     def names(self, folder: Path) -> set[str]:
         try:
             return set(list_names(folder))
-        except (FileNotFoundError, NotADirectoryError):
+        except FileNotFoundError:
+            return set()
+        except NotADirectoryError:
+            self.problem(
+                str(folder.relative_to(self.path)),
+                DamagedError(f"{folder}: a file found, expected a folder"),
+            )
             return set()
         except BankError as error:
             self.problem(str(folder.relative_to(self.path)), error)

@@ -6,7 +6,7 @@ import typer
 
 from bank_format.errors import BankError
 from supsup_cli.errors import SupsupError
-from supsup_cli.output import report_error
+from supsup_cli.output import report_error, writing_stdout
 
 _INTERRUPTED = (
     "interrupted; every task finished before is kept",
@@ -28,7 +28,8 @@ def run(app: typer.Typer, words: Sequence[str]) -> int:
     """
     as_json, debug = "--json" in words, "--debug" in words
     try:
-        code = app(args=list(words), prog_name="supsup", standalone_mode=False)
+        with writing_stdout():
+            code = app(args=list(words), prog_name="supsup", standalone_mode=False)
     except (BankError, SupsupError) as error:
         hint = error.hint or (_help_command(words) if error.exit_code == 2 else "")
         problem = (error.message, hint, error.slug, error.exit_code)

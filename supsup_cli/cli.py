@@ -11,6 +11,9 @@ from supsup_cli import __version__
 from supsup_cli.boundary import run
 from supsup_cli.options import (
     DEFAULT_BANK,
+    MOST_IMAGES,
+    MOST_OUTPUTS,
+    MOST_STEPS,
     BankOption,
     DataOption,
     DebugOption,
@@ -69,8 +72,12 @@ def init_base(
     input_shape: Annotated[
         str, typer.Option("--input", help="Channels, height and width.", metavar="CxHxW")
     ] = "1x28x28",
-    outputs: Annotated[int, typer.Option(help="Outputs, superfluous ones included.")] = 500,
-    real_outputs: Annotated[int, typer.Option(help="Outputs that may be classes.")] = 10,
+    outputs: Annotated[
+        int, typer.Option(help="Outputs, superfluous ones included.", min=1, max=MOST_OUTPUTS)
+    ] = 500,
+    real_outputs: Annotated[
+        int, typer.Option(help="Outputs that may be classes.", min=1, max=MOST_OUTPUTS)
+    ] = 10,
     init: Annotated[str, typer.Option(help="signed-constant or kaiming-normal.")] = (
         "signed-constant"
     ),
@@ -97,8 +104,12 @@ def learn_task(
     bank: BankOption = DEFAULT_BANK,
     name: Annotated[str | None, typer.Option(help="The task's name; default: the data's.")] = None,
     recipe: Annotated[str, typer.Option(help="default or paper.")] = "default",
-    steps: Annotated[int | None, typer.Option(help="Updates of the mask.", min=1)] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Images per update.", min=1)] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="Updates of the mask.", min=1, max=MOST_STEPS)
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Images per update.", min=1, max=MOST_IMAGES)
+    ] = None,
     device: DeviceOption = "auto",
     seed: SeedOption = 0,
     as_json: JsonOption = False,
@@ -137,10 +148,11 @@ def infer_task(
 
     def work(terminal: Terminal) -> Result:
         from supsup_cli.workflows import infer_task as workflow
+        from supsup_cli.workflows.deciding import DecisionRequest
         from supsup_cli.workflows.inputs import InputRequest
 
         inputs = InputRequest(images or (), sys.stdin, data or (), limit, seed)
-        decision = workflow.DecisionRequest(method, objective, group, device)
+        decision = DecisionRequest(method, objective, group, device)
         return workflow.infer_task(bank, inputs, decision, top, terminal)
 
     _answer(work, as_json=as_json, quiet=quiet)
@@ -168,7 +180,7 @@ def predict(
 
     def work(terminal: Terminal) -> Result:
         from supsup_cli.workflows import predict as workflow
-        from supsup_cli.workflows.infer_task import DecisionRequest
+        from supsup_cli.workflows.deciding import DecisionRequest
         from supsup_cli.workflows.inputs import InputRequest
 
         inputs = InputRequest(images or (), sys.stdin, data or (), limit, seed)
@@ -198,7 +210,7 @@ def evaluate(
 
     def work(terminal: Terminal) -> Result:
         from supsup_cli.workflows import evaluate as workflow
-        from supsup_cli.workflows.infer_task import DecisionRequest
+        from supsup_cli.workflows.deciding import DecisionRequest
 
         decision = DecisionRequest(method, objective, group, device)
         return workflow.evaluate(bank, decision, tasks or (), limit, seed, terminal)

@@ -15,7 +15,9 @@ DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback o
 DeviceOption = Annotated[
     str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.", metavar="DEVICE")
 ]
-SeedOption = Annotated[int, typer.Option("--seed", help="Seed of every random draw.", min=0)]
+SeedOption = Annotated[
+    int, typer.Option("--seed", help="Seed of every random draw.", min=0, max=2**63 - 1)
+]
 LimitOption = Annotated[
     int | None, typer.Option("--limit", help="A seeded N images of each task.", metavar="N")
 ]
@@ -46,6 +48,9 @@ ImagesArgument = Annotated[
 ]
 
 DEFAULT_BANK = Path("bank")
+MOST_OUTPUTS = 2**24
+MOST_STEPS = 2**31 - 1
+MOST_IMAGES = 2**20
 
 
 def parse_shape(text: str) -> tuple[int, int, int]:

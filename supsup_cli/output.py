@@ -5,7 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TextIO
 
 from supsup_cli.errors import StorageError
@@ -33,12 +33,12 @@ class Terminal:
             print(f"supsup: {printable(text)}", file=sys.stderr)
 
     @contextmanager
-    def track(self, description: str, total: int, unit: str) -> Iterator[Advance]:
+    def track(self, description: str, total: int | None, unit: str) -> Iterator[Advance]:
         """Show a bar on stderr with the rate and the remaining time, if stderr is a terminal.
 
         Args:
             description: what is being done.
-            total: how many units there are; 0 if that is not known.
+            total: how many units there are; None if that is not known.
             unit: what is counted.
         """
         if self._quiet or not sys.stderr.isatty():
@@ -47,7 +47,7 @@ class Terminal:
         from rich.progress import Progress
 
         with Progress(*_columns(total, unit), console=_console(sys.stderr), transient=True) as bar:
-            job = bar.add_task(description, total=total or None)
+            job = bar.add_task(description, total=total)
             yield lambda done: bar.advance(job, done)
 
     def answer(self, result: Result) -> None:
@@ -56,28 +56,40 @@ class Terminal:
         Raises:
             StorageError: stdout cannot be written.
         """
-        try:
+        with writing_stdout():
             if self._as_json:
                 _print_json({"ok": True, **dataclasses.asdict(result)})
             else:
                 _print_text(result)
-            sys.stdout.flush()
-        except BrokenPipeError:
-            _close_stdout()  # the reader, `head` for instance, has seen enough
-        except OSError as error:
-            _close_stdout()
-            raise StorageError(
-                f"standard output: cannot be written ({error.strerror})",
-                hint="free some space where the output goes, and type the command again",
-            ) from error
+
+
+@contextmanager
+def writing_stdout() -> Iterator[None]:
+    """Write to stdout and flush it; a reader that has gone, such as `head`, has seen enough.
+
+    Raises:
+        StorageError: stdout cannot be written.
+    """
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _close_stdout()
+    except OSError as error:
+        _close_stdout()
+        raise StorageError(
+            f"standard output: cannot be written ({error.strerror})",
+            hint="free some space where the output goes, and type the command again",
+        ) from error
 
 
 def report_error(message: str, hint: str, *, slug: str, exit_code: int, as_json: bool) -> None:
-    """Print an error: one line and a hint on stderr, or one JSON document on stdout."""
+    """Print an error: one JSON document on stdout, else one line and a hint on stderr."""
     if as_json:
         error = {"code": slug, "exit": exit_code, "message": message, "hint": hint}
-        _print_json({"ok": False, "error": error})
-        return
+        with suppress(StorageError), writing_stdout():
+            _print_json({"ok": False, "error": error})
+            return
     print(f"supsup: {printable(message)}", file=sys.stderr)
     if hint:
         print(f"  hint: {printable(hint)}", file=sys.stderr)
@@ -115,7 +127,7 @@ def _console(stream: TextIO) -> "Console":
     return Console(file=stream, markup=False, width=None if stream.isatty() else _PIPE_WIDTH)
 
 
-def _columns(total: int, unit: str) -> "list[ProgressColumn]":
+def _columns(total: int | None, unit: str) -> "list[ProgressColumn]":
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -133,7 +145,7 @@ def _columns(total: int, unit: str) -> "list[ProgressColumn]":
         def render(self, task: Task) -> Text:
             return Text(f"{task.speed:,.1f} {unit}/s" if task.speed else f"- {unit}/s")
 
-    if total == 0:
+    if total is None:
         return [TextColumn("{task.description}"), MofNCompleteColumn(), Rate(), TimeElapsedColumn()]
     known = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate()]
     return [*known, TimeRemainingColumn()]

@@ -166,3 +166,32 @@ def test_too_many_classes_are_refused_with_advice(tmp_path: Path) -> None:
     assert "6 outputs needed for its 2 classes, the bank has 3 real" in ran.error["message"]
     assert ran.error["hint"].endswith("--real-outputs 6 --outputs 60")
     assert learn(bank, "mnist-split-0", steps=5)[0]["status"] == "learned"
+
+
+def test_classes_are_counted_before_the_first_task_is_learned(tmp_path: Path) -> None:
+    bank = make_bank(tmp_path / "bank")
+    many = make_class_folder(tmp_path / "many", {f"c{n}": n for n in range(11)}, each=2)
+    ran = run("learn-task", "--bank", bank, "--data", "mnist-perm-0", "--data", many, "--json")
+    assert ran.error["code"] == "too-many-classes"
+    assert answer("tasks", "--bank", bank)["tasks"] == []
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--seed", 2**63),
+        ("--seed", -1),
+        ("--steps", 0),
+        ("--steps", 2**40),
+        ("--batch-size", 2**30),
+    ],
+)
+def test_numbers_out_of_range_are_refused_at_once(option: str, value: int, own_bank: Path) -> None:
+    ran = run("learn-task", "--bank", own_bank, "--data", "mnist-perm-9", option, value, "--json")
+    assert ran.code == 2
+    assert option in ran.error["message"]
+
+
+def test_a_batch_may_be_larger_than_the_data(own_bank: Path) -> None:
+    (task,) = learn(own_bank, "mnist-split-4", steps=1, more=("--batch-size", 30_000))
+    assert task["status"] == "learned"

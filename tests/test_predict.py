@@ -5,8 +5,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
+from supsup_cli.data.catalog import load_test
 from supsup_cli.workflows.opening import open_tasks
 from tests.commands import answer, learn, make_bank, make_class_folder, run
 
@@ -103,3 +105,50 @@ def test_one_task_can_be_read_while_another_is_damaged(own_bank: Path, images: P
     (own_bank / "masks" / "mnist-perm-1.safetensors").write_bytes(b"damage")
     assert run("predict", "--bank", own_bank, images).code == 5
     assert _predict(own_bank, images, "--task", "mnist-perm-0")["results"]
+
+
+def test_data_means_the_test_share_of_the_seed_it_was_learned_with(tmp_path: Path) -> None:
+    bank = make_bank(tmp_path / "bank")
+    folder = make_class_folder(tmp_path / "shapes", {"low": 2, "high": 16})
+    learn(bank, folder, more=("--seed", 5))
+    said = answer("predict", "--bank", bank, "--data", folder)["results"]
+    again = answer("predict", "--bank", bank, "--data", folder, "--seed", 9)["results"]
+    held_out = load_test(str(folder), (1, 28, 28), seed=5).test
+    other = load_test(str(folder), (1, 28, 28), seed=0).test
+    assert not np.array_equal(held_out.images, other.images)
+    assert said == again
+    one_by_one = [
+        answer("predict", "--bank", bank, _saved(image, tmp_path))["results"][0]
+        for image in held_out.images
+    ]
+    assert [one["label"] for one in said] == [one["label"] for one in one_by_one]
+    assert [one["probability"] for one in said] == pytest.approx(
+        [one["probability"] for one in one_by_one], abs=1e-5
+    )
+
+
+def test_a_broken_test_image_of_a_data_folder_is_named(tmp_path: Path) -> None:
+    bank = make_bank(tmp_path / "bank")
+    folder = tmp_path / "shapes"
+    make_class_folder(folder / "train", {"low": 2, "high": 16})
+    make_class_folder(folder / "test", {"low": 2, "high": 16}, each=3)
+    assert learn(bank, folder)[0]["status"] == "learned"
+    (folder / "test" / "low" / "broken.png").write_text("no image")
+    for command in ("predict", "infer-task"):
+        ran = run(command, "--bank", bank, "--data", folder, "--json")
+        errors = [one for one in ran.json["results"] if one["error"]]
+        assert (ran.code, len(errors), len(ran.json["results"])) == (3, 1, 7)
+        assert errors[0]["source"].endswith("broken.png")
+
+
+def _saved(image: NDArray[np.uint8], folder: Path) -> Path:
+    path = folder / "one.png"
+    Image.fromarray(image[0]).save(path)
+    return path
+
+
+def test_options_of_inference_are_checked_though_the_task_is_given(
+    bank: Path, images: Path
+) -> None:
+    ran = run("predict", "--bank", bank, images, "--task", "mnist-perm-0", "--method", "none")
+    assert (ran.code, ran.out) == (2, "")

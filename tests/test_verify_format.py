@@ -1,6 +1,7 @@
 import dataclasses
 import hashlib
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from bank_format import files
 from bank_format.bank import Bank
 from bank_format.canonical_json import Json, canonical
-from bank_format.errors import BankError, NoBankError
+from bank_format.errors import BankError, DamagedError, NoBankError
 from bank_format.sealed import seal, unseal
 from bank_format.strict_json import to_json
 from bank_format.verify import Problem, Report, verify
@@ -236,3 +237,19 @@ def test_a_task_of_another_bank_is_reported_as_such(bank: Bank, tmp_path: Path) 
     files.write_new(bank.task_path("cats"), other.task_path("cats").read_bytes())
     problem = only(verify(bank.path))
     assert (problem.file, problem.slug) == ("masks/cats.safetensors", "other-base")
+
+
+def test_a_file_in_the_place_of_a_folder_is_a_problem(bank: Bank) -> None:
+    shutil.rmtree(bank.path / "masks")
+    (bank.path / "masks").touch()
+    (problem,) = verify(bank.path).problems
+    assert (problem.file, problem.slug) == ("masks", "damaged")
+
+
+def test_a_link_to_nothing_is_damage_for_every_reader(bank: Bank) -> None:
+    path = bank.path / "masks" / "lost.safetensors"
+    path.symlink_to(bank.path / "nowhere")
+    (problem,) = verify(bank.path).problems
+    assert (problem.file, problem.slug) == ("masks/lost.safetensors", "damaged")
+    with pytest.raises(DamagedError, match="link to nothing"):
+        bank.read_task("lost")

@@ -113,8 +113,9 @@ def batches(images: int, recipe: Recipe, stream: torch.Generator) -> Iterator[Te
     """
     waiting = torch.empty(0, dtype=torch.int64)
     for _ in range(recipe.steps):
-        while len(waiting) < recipe.batch_size:
-            waiting = torch.cat((waiting, torch.randperm(images, generator=stream)))
+        passes = max(0, -((len(waiting) - recipe.batch_size) // images))
+        orders = [torch.randperm(images, generator=stream) for _ in range(passes)]
+        waiting = torch.cat((waiting, *orders))
         yield waiting[: recipe.batch_size]
         waiting = waiting[recipe.batch_size :]
 

@@ -48,11 +48,6 @@ class MultilayerPerceptron(nn.Module):
         return logits
 
 
-def architectures() -> tuple[str, ...]:
-    """List the names `build_network` knows, patterns in capitals."""
-    return (*_NAMED_PERCEPTRONS, "mlp-A-B-…")
-
-
 def build_network(spec: NetworkSpec) -> nn.Module:
     """Build the module of a spec on the meta device: shapes, no memory, no weights.
 
@@ -62,7 +57,7 @@ def build_network(spec: NetworkSpec) -> nn.Module:
     hidden = _NAMED_PERCEPTRONS.get(spec.arch)
     if hidden is None:
         if not _PERCEPTRON.fullmatch(spec.arch):
-            known = ", ".join(architectures())
+            known = ", ".join((*_NAMED_PERCEPTRONS, "mlp-A-B-…"))
             raise ValueError(f"unknown architecture {spec.arch!r}; known: {known}")
         hidden = tuple(int(size) for size in spec.arch.split("-")[1:])
     with torch.device("meta"):

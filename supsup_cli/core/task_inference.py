@@ -20,7 +20,7 @@ METHODS: tuple[Method, ...] = ("one-shot", "binary", "exhaustive")
 
 # Per-group gradients hold P floats a group: as many groups at once as fit into 2²⁴ floats (64 MiB).
 _GRADIENT_VALUES = 1 << 24
-# Images of one large group that are pushed through the superposition at once.
+# Images that go through the network at once.
 _CHUNK_IMAGES = 1024
 
 
@@ -85,11 +85,14 @@ def exhaustive(
     Returns:
         (G, T) float32, nats.
     """
-    images = groups.flatten(0, 1)
+    chunks = groups.flatten(0, 1).split(_CHUNK_IMAGES)
     columns = []
     for index in range(len(stack)):
-        logits = masked_forward(network, stack.masks(index), images)
-        columns.append(-misfit(objective, logits, own[index]).unflatten(0, groups.shape[:2]))
+        masks = stack.masks(index)
+        values = [
+            misfit(objective, masked_forward(network, masks, chunk), own[index]) for chunk in chunks
+        ]
+        columns.append(-torch.cat(values).unflatten(0, groups.shape[:2]))
     return torch.stack(columns, dim=-1).mean(1)
 
 
@@ -186,7 +189,7 @@ def _gradient_by_chunks(
     mixture: dict[str, Tensor],
     images: Tensor,
 ) -> dict[str, Tensor]:
-    """Average the gradient over one group, of any size, in bounded memory: (1, *shape) each."""
+    """Average the gradient over one group, a chunk of its images at a time: (1, *shape) each."""
     total = {name: torch.zeros_like(mask) for name, mask in mixture.items()}
     for chunk in images.split(_CHUNK_IMAGES):
         share = len(chunk) / len(images)

@@ -9,7 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from supsup_cli.data import embedded, variants
-from supsup_cli.data.folders import folder_digest, load_folder, load_folder_test
+from supsup_cli.data.folders import (
+    folder_classes,
+    folder_digest,
+    load_folder,
+    load_folder_test,
+)
 from supsup_cli.data.images import fit_images
 from supsup_cli.data.names import Variant, resolve
 from supsup_cli.data.splits import InputShape, Split, TaskData, TestData, part_calibration
@@ -69,6 +74,17 @@ def digest(data: str, input_shape: InputShape) -> str:
     description = {"source": source, "variant": variant, "input": list(input_shape)}
     text = json.dumps(description, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def classes_of(data: str) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """Name the classes of data and the output of each, without reading an image.
+
+    Raises:
+        UsageError: the data is unknown, or a class name cannot be written down.
+        NoInputError: the folder is missing or holds fewer than two classes.
+    """
+    meaning = resolve(data)
+    return folder_classes(meaning) if isinstance(meaning, Path) else _classes(meaning)
 
 
 def load(data: str, input_shape: InputShape, *, seed: int = 0) -> TaskData:

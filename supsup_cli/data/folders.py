@@ -109,6 +109,17 @@ def load_folder_test(folder: Path, input_shape: InputShape, seed: int) -> TestDa
     )
 
 
+def folder_classes(folder: Path) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """Name the classes of a folder and the output of each, without reading an image.
+
+    Raises:
+        NoInputError: fewer than two classes.
+        UsageError: a class name that cannot be written down.
+    """
+    classes = _list(folder).classes
+    return classes, tuple(range(len(classes)))
+
+
 def folder_digest(folder: Path) -> str:
     """Digest a folder's image files, broken ones included, decoding none.
 

@@ -115,16 +115,16 @@ def task_name(data: str) -> str:
 def _folder(data: str) -> Path:
     separators = {os.sep, os.altsep or os.sep}
     looks_like_path = data.startswith((".", "~")) or any(mark in data for mark in separators)
-    path = Path(data)
-    if not looks_like_path and not (data and path.is_dir()):
-        _refuse_unknown(data)
     try:
         # not resolve(): a link keeps the name that the user gave it
-        folder = Path(os.path.abspath(path.expanduser()))  # noqa: PTH100
+        folder = Path(os.path.abspath(Path(data).expanduser()))  # noqa: PTH100
+        is_folder = bool(data) and folder.is_dir()
+        found = "a file" if not is_folder and folder.exists() else "nothing there"
     except (OSError, RuntimeError, ValueError) as error:
-        raise NoInputError(f"{data}: not a usable path ({error})") from error
-    if not folder.is_dir():
-        found = "a file" if folder.exists() else "nothing there"
+        raise NoInputError(f"{data[:80]}: not a usable path ({error})"[:200]) from error
+    if not is_folder:
+        if not looks_like_path:
+            _refuse_unknown(data)
         raise NoInputError(f"{data}: {found}, expected a folder of class folders", hint=_LIST_HINT)
     return folder
 

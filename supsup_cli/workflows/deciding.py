@@ -1,5 +1,6 @@
-"""Decisions about tasks: which method, which images share a decision, the scores of all tasks."""
+"""Decisions about tasks: the method, who shares a decision, the scores, the class then."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -8,13 +9,26 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from supsup_cli.core.learning import class_log_probabilities
 from supsup_cli.core.superposition import OBJECTIVES, Objective
 from supsup_cli.core.task_inference import METHODS, Method, infer_tasks
 from supsup_cli.errors import UsageError
 from supsup_cli.workflows.opening import OpenTasks
 
-# Decisions of one image each that are computed together: bounds memory, not their results.
+# Images that are computed together: bounds memory. An image beside others and alone may differ by
+# float32 rounding, as matrix products of another size are summed in another order.
 _AT_ONCE = 256
+_GROUP_SIZE = re.compile("[1-9][0-9]{0,8}")
+
+
+@dataclass(frozen=True)
+class DecisionRequest:
+    """How to decide: method, objective (None is the method's own), group, device."""
+
+    method: str
+    objective: str | None
+    group: str
+    device: str
 
 
 @dataclass(frozen=True)
@@ -31,7 +45,7 @@ class Rule:
         return self.group == "image"
 
 
-def choose_rule(opened: OpenTasks, method: str, objective: str | None, group: str) -> Rule:
+def choose_rule(opened: OpenTasks, decision: DecisionRequest) -> Rule:
     """Settle method and objective; `auto` tries every mask and compares R.
 
     For one image that costs no more operations than One-Shot and it is the most accurate; without
@@ -40,11 +54,12 @@ def choose_rule(opened: OpenTasks, method: str, objective: str | None, group: st
     Raises:
         UsageError: an unknown value, or an objective that this bank's outputs do not allow.
     """
+    method, objective, group = decision.method, decision.objective, decision.group
     if method != "auto" and method not in METHODS:
         raise UsageError(f"--method {method}: expected auto, {', '.join(METHODS)}")
     if objective is not None and objective not in OBJECTIVES:
         raise UsageError(f"--objective {objective}: expected {', '.join(OBJECTIVES)}")
-    if group not in ("image", "folder", "all") and not (group.isdecimal() and int(group) > 0):
+    if group not in ("image", "folder", "all") and not _GROUP_SIZE.fullmatch(group):
         raise UsageError(f"--group {group}: expected image, folder, all or a number of images")
     chosen: Method = next((one for one in METHODS if one == method), "exhaustive")
     compared = opened.own if chosen == "exhaustive" else opened.real[None]
@@ -115,3 +130,35 @@ def score_groups(
 def best_tasks(scores: NDArray[np.float32]) -> NDArray[np.int64]:
     """Name the best task of each row of scores (G, T), the earlier one among equals: (G,) int64."""
     return np.asarray(np.nanargmax(scores, axis=1), dtype=np.int64)
+
+
+def classify(
+    opened: OpenTasks, images: NDArray[np.uint8], chosen: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Classify each image under the mask chosen for it.
+
+    Args:
+        opened: the tasks.
+        images: (N, C, H, W) uint8.
+        chosen: (N,) int64, index of each image's task.
+
+    Returns:
+        (N,) int64, index of the class among the task's own; (N,) float64, its probability.
+    """
+    device = opened.net.device
+    labels = np.zeros(len(images), dtype=np.int64)
+    probabilities = np.zeros(len(images), dtype=np.float64)
+    for index in np.unique(chosen).tolist():
+        members = np.flatnonzero(chosen == index)
+        classes = opened.tasks[index].content.classes
+        log_p = class_log_probabilities(
+            opened.net.network,
+            opened.stack.masks(index),
+            torch.from_numpy(images[members]).to(device),
+            opened.net.pixels,
+            torch.tensor([one.output for one in classes], device=device),
+        )
+        best, label = log_p.max(-1)
+        labels[members] = label.cpu().numpy()
+        probabilities[members] = best.double().exp().cpu().numpy()
+    return labels, probabilities

@@ -9,12 +9,18 @@ import numpy as np
 
 from bank_format.task_file import Task
 from supsup_cli.data import catalog
-from supsup_cli.data.splits import Split, choose
+from supsup_cli.data.splits import Split, TestData, choose
 from supsup_cli.errors import NoInputError, SupsupError, UsageError
-from supsup_cli.workflows.deciding import Rule, best_tasks, choose_rule, group_places, score_groups
-from supsup_cli.workflows.infer_task import DecisionRequest
+from supsup_cli.workflows.deciding import (
+    DecisionRequest,
+    Rule,
+    best_tasks,
+    choose_rule,
+    classify,
+    group_places,
+    score_groups,
+)
 from supsup_cli.workflows.opening import OpenTasks, open_tasks
-from supsup_cli.workflows.predict import classify
 from supsup_cli.workflows.reporting import Reporter
 from supsup_cli.workflows.results import EvaluatedTask, EvaluateResult, FailedInput, Scores
 
@@ -46,7 +52,7 @@ def evaluate(
     if limit is not None and limit < 1:
         raise UsageError(f"--limit {limit}: expected at least 1")
     opened = open_tasks(path, decision.device)
-    rule = choose_rule(opened, decision.method, decision.objective, decision.group)
+    rule = choose_rule(opened, decision)
     names = list(dict.fromkeys(tasks)) or opened.names
     for name in names:
         if name not in opened.names:
@@ -58,10 +64,12 @@ def evaluate(
         for name in names:
             index = opened.names.index(name)
             try:
-                test = _test_split(opened, opened.tasks[index])
+                data = _test_data(opened, opened.tasks[index])
             except SupsupError as error:
                 failed.append(FailedInput(name, error.message))
             else:
+                failed += [FailedInput(source, reason) for source, reason in data.broken]
+                test = data.test
                 chosen = choose(len(test), limit, seed)
                 part = Split(test.images[chosen], test.labels[chosen])
                 evaluated.append(_evaluate(opened, rule, index, part))
@@ -79,7 +87,7 @@ def evaluate(
     )
 
 
-def _test_split(opened: OpenTasks, task: Task) -> Split:
+def _test_data(opened: OpenTasks, task: Task) -> TestData:
     content = task.content
     shape = opened.net.bank.record.input.shape
     data = task.provenance.source or content.data.name
@@ -89,7 +97,7 @@ def _test_split(opened: OpenTasks, task: Task) -> Split:
             f"{data}: data {found[:16]}… found, task {content.task!r} learned from "
             f"{content.data.digest[:16]}…"
         )
-    return catalog.load_test(data, shape, seed=content.seed).test
+    return catalog.load_test(data, shape, seed=content.seed)
 
 
 def _evaluate(opened: OpenTasks, rule: Rule, index: int, test: Split) -> EvaluatedTask:

@@ -1,7 +1,6 @@
 """`infer-task`: which task does each image, or each group of images, belong to?"""
 
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +8,7 @@ from numpy.typing import NDArray
 
 from supsup_cli.errors import UsageError
 from supsup_cli.workflows.deciding import (
+    DecisionRequest,
     Rule,
     best_tasks,
     choose_rule,
@@ -19,16 +19,6 @@ from supsup_cli.workflows.inputs import InputBatch, InputRequest, joined, read_i
 from supsup_cli.workflows.opening import OpenTasks, open_tasks
 from supsup_cli.workflows.reporting import Reporter
 from supsup_cli.workflows.results import InferredSource, InferResult
-
-
-@dataclass(frozen=True)
-class DecisionRequest:
-    """How to decide: method, objective (None is the method's own), group, device."""
-
-    method: str
-    objective: str | None
-    group: str
-    device: str
 
 
 def infer_task(
@@ -43,11 +33,11 @@ def infer_task(
     if top < 1:
         raise UsageError(f"--top {top}: expected at least 1")
     opened = open_tasks(path, decision.device)
-    rule = choose_rule(opened, decision.method, decision.objective, decision.group)
+    rule = choose_rule(opened, decision)
     began = time.perf_counter()
-    batches = read_inputs(inputs, opened.net.bank.record.input.shape)
+    batches = read_inputs(inputs, opened.net.bank.record.input.shape, opened.seeds)
     results: list[InferredSource] = []
-    with reporter.track("inferring", 0, "images") as advance:
+    with reporter.track("inferring", None, "images") as advance:
         for batch in batches if rule.single else iter([joined(batches)]):
             results += _decide(opened, rule, batch, top)
             advance(len(batch.sources))

@@ -93,5 +93,5 @@ def bank_spec(request: BaseRequest) -> BankSpec:
                 for name, parameter in network.named_parameters()
             ),
         )
-    except (ValueError, RuntimeError) as error:
-        raise UsageError(str(error), hint="supsup init-base --help") from error
+    except (ValueError, RuntimeError, OverflowError) as error:
+        raise UsageError(str(error).splitlines()[0], hint="supsup init-base --help") from error

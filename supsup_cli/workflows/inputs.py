@@ -1,6 +1,6 @@
 """The images of `infer-task` and `predict`: files read a few at a time, or named test splits."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,8 +48,16 @@ class InputBatch:
         return [place for place, error in enumerate(self.errors) if error is None]
 
 
-def read_inputs(request: InputRequest, input_shape: InputShape) -> Iterator[InputBatch]:
+def read_inputs(
+    request: InputRequest, input_shape: InputShape, seeds: Mapping[str, int]
+) -> Iterator[InputBatch]:
     """Read the inputs in batches, so that memory does not grow with their number.
+
+    Args:
+        request: where they come from.
+        input_shape: (C, H, W) of the network's input.
+        seeds: digest of data → seed that a task was learned from it with: the images that task
+            held out for testing are the test split, whatever the seed of this command is.
 
     Raises:
         UsageError: both paths and data, or neither.
@@ -60,7 +68,9 @@ def read_inputs(request: InputRequest, input_shape: InputShape) -> Iterator[Inpu
         raise UsageError(f"images and --data: {found} given, expected one of the two")
     if request.limit is not None and request.limit < 1:
         raise UsageError(f"--limit {request.limit}: expected at least 1")
-    batches = _files(request, input_shape) if request.paths else _test_splits(request, input_shape)
+    batches = (
+        _files(request, input_shape) if request.paths else _test_splits(request, input_shape, seeds)
+    )
     usable = False
     first_error: str | None = None
     for batch in batches:
@@ -98,9 +108,20 @@ def _files(request: InputRequest, input_shape: InputShape) -> Iterator[InputBatc
         )
 
 
-def _test_splits(request: InputRequest, input_shape: InputShape) -> Iterator[InputBatch]:
+def _test_splits(
+    request: InputRequest, input_shape: InputShape, seeds: Mapping[str, int]
+) -> Iterator[InputBatch]:
     for name in names.expand(request.data):
-        test = catalog.load_test(name, input_shape, seed=request.seed).test
+        seed = seeds.get(catalog.digest(name, input_shape), request.seed)
+        data = catalog.load_test(name, input_shape, seed=seed)
+        test = data.test
+        if data.broken:
+            yield InputBatch(
+                tuple(path for path, _ in data.broken),
+                (name,) * len(data.broken),
+                tuple(f"{path}: {reason}" for path, reason in data.broken),
+                test.images[:0],
+            )
         chosen = choose(len(test), request.limit, request.seed)
         for start in range(0, len(chosen), _AT_ONCE):
             part = chosen[start : start + _AT_ONCE]

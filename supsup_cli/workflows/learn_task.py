@@ -26,10 +26,11 @@ from supsup_cli.core.novelty import CALIBRATION_LEVELS, calibration_quantiles
 from supsup_cli.core.recipes import Recipe
 from supsup_cli.data import catalog
 from supsup_cli.data.splits import Split, TaskData
-from supsup_cli.errors import TooManyClassesError, UsageError
+from supsup_cli.errors import UsageError
 from supsup_cli.workflows.learning_plan import (
     LearnRequest,
     Plan,
+    check_classes,
     chosen_recipe,
     equal_task,
     make_plans,
@@ -38,9 +39,6 @@ from supsup_cli.workflows.listing import accuracy_share
 from supsup_cli.workflows.opening import OpenNetwork, open_network
 from supsup_cli.workflows.reporting import Advance, Reporter
 from supsup_cli.workflows.results import FailedInput, LearnedTask, LearnResult
-
-# Below this many superfluous outputs for each class, task inference suffers (paper, Fig. 6).
-_SUPERFLUOUS_PER_CLASS = 9
 
 
 def learn_task(path: Path, request: LearnRequest, reporter: Reporter) -> LearnResult:
@@ -64,6 +62,9 @@ def learn_task(path: Path, request: LearnRequest, reporter: Reporter) -> LearnRe
     }
     learned: list[LearnedTask] = []
     failed: list[FailedInput] = []
+    for plan in plans:
+        if plan.task not in there:
+            check_classes(net, plan, reporter)
     left = (len(plans) - len(there)) * recipe.steps
     with reporter.track("learning", left, "steps") as advance:
         for plan in plans:
@@ -78,27 +79,8 @@ def learn_task(path: Path, request: LearnRequest, reporter: Reporter) -> LearnRe
                     continue
                 data = catalog.load(plan.data, net.bank.record.input.shape, seed=request.seed)
                 failed += [FailedInput(source, error) for source, error in data.broken]
-                _check_classes(net, plan.task, data, reporter)
                 learned.append(_learn(net, plan, data, recipe, request.seed, advance))
     return LearnResult(tuple(learned), tuple(failed))
-
-
-def _check_classes(net: OpenNetwork, task: str, data: TaskData, reporter: Reporter) -> None:
-    record = net.bank.record
-    needed = max(data.outputs) + 1
-    if needed > record.real_outputs:
-        raise TooManyClassesError(
-            f"task {task!r}: {needed} outputs needed for its {len(data.classes)} classes, the "
-            f"bank has {record.real_outputs} real outputs",
-            hint=f"supsup init-base --bank ANOTHER-BANK --real-outputs {needed} "
-            f"--outputs {needed * (_SUPERFLUOUS_PER_CLASS + 1)}",
-        )
-    superfluous = record.outputs - len(data.classes)
-    if superfluous < _SUPERFLUOUS_PER_CLASS * len(data.classes):
-        reporter.note(
-            f"task {task}: {superfluous} superfluous outputs for {len(data.classes)} classes; "
-            f"with fewer than {_SUPERFLUOUS_PER_CLASS} for each class the task is harder to infer"
-        )
 
 
 def _learn(

@@ -9,8 +9,12 @@ from bank_format.errors import NameTakenError
 from bank_format.task_file import Task
 from supsup_cli.core.recipes import RECIPES, Recipe
 from supsup_cli.data import catalog, names
-from supsup_cli.errors import UsageError
+from supsup_cli.errors import TooManyClassesError, UsageError
 from supsup_cli.workflows.opening import OpenNetwork
+from supsup_cli.workflows.reporting import Reporter
+
+# Below this many superfluous outputs for each class, task inference suffers (paper, Fig. 6).
+_SUPERFLUOUS_PER_CLASS = 9
 
 
 @dataclass(frozen=True)
@@ -104,6 +108,31 @@ def equal_task(net: OpenNetwork, plan: Plan, recipe: Recipe, seed: int) -> Task:
                 f"--data {shlex.quote(plan.data)} --name ANOTHER-NAME",
             )
     return task
+
+
+def check_classes(net: OpenNetwork, plan: Plan, reporter: Reporter) -> None:
+    """Check that the bank has outputs for a task's classes; note if few of them are superfluous.
+
+    Raises:
+        TooManyClassesError: the bank has too few real outputs.
+        NoInputError, UsageError: the data cannot be used.
+    """
+    record = net.bank.record
+    classes, outputs = catalog.classes_of(plan.data)
+    needed = max(outputs) + 1
+    if needed > record.real_outputs:
+        raise TooManyClassesError(
+            f"task {plan.task!r}: {needed} outputs needed for its {len(classes)} classes, the "
+            f"bank has {record.real_outputs} real outputs",
+            hint=f"supsup init-base --bank ANOTHER-BANK --real-outputs {needed} "
+            f"--outputs {needed * (_SUPERFLUOUS_PER_CLASS + 1)}",
+        )
+    superfluous = record.outputs - len(classes)
+    if superfluous < _SUPERFLUOUS_PER_CLASS * len(classes):
+        reporter.note(
+            f"task {plan.task}: {superfluous} superfluous outputs for {len(classes)} classes; "
+            f"with fewer than {_SUPERFLUOUS_PER_CLASS} for each class the task is harder to infer"
+        )
 
 
 def _short(value: object) -> str:

@@ -59,6 +59,11 @@ class OpenTasks:
         """The tasks' names, in the order of the stack."""
         return [task.content.task for task in self.tasks]
 
+    @property
+    def seeds(self) -> dict[str, int]:
+        """Digest of the data of each task → the seed it was learned with."""
+        return {task.content.data.digest: task.content.seed for task in self.tasks}
+
 
 def choose_device(name: str) -> torch.device:
     """Find the device that was asked for; `auto` is a GPU where there is one.

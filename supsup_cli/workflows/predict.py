@@ -4,12 +4,16 @@ import time
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from supsup_cli.core.learning import class_log_probabilities
-from supsup_cli.workflows.deciding import best_tasks, choose_rule, group_places, score_groups
-from supsup_cli.workflows.infer_task import DecisionRequest
+from supsup_cli.workflows.deciding import (
+    DecisionRequest,
+    best_tasks,
+    choose_rule,
+    classify,
+    group_places,
+    score_groups,
+)
 from supsup_cli.workflows.inputs import InputBatch, InputRequest, joined, read_inputs
 from supsup_cli.workflows.opening import OpenTasks, open_tasks
 from supsup_cli.workflows.reporting import Reporter
@@ -30,13 +34,12 @@ def predict(
         BankError: the bank or one of its tasks cannot be read, or there is no such task.
     """
     opened = open_tasks(path, decision.device, None if task is None else [task])
-    rule = None
-    if task is None:
-        rule = choose_rule(opened, decision.method, decision.objective, decision.group)
+    asked = choose_rule(opened, decision)
+    rule = asked if task is None else None
     began = time.perf_counter()
-    batches = read_inputs(inputs, opened.net.bank.record.input.shape)
+    batches = read_inputs(inputs, opened.net.bank.record.input.shape, opened.seeds)
     results: list[PredictedSource] = []
-    with reporter.track("predicting", 0, "images") as advance:
+    with reporter.track("predicting", None, "images") as advance:
         for batch in batches if rule is None or rule.single else iter([joined(batches)]):
             usable = batch.usable
             chosen = np.zeros(len(usable), dtype=np.int64)
@@ -56,46 +59,14 @@ def predict(
     )
 
 
-def classify(
-    opened: OpenTasks, images: NDArray[np.uint8], chosen: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Classify each image under the mask chosen for it.
-
-    Args:
-        opened: the tasks.
-        images: (N, C, H, W) uint8.
-        chosen: (N,) int64, index of each image's task.
-
-    Returns:
-        (N,) int64, index of the class among the task's own; (N,) float64, its probability.
-    """
-    device = opened.net.device
-    labels = np.zeros(len(images), dtype=np.int64)
-    probabilities = np.zeros(len(images), dtype=np.float64)
-    for index in np.unique(chosen).tolist():
-        members = np.flatnonzero(chosen == index)
-        classes = opened.tasks[index].content.classes
-        log_p = class_log_probabilities(
-            opened.net.network,
-            opened.stack.masks(index),
-            torch.from_numpy(images[members]).to(device),
-            opened.net.pixels,
-            torch.tensor([one.output for one in classes], device=device),
-        )
-        best, label = log_p.max(-1)
-        labels[members] = label.cpu().numpy()
-        probabilities[members] = best.double().exp().cpu().numpy()
-    return labels, probabilities
-
-
 def _answers(
     opened: OpenTasks, batch: InputBatch, chosen: NDArray[np.int64]
 ) -> list[PredictedSource]:
     labels, probabilities = classify(opened, batch.images, chosen)
-    answers = [PredictedSource(source, None, None, None, None, None) for source in batch.sources]
-    for place, error in enumerate(batch.errors):
-        if error is not None:
-            answers[place] = PredictedSource(batch.sources[place], None, None, None, None, error)
+    answers = [
+        PredictedSource(source, None, None, None, None, error)
+        for source, error in zip(batch.sources, batch.errors, strict=True)
+    ]
     for image, place in enumerate(batch.usable):
         content = opened.tasks[int(chosen[image])].content
         answers[place] = PredictedSource(

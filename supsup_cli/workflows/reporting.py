@@ -13,8 +13,10 @@ class Reporter(Protocol):
     def note(self, text: str) -> None:
         """Tell one line that is not part of the answer."""
 
-    def track(self, description: str, total: int, unit: str) -> AbstractContextManager[Advance]:
-        """Follow a long job: call the result with the number of units just done."""
+    def track(
+        self, description: str, total: int | None, unit: str
+    ) -> AbstractContextManager[Advance]:
+        """Follow a long job (None: of unknown length): call with the units just done."""
 
 
 class Silent:
@@ -24,6 +26,6 @@ class Silent:
         """Say nothing."""
 
     @contextmanager
-    def track(self, description: str, total: int, unit: str) -> Iterator[Advance]:
+    def track(self, description: str, total: int | None, unit: str) -> Iterator[Advance]:
         """Count in silence."""
         yield lambda _done: None

@@ -13,6 +13,7 @@ from bank_format.bits import distance
 from bank_format.layout import BANK_FILE, BASE_FILE, HOPFIELD_FILE
 from bank_format.records import BankRecord
 from bank_format.task_file import Task
+from supsup_cli.errors import UsageError
 from supsup_cli.workflows.listing import accuracy_share
 from supsup_cli.workflows.results import Rivals, StatsResult, StoredBytes, TaskStats
 
@@ -35,6 +36,9 @@ def stats(path: Path, *, overlaps: bool, plot: Path | None) -> StatsResult:
     pairs = _pairs(record, tasks, packed) if overlaps or plot else ()
     if plot is not None:
         from supsup_cli.workflows.plots import plot_overlaps
+
+        if not tasks:
+            raise UsageError(f"--plot {plot}: 0 tasks found, expected at least one")
 
         plot_overlaps([task.content.task for task in tasks], pairs, plot)
     masked = sum(one.count for one in record.masked)

@@ -14,8 +14,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from supsup_cli.core.recipes import RECIPES
+from supsup_cli.workflows.deciding import DecisionRequest
 from supsup_cli.workflows.evaluate import evaluate
-from supsup_cli.workflows.infer_task import DecisionRequest
 from supsup_cli.workflows.init_base import BaseRequest, init_base
 from supsup_cli.workflows.learn_task import learn_task
 from supsup_cli.workflows.learning_plan import LearnRequest
