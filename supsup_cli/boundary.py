@@ -6,7 +6,7 @@ import typer
 
 from bank_format.errors import BankError
 from supsup_cli.errors import SupsupError
-from supsup_cli.output import report_error, writing_stdout
+from supsup_cli.output import flush_stdout, report_error
 
 _INTERRUPTED = (
     "interrupted; every task finished before is kept",
@@ -28,8 +28,8 @@ def run(app: typer.Typer, words: Sequence[str]) -> int:
     """
     as_json, debug = "--json" in words, "--debug" in words
     try:
-        with writing_stdout():
-            code = app(args=list(words), prog_name="supsup", standalone_mode=False)
+        code = app(args=list(words), prog_name="supsup", standalone_mode=False)
+        flush_stdout()
     except (BankError, SupsupError) as error:
         hint = error.hint or (_help_command(words) if error.exit_code == 2 else "")
         problem = (error.message, hint, error.slug, error.exit_code)
@@ -41,6 +41,12 @@ def run(app: typer.Typer, words: Sequence[str]) -> int:
         problem = (error.format_message(), hint, "usage", error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         problem = _INTERRUPTED
+    except OSError as error:  # of a file that no one else named, or of stdout under Typer's help
+        if debug:
+            raise
+        name = error.filename or "input or output"
+        hint = "check the disk and the permissions, and type the command again"
+        problem = (f"{name}: {error.strerror or error}", hint, "storage", 13)
     except Exception as error:
         if debug:
             raise

@@ -56,15 +56,39 @@ class Terminal:
         Raises:
             StorageError: stdout cannot be written.
         """
-        with writing_stdout():
+        with _writing_stdout():
             if self._as_json:
                 _print_json({"ok": True, **dataclasses.asdict(result)})
             else:
                 _print_text(result)
 
 
+def flush_stdout() -> None:
+    """Write what is still in the buffer, while an error can be told.
+
+    Raises:
+        StorageError: stdout cannot be written.
+    """
+    with _writing_stdout():
+        pass
+
+
+def report_error(message: str, hint: str, *, slug: str, exit_code: int, as_json: bool) -> None:
+    """Print an error: one JSON document on stdout, else one line and a hint on stderr."""
+    with suppress(StorageError):
+        flush_stdout()
+    if as_json:
+        error = {"code": slug, "exit": exit_code, "message": message, "hint": hint}
+        with suppress(StorageError), _writing_stdout():
+            _print_json({"ok": False, "error": error})
+            return
+    print(f"supsup: {printable(message)}", file=sys.stderr)
+    if hint:
+        print(f"  hint: {printable(hint)}", file=sys.stderr)
+
+
 @contextmanager
-def writing_stdout() -> Iterator[None]:
+def _writing_stdout() -> Iterator[None]:
     """Write to stdout and flush it; a reader that has gone, such as `head`, has seen enough.
 
     Raises:
@@ -81,18 +105,6 @@ def writing_stdout() -> Iterator[None]:
             f"standard output: cannot be written ({error.strerror})",
             hint="free some space where the output goes, and type the command again",
         ) from error
-
-
-def report_error(message: str, hint: str, *, slug: str, exit_code: int, as_json: bool) -> None:
-    """Print an error: one JSON document on stdout, else one line and a hint on stderr."""
-    if as_json:
-        error = {"code": slug, "exit": exit_code, "message": message, "hint": hint}
-        with suppress(StorageError), writing_stdout():
-            _print_json({"ok": False, "error": error})
-            return
-    print(f"supsup: {printable(message)}", file=sys.stderr)
-    if hint:
-        print(f"  hint: {printable(hint)}", file=sys.stderr)
 
 
 def _print_json(document: dict[str, object]) -> None:

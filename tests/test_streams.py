@@ -1,12 +1,14 @@
 """The standard streams: closed, full, silent. What a command does is worth doing all the same."""
 
+import errno
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.commands import ROOT, Ran, run_apart
+from supsup_cli.workflows import listing
+from tests.commands import ROOT, Ran, run, run_apart
 
 
 def shell(line: str, bank: Path) -> Ran:
@@ -48,3 +50,21 @@ def test_quiet_learning_says_nothing_on_stderr(own_bank: Path) -> None:
         "learn-task", "--bank", own_bank, "--data", "mnist-perm-9", "--steps", 2, "--quiet"
     )
     assert (ran.code, ran.err) == (0, "")
+
+
+def test_an_error_of_another_file_is_not_blamed_on_stdout(
+    bank: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_path: Path) -> None:
+        raise OSError(errno.EIO, "Input/output error", "some-file")
+
+    monkeypatch.setattr(listing, "list_tasks", refuse)
+    error = run("tasks", "--bank", bank, "--json").error
+    assert (error["exit"], error["code"]) == (13, "storage")
+    assert error["message"] == "some-file: Input/output error"
+
+
+def test_names_on_stdin_may_be_any_bytes(bank: Path) -> None:
+    line = r"printf 'caf\xe9.png\n' | PYTHONIOENCODING=utf-8:strict $S infer-task --bank $B - --json"
+    ran = shell(line, bank)
+    assert ran.error["code"] == "no-input"

@@ -23,8 +23,8 @@ class Recipe:
         per_fan_in: whether a layer's rate is `learning_rate` / fan_in. A step then moves the
             inputs of all units equally far, however wide the network is (Yang & Hu 2021).
         hidden_rate: factor on the rate of the layers between the first and the last.
-        last_rate: factor on the rate of the last layer. Its masks are what tasks are told apart
-            by in superposition: the less they move, the better that works.
+        last_rate: factor on the rate of the last layer. A slow one keeps the tasks of wide
+            networks apart in superposition; measured, not derived.
         logit_scale: factor on the logits in the training loss alone. A larger one gives better
             classifiers whose superposition is blurred; measured, not derived.
         steps: number of updates unless the user says otherwise.

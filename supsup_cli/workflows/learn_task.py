@@ -111,7 +111,7 @@ def _learn(
     facts = TaskFacts(
         task=plan.task,
         classes=tuple(map(ClassRecord, data.classes, data.outputs)),
-        data=DataRecord(data.name, plan.digest),
+        data=DataRecord(data.name, data.digest),
         recipe=RecipeRecord(recipe.name, recipe.settings()),
         seed=seed,
         steps=recipe.steps,
