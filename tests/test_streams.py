@@ -65,6 +65,8 @@ def test_an_error_of_another_file_is_not_blamed_on_stdout(
 
 
 def test_names_on_stdin_may_be_any_bytes(bank: Path) -> None:
-    line = r"printf 'caf\xe9.png\n' | PYTHONIOENCODING=utf-8:strict $S infer-task --bank $B - --json"
+    line = (
+        r"printf 'caf\xe9.png\n' | PYTHONIOENCODING=utf-8:strict $S infer-task --bank $B - --json"
+    )
     ran = shell(line, bank)
     assert ran.error["code"] == "no-input"
