@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 from supsup_cli.errors import StorageError
 from supsup_cli.printable import printable
 from supsup_cli.workflows.reporting import Advance
-from supsup_cli.workflows.results import Result
+from supsup_cli.workflows.results.common import Result
 
 if TYPE_CHECKING:
     from rich.console import Console

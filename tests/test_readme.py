@@ -3,9 +3,10 @@ import shlex
 from pathlib import Path
 
 import pytest
+import typer
 
 from bank_format.errors import BankError
-from supsup_cli.cli import app, data_app, main
+from supsup_cli.cli import app, main
 from supsup_cli.errors import SupsupError
 
 ROOT = Path(__file__).parent.parent
@@ -52,10 +53,14 @@ def test_the_tour_runs_and_prints_what_it_shows(
 
 
 def test_every_command_is_in_the_table() -> None:
-    registered = {
-        one.name or one.callback.__name__ for one in app.registered_commands if one.callback
-    }
-    registered |= {f"data {one.name}" for one in data_app.registered_commands}
+    waiting = [("", typer.main.get_command(app))]
+    registered = set()
+    while waiting:
+        name, command = waiting.pop()
+        commands = getattr(command, "commands", {})
+        if name and (not commands or getattr(command, "invoke_without_command", False)):
+            registered.add(name)
+        waiting += [(f"{name} {short}".strip(), each) for short, each in commands.items()]
     table = README.split("## Commands")[1].split("## Exit codes")[0]
     assert set(re.findall(r"^\| `([a-z -]+)` \|", table, re.MULTILINE)) == registered
 

@@ -2,7 +2,7 @@
 
 from supsup_cli.data import catalog
 from supsup_cli.data.export import export_images
-from supsup_cli.workflows.results import DataExportResult, DataForm, DataListResult
+from supsup_cli.workflows.results.data import DataExportResult, DataForm, DataListResult
 
 
 def data_list() -> DataListResult:

@@ -22,7 +22,8 @@ from supsup_cli.workflows.deciding import (
 )
 from supsup_cli.workflows.opening import OpenTasks, open_tasks
 from supsup_cli.workflows.reporting import Reporter
-from supsup_cli.workflows.results import EvaluatedTask, EvaluateResult, FailedInput, Scores
+from supsup_cli.workflows.results.asking import EvaluatedTask, EvaluateResult, Scores
+from supsup_cli.workflows.results.common import FailedInput
 
 
 def evaluate(

@@ -11,7 +11,7 @@ from bank_format.records import INITS, BankSpec, InputRecord, ParameterRecord
 from bank_format.seeded import signed_constant_tensors
 from supsup_cli.core.networks import NetworkSpec, build_network, kaiming_normal, masked_parameters
 from supsup_cli.errors import UsageError
-from supsup_cli.workflows.results import InitResult
+from supsup_cli.workflows.results.learning import InitResult
 
 # Grey: of MNIST's training images. Colour: of ImageNet's. Both are what published networks expect.
 _STATISTICS = {1: ((0.1307,), (0.3081,)), 3: ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))}

@@ -38,7 +38,8 @@ from supsup_cli.workflows.learning_plan import (
 from supsup_cli.workflows.listing import accuracy_share
 from supsup_cli.workflows.opening import OpenNetwork, open_network
 from supsup_cli.workflows.reporting import Advance, Reporter
-from supsup_cli.workflows.results import FailedInput, LearnedTask, LearnResult
+from supsup_cli.workflows.results.common import FailedInput
+from supsup_cli.workflows.results.learning import LearnedTask, LearnResult
 
 
 def learn_task(path: Path, request: LearnRequest, reporter: Reporter) -> LearnResult:

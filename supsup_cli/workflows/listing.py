@@ -4,7 +4,7 @@ from pathlib import Path
 
 from bank_format.bank import Bank
 from bank_format.task_file import Task
-from supsup_cli.workflows.results import ListedTask, TasksResult
+from supsup_cli.workflows.results.keeping import ListedTask, TasksResult
 
 
 def list_tasks(path: Path) -> TasksResult:

@@ -17,7 +17,7 @@ from supsup_cli.workflows.deciding import (
 from supsup_cli.workflows.inputs import InputBatch, InputRequest, joined, read_inputs
 from supsup_cli.workflows.opening import OpenTasks, open_tasks
 from supsup_cli.workflows.reporting import Reporter
-from supsup_cli.workflows.results import PredictedSource, PredictResult
+from supsup_cli.workflows.results.asking import PredictedSource, PredictResult
 
 
 def predict(

@@ -15,7 +15,7 @@ from bank_format.records import BankRecord
 from bank_format.task_file import Task
 from supsup_cli.errors import UsageError
 from supsup_cli.workflows.listing import accuracy_share
-from supsup_cli.workflows.results import Rivals, StatsResult, StoredBytes, TaskStats
+from supsup_cli.workflows.results.stats import Rivals, StatsResult, StoredBytes, TaskStats
 
 
 def stats(path: Path, *, overlaps: bool, plot: Path | None) -> StatsResult:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from bank_format import verify as bank_verify
-from supsup_cli.workflows.results import FoundProblem, VerifyResult
+from supsup_cli.workflows.results.keeping import FoundProblem, VerifyResult
 
 
 def verify(path: Path) -> VerifyResult:

@@ -1,0 +1,117 @@
+"""Ask: `infer-task`, `predict` and `evaluate`."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from supsup_cli.commands.answering import answer
+from supsup_cli.options import (
+    DEFAULT_BANK,
+    BankOption,
+    DataOption,
+    DebugOption,
+    DeviceOption,
+    GroupOption,
+    ImagesArgument,
+    JsonOption,
+    LimitOption,
+    MethodOption,
+    ObjectiveOption,
+    QuietOption,
+    SeedOption,
+)
+from supsup_cli.output import Terminal
+from supsup_cli.workflows.results.common import Result
+
+app = typer.Typer()
+
+
+@app.command("infer-task")
+def infer_task(
+    images: ImagesArgument = None,
+    bank: BankOption = DEFAULT_BANK,
+    data: DataOption = None,
+    method: MethodOption = "auto",
+    objective: ObjectiveOption = None,
+    group: GroupOption = "image",
+    top: Annotated[int, typer.Option(help="Scores of the K best tasks.", metavar="K")] = 3,
+    limit: LimitOption = None,
+    device: DeviceOption = "auto",
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Name the task that each image belongs to, from the image alone (GN)."""
+
+    def work(terminal: Terminal) -> Result:
+        from supsup_cli.workflows import infer_task as workflow
+        from supsup_cli.workflows.deciding import DecisionRequest
+        from supsup_cli.workflows.inputs import InputRequest
+
+        inputs = InputRequest(images or (), sys.stdin, data or (), limit, seed)
+        decision = DecisionRequest(method, objective, group, device)
+        return workflow.infer_task(bank, inputs, decision, top, terminal)
+
+    answer(work, as_json=as_json, quiet=quiet)
+
+
+@app.command()
+def predict(
+    images: ImagesArgument = None,
+    bank: BankOption = DEFAULT_BANK,
+    data: DataOption = None,
+    task: Annotated[
+        str | None, typer.Option(help="The task (GG); else it is inferred (GNs, GNu).")
+    ] = None,
+    method: MethodOption = "auto",
+    objective: ObjectiveOption = None,
+    group: GroupOption = "image",
+    limit: LimitOption = None,
+    device: DeviceOption = "auto",
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Name the task and the class of each image."""
+
+    def work(terminal: Terminal) -> Result:
+        from supsup_cli.workflows import predict as workflow
+        from supsup_cli.workflows.deciding import DecisionRequest
+        from supsup_cli.workflows.inputs import InputRequest
+
+        inputs = InputRequest(images or (), sys.stdin, data or (), limit, seed)
+        decision = DecisionRequest(method, objective, group, device)
+        return workflow.predict(bank, inputs, decision, task, terminal)
+
+    answer(work, as_json=as_json, quiet=quiet)
+
+
+@app.command()
+def evaluate(
+    bank: BankOption = DEFAULT_BANK,
+    tasks: Annotated[
+        list[str] | None, typer.Option("--tasks", help="Tasks to measure; default: all.")
+    ] = None,
+    method: MethodOption = "auto",
+    objective: ObjectiveOption = None,
+    group: GroupOption = "image",
+    limit: LimitOption = None,
+    device: DeviceOption = "auto",
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Measure test accuracy with the task given (GG) and inferred (GNu, GNs)."""
+
+    def work(terminal: Terminal) -> Result:
+        from supsup_cli.workflows import evaluate as workflow
+        from supsup_cli.workflows.deciding import DecisionRequest
+
+        decision = DecisionRequest(method, objective, group, device)
+        return workflow.evaluate(bank, decision, tasks or (), limit, seed, terminal)
+
+    answer(work, as_json=as_json, quiet=quiet)

@@ -1,0 +1,47 @@
+"""Data: `data list` and `data export`."""
+
+from typing import Annotated
+
+import typer
+
+from supsup_cli.commands.answering import answer
+from supsup_cli.options import DebugOption, JsonOption, LimitOption, QuietOption, SeedOption
+from supsup_cli.output import Terminal
+from supsup_cli.workflows.results.common import Result
+
+app = typer.Typer(no_args_is_help=True, help="What --data understands, and its images.")
+
+
+@app.command("list")
+def data_list(
+    as_json: JsonOption = False, quiet: QuietOption = False, debug: DebugOption = False
+) -> None:
+    """List the names that --data understands."""
+
+    def work(_terminal: Terminal) -> Result:
+        from supsup_cli.workflows import data as workflow
+
+        return workflow.data_list()
+
+    answer(work, as_json=as_json, quiet=quiet)
+
+
+@app.command("export")
+def data_export(
+    name: Annotated[str, typer.Argument(help="A name from data list.")],
+    folder: Annotated[str, typer.Argument(help="Where the images go: FOLDER/CLASS/NNNNN.png.")],
+    split: Annotated[str, typer.Option(help="train, calibration or test.")] = "test",
+    limit: LimitOption = None,
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Write images of a data set as files."""
+
+    def work(_terminal: Terminal) -> Result:
+        from supsup_cli.workflows import data as workflow
+
+        return workflow.data_export(name, folder, split=split, limit=limit, seed=seed)
+
+    answer(work, as_json=as_json, quiet=quiet)

@@ -1,0 +1,49 @@
+"""Keep the bank: `stats` and `verify`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from supsup_cli.commands.answering import answer
+from supsup_cli.options import DEFAULT_BANK, BankOption, DebugOption, JsonOption, QuietOption
+from supsup_cli.output import Terminal
+from supsup_cli.workflows.results.common import Result
+
+app = typer.Typer()
+
+
+@app.command()
+def stats(
+    bank: BankOption = DEFAULT_BANK,
+    overlaps: Annotated[bool, typer.Option("--overlaps", help="Compare every pair.")] = False,
+    plot: Annotated[Path | None, typer.Option(help="Picture of the overlaps.")] = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Count the bank's tasks, bits and bytes, beside other ways to keep as many tasks."""
+
+    def work(_terminal: Terminal) -> Result:
+        from supsup_cli.workflows import stats as workflow
+
+        return workflow.stats(bank, overlaps=overlaps, plot=plot)
+
+    answer(work, as_json=as_json, quiet=quiet)
+
+
+@app.command()
+def verify(
+    bank: BankOption = DEFAULT_BANK,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Read every byte of the bank and report every problem."""
+
+    def work(_terminal: Terminal) -> Result:
+        from supsup_cli.workflows import verify as workflow
+
+        return workflow.verify(bank)
+
+    answer(work, as_json=as_json, quiet=quiet)

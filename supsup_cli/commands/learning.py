@@ -1,0 +1,90 @@
+"""Learn: `init-base` and `learn-task`."""
+
+from typing import Annotated
+
+import typer
+
+from supsup_cli.commands.answering import answer
+from supsup_cli.options import (
+    DEFAULT_BANK,
+    MOST_IMAGES,
+    MOST_OUTPUTS,
+    MOST_STEPS,
+    BankOption,
+    DataOption,
+    DebugOption,
+    DeviceOption,
+    JsonOption,
+    QuietOption,
+    SeedOption,
+    parse_shape,
+)
+from supsup_cli.output import Terminal
+from supsup_cli.workflows.results.common import Result
+
+app = typer.Typer()
+
+
+@app.command("init-base")
+def init_base(
+    bank: BankOption = DEFAULT_BANK,
+    arch: Annotated[
+        str, typer.Option(help="lenet-300-100, fc-1024-1024 or mlp-A-B-….")
+    ] = "lenet-300-100",
+    input_shape: Annotated[
+        str, typer.Option("--input", help="Channels, height and width.", metavar="CxHxW")
+    ] = "1x28x28",
+    outputs: Annotated[
+        int, typer.Option(help="Outputs, superfluous ones included.", min=1, max=MOST_OUTPUTS)
+    ] = 500,
+    real_outputs: Annotated[
+        int, typer.Option(help="Outputs that may be classes.", min=1, max=MOST_OUTPUTS)
+    ] = 10,
+    init: Annotated[str, typer.Option(help="signed-constant or kaiming-normal.")] = (
+        "signed-constant"
+    ),
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Create a bank: a network drawn from the seed and frozen for ever."""
+    shape = parse_shape(input_shape)
+
+    def work(_terminal: Terminal) -> Result:
+        from supsup_cli.workflows import init_base as workflow
+
+        request = workflow.BaseRequest(arch, shape, outputs, real_outputs, seed, init)
+        return workflow.init_base(bank, request)
+
+    answer(work, as_json=as_json, quiet=quiet)
+
+
+@app.command("learn-task")
+def learn_task(
+    data: DataOption = None,
+    bank: BankOption = DEFAULT_BANK,
+    name: Annotated[str | None, typer.Option(help="The task's name; default: the data's.")] = None,
+    recipe: Annotated[str, typer.Option(help="default or paper.")] = "default",
+    steps: Annotated[
+        int | None, typer.Option(help="Updates of the mask.", min=1, max=MOST_STEPS)
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Images per update.", min=1, max=MOST_IMAGES)
+    ] = None,
+    device: DeviceOption = "auto",
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Learn a mask for each task and commit each as it is done (GG, GN: the task is known)."""
+
+    def work(terminal: Terminal) -> Result:
+        from supsup_cli.workflows import learn_task as workflow
+        from supsup_cli.workflows.learning_plan import LearnRequest
+
+        request = LearnRequest(data or (), name, recipe, steps, batch_size, seed, device)
+        return workflow.learn_task(bank, request, terminal)
+
+    answer(work, as_json=as_json, quiet=quiet)

@@ -1,0 +1,48 @@
+"""Cells, tables and lines that several commands' texts are made of."""
+
+from collections.abc import Iterator, Sequence
+from functools import singledispatch
+
+from rich.table import Table
+from rich.text import Text
+
+from supsup_cli.printable import printable
+from supsup_cli.workflows.results.common import FailedInput, Result
+
+
+@singledispatch
+def lines(result: Result) -> Iterator[str | Table]:
+    """Yield the lines and tables that tell a result to people."""
+    raise TypeError(f"no text for {type(result).__name__}")
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[Table]:
+    """Lay rows out under a head; numbers to the right, no rows: no table."""
+    if not rows:
+        return
+    grid = Table(box=None, pad_edge=False)
+    for title, cells in zip(head, zip(*rows, strict=True), strict=True):
+        numbers = all(cell[:1].isdigit() or cell == "-" for cell in cells)
+        grid.add_column(title, justify="right" if numbers else "left", overflow="fold")
+    for row in rows:
+        # Text, never markup: names and paths are the user's.
+        grid.add_row(*(Text(printable(cell)) for cell in row))
+    yield grid
+
+
+def failures(failed: Sequence[FailedInput]) -> Iterator[str | Table]:
+    """Tell the inputs that could not be read."""
+    for one in failed:
+        yield f"not read: {one.source}: {one.error}"
+
+
+def share(value: float | None) -> str:
+    """Write a share from 0 to 1 as a percentage; a dash where there is none."""
+    return "-" if value is None else f"{100 * value:.2f} %"
+
+
+def size(count: int) -> str:
+    """Write a number of bytes in bytes, kB or MB."""
+    if count < 10_000:
+        return f"{count:,} B"
+    return f"{count / 1000:,.1f} kB" if count < 10_000_000 else f"{count / 1e6:,.1f} MB"

@@ -1,0 +1,38 @@
+"""The answers of `init-base` and `learn-task` as text."""
+
+from collections.abc import Iterator
+
+from rich.table import Table
+
+from supsup_cli.tables.cells import failures, lines, share, size, table
+from supsup_cli.workflows.results.learning import InitResult, LearnResult
+
+
+@lines.register
+def _(result: InitResult) -> Iterator[str | Table]:
+    made = "created" if result.status == "created" else "there already, equal"
+    yield f"bank {result.bank}: {made}"
+    yield (
+        f"{result.arch}, {result.parameters:,} weights, {result.outputs} outputs, "
+        f"seed {result.seed}, {size(result.bytes)}, base {result.base_sha256[:16]}"
+    )
+
+
+@lines.register
+def _(result: LearnResult) -> Iterator[str | Table]:
+    rows = [
+        (
+            one.task,
+            one.status,
+            share(one.accuracy),
+            f"{one.steps}",
+            f"{one.seconds:.1f} s",
+            f"{one.density:.3f}",
+            size(one.bytes),
+            one.content_sha256[:12],
+        )
+        for one in result.tasks
+    ]
+    head = ("task", "status", "accuracy", "steps", "time", "density", "size", "content")
+    yield from table(head, rows)
+    yield from failures(result.failed)

@@ -1,0 +1,98 @@
+"""What `infer-task`, `predict` and `evaluate` answer."""
+
+from dataclasses import dataclass
+
+from supsup_cli.workflows.results.common import SOME_INPUTS_FAILED, FailedInput
+
+
+@dataclass(frozen=True)
+class InferredSource:
+    """One decision; an input that cannot be read has an `error` and neither task nor scores."""
+
+    source: str
+    images: int
+    task: str | None
+    known: bool | None
+    scores: tuple[tuple[str, float], ...]
+    error: str | None
+
+
+@dataclass(frozen=True)
+class InferResult:
+    """Answer of `infer-task`; scores in nats, larger is better."""
+
+    method: str
+    objective: str
+    group: str
+    results: tuple[InferredSource, ...]
+    seconds: float
+
+    @property
+    def exit_code(self) -> int:
+        """Done, but some inputs failed."""
+        return SOME_INPUTS_FAILED if any(one.error for one in self.results) else 0
+
+
+@dataclass(frozen=True)
+class PredictedSource:
+    """One image's task and class; `probability` is of the class among the task's own classes."""
+
+    source: str
+    task: str | None
+    known: bool | None
+    label: str | None
+    probability: float | None
+    error: str | None
+
+
+@dataclass(frozen=True)
+class PredictResult:
+    """Answer of `predict`; method, objective and group are None where the task was given."""
+
+    results: tuple[PredictedSource, ...]
+    method: str | None
+    objective: str | None
+    group: str | None
+    seconds: float
+
+    @property
+    def exit_code(self) -> int:
+        """Done, but some inputs failed."""
+        return SOME_INPUTS_FAILED if any(one.error for one in self.results) else 0
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Shares from 0 to 1: task given, task and class both right (GNu), class right (GNs)."""
+
+    accuracy_given: float
+    accuracy_inferred: float
+    accuracy_inferred_shared: float
+    task_accuracy: float
+    false_alarms: float
+
+
+@dataclass(frozen=True)
+class EvaluatedTask(Scores):
+    """One task of `evaluate`."""
+
+    task: str
+    images: int
+
+
+@dataclass(frozen=True)
+class EvaluateResult:
+    """Answer of `evaluate`; `mean` weighs tasks alike."""
+
+    tasks: tuple[EvaluatedTask, ...]
+    mean: Scores
+    method: str
+    objective: str
+    group: str
+    seconds: float
+    failed: tuple[FailedInput, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """Done, but some inputs failed."""
+        return SOME_INPUTS_FAILED if self.failed else 0

@@ -1,0 +1,48 @@
+"""What `init-base` and `learn-task` answer."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from supsup_cli.workflows.results.common import SOME_INPUTS_FAILED, FailedInput
+
+
+@dataclass(frozen=True)
+class InitResult:
+    """Answer of `init-base`; `bytes` counts bank.json and the base."""
+
+    bank: str
+    status: str
+    arch: str
+    parameters: int
+    outputs: int
+    seed: int
+    base_sha256: str
+    bytes: int
+    exit_code: ClassVar[int] = 0
+
+
+@dataclass(frozen=True)
+class LearnedTask:
+    """One task of `learn-task`; `seconds` is 0 and nothing changed if its status is `exists`."""
+
+    task: str
+    status: str
+    accuracy: float | None
+    steps: int
+    seconds: float
+    density: float
+    bytes: int
+    content_sha256: str
+
+
+@dataclass(frozen=True)
+class LearnResult:
+    """Answer of `learn-task`."""
+
+    tasks: tuple[LearnedTask, ...]
+    failed: tuple[FailedInput, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """Done, but some inputs failed."""
+        return SOME_INPUTS_FAILED if self.failed else 0
