@@ -1,7 +1,6 @@
 """A bank: a folder with a frozen base and a file per task, which grows a file at a time."""
 
 import dataclasses
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,16 +10,17 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from bank_format import files, locks
+from bank_format import claims, files, task_folder
 from bank_format.base_file import weights_of
 from bank_format.creation import create_bank
-from bank_format.errors import DamagedError, NameTakenError, NoSuchTaskError, OtherBaseError
-from bank_format.layout import CLAIM, MASKS, SUFFIX, WORK, file_limit, read_base, read_record
-from bank_format.names import check_task_name, is_task_name
+from bank_format.errors import NoSuchTaskError, OtherBaseError
+from bank_format.layout import MASKS, WORK, read_base, read_record
+from bank_format.names import check_task_name
 from bank_format.records import BankRecord, BankSpec
 from bank_format.sealed import Tensor
 from bank_format.task_file import Task, build_task, parse_task
 from bank_format.task_records import Provenance, TaskFacts
+from bank_format.work_files import WorkRoom
 
 __all__ = ["Bank"]
 
@@ -89,14 +89,7 @@ class Bank:
         Raises:
             StorageError: the system refused.
         """
-        try:
-            found = files.list_names(self.path / MASKS)
-        except FileNotFoundError:
-            return []  # copies and version control lose an empty folder
-        except NotADirectoryError as error:
-            raise files.storage_error("list", self.path / MASKS, error) from error
-        names = (name.removesuffix(SUFFIX) for name in found if name.endswith(SUFFIX))
-        return sorted(name for name in names if is_task_name(name))
+        return task_folder.list_tasks(self.path)
 
     def task_path(self, name: str) -> Path:
         """Return where a task's file stands, or would stand.
@@ -104,7 +97,7 @@ class Bank:
         Raises:
             BadNameError: no task can have that name.
         """
-        return self.path / MASKS / f"{check_task_name(name)}{SUFFIX}"
+        return task_folder.task_path(self.path, name)
 
     def read_task(self, name: str) -> Task:
         """Read a task, checked in full.
@@ -114,7 +107,7 @@ class Bank:
             DamagedError, NewerFormatError, OtherBaseError: of its file.
             StorageError: the system refused.
         """
-        return self._parse(name, self._read(name))
+        return self._parse(name, task_folder.read_task_file(self.path, self.record, name))
 
     def read_tasks(
         self, names: Sequence[str] | None = None
@@ -122,7 +115,8 @@ class Bank:
         """Read many tasks, each file checked in full, their masks into one array.
 
         Args:
-            names: the tasks, in the order of the rows; all of `tasks()` if None.
+            names: the tasks, in the order of the rows; all of `tasks()` if None, less those that
+                are removed meanwhile.
 
         Returns:
             The tasks, whose masks are views of the array, and (T, mask_bytes) uint8, contiguous:
@@ -132,16 +126,22 @@ class Bank:
         Raises:
             BankError: as `read_task`.
         """
-        names = self.tasks() if names is None else names
-        stack = np.empty((len(names), self.record.mask_bytes), dtype=np.uint8)
-        tasks = []
-        for row, name in zip(stack, names, strict=True):
-            task = self.read_task(name)
+        wanted = self.tasks() if names is None else names
+        stack = np.empty((len(wanted), self.record.mask_bytes), dtype=np.uint8)
+        tasks: list[Task] = []
+        for name in wanted:
+            try:
+                task = self.read_task(name)
+            except NoSuchTaskError:
+                if names is None:
+                    continue
+                raise
+            row = stack[len(tasks)]
             np.concatenate(list(task.masks.values()), out=row)
             ends = np.cumsum([len(mask) for mask in task.masks.values()])[:-1]
             views = dict(zip(task.masks, np.split(row, ends), strict=True))
             tasks.append(dataclasses.replace(task, masks=views))
-        return tasks, stack
+        return tasks, stack[: len(tasks)]
 
     def add_task(
         self,
@@ -168,8 +168,21 @@ class Bank:
         """
         data = build_task(self.record, facts, masks, statistics, provenance)
         task = self._parse(facts.task, data)
-        self._commit(facts.task, data)
+        task_folder.commit_task_file(self.path, facts.task, data)
         return task
+
+    def check_base_of(self, source: Self) -> None:
+        """Refuse a bank whose tasks cannot be used here.
+
+        Raises:
+            OtherBaseError: it has another base.
+        """
+        theirs, ours = source.record.base_sha256, self.record.base_sha256
+        if theirs != ours:
+            raise OtherBaseError(
+                f"{source.path}: base {theirs[:16]}… found, {self.path} has {ours[:16]}…",
+                hint="copy between banks made with the same options of supsup init-base",
+            )
 
     def copy_task(self, name: str, source: Self, as_name: str | None = None) -> Task:
         """Copy a task of a bank of the same base into this one; provenance goes with it.
@@ -184,18 +197,13 @@ class Bank:
             DamagedError, NewerFormatError: of the source's file.
             StorageError: the system refused.
         """
-        theirs, ours = source.record.base_sha256, self.record.base_sha256
-        if theirs != ours:
-            raise OtherBaseError(
-                f"{source.path}: base {theirs[:16]}… found, {self.path} has {ours[:16]}…",
-                hint="copy between banks made with the same options of supsup init-base",
-            )
-        data = source._read(name)
+        self.check_base_of(source)
+        data = task_folder.read_task_file(source.path, source.record, name)
         task = source._parse(name, data)
         if as_name is not None and as_name != name:
             facts = dataclasses.replace(task.content, task=check_task_name(as_name))
             return self.add_task(facts, task.masks, task.statistics, task.provenance)
-        self._commit(name, data)
+        task_folder.commit_task_file(self.path, name, data)
         return task
 
     def remove_task(self, name: str) -> None:
@@ -208,50 +216,67 @@ class Bank:
         try:
             files.unlink(self.task_path(name))
         except (FileNotFoundError, NotADirectoryError):
-            raise self._no_such_task(name) from None
+            raise task_folder.no_such_task(self.path, name) from None
+
+    def settle(self) -> None:
+        """Force the tasks' names to the disk, before telling that one is there, or is gone.
+
+        Whoever gave or took the name may have been killed before doing so.
+
+        Raises:
+            StorageError: the system refused.
+        """
+        task_folder.settle_tasks(self.path)
 
     @contextmanager
-    def claim(self, name: str) -> Iterator[None]:
+    def claim(self, name: str) -> Iterator[WorkRoom]:
         """Claim a task's name while it is being learned; a dead process's claim does not block.
 
         Best effort across machines: whoever commits first has the name.
+
+        Yields:
+            Where the learner keeps its state, and finds what one before it left.
 
         Raises:
             BadNameError: no task can have that name.
             LockedError: another live process holds the claim.
             StorageError: the bank cannot be written.
         """
-        with locks.lock(self.path / WORK / check_task_name(name) / CLAIM):
-            yield
+        folder = self._work_folder(name)
+        with claims.claimed(folder):
+            yield WorkRoom(folder, name, self.record)
 
-    def _read(self, name: str) -> bytes:
-        try:
-            return files.read_bytes(self.task_path(name), file_limit(self.record))
-        except (FileNotFoundError, NotADirectoryError):
-            if self.task_path(name).is_symlink():
-                raise DamagedError(
-                    f"{self.task_path(name)}: a link to nothing found, expected a task's file",
-                    hint="restore the file it leads to, or remove the link",
-                ) from None
-            raise self._no_such_task(name) from None
+    def check_claimable(self, name: str) -> None:
+        """Refuse early what `claim` and `add_task` would come to refuse; nothing is claimed.
+
+        Raises:
+            BadNameError: no task can have that name.
+            LockedError: another live process holds the claim.
+            StorageError: the bank cannot be written.
+        """
+        claims.check_claimable(self._work_folder(name), self.path / MASKS)
+
+    def unfinished(self) -> list[str]:
+        """Name the tasks whose learner stopped and left something under work/, sorted.
+
+        Raises:
+            StorageError: the system refused.
+        """
+        return claims.unfinished_work(self.path / WORK)
+
+    def discard_work(self, name: str) -> None:
+        """Remove what a stopped learner left under a name; see `claims.discard_work`.
+
+        Raises:
+            BadNameError, NoSuchTaskError: nothing is there.
+            LockedError: a live process holds the claim.
+            DamagedError: a link or a file stands in the folder's place.
+            StorageError: the system refused.
+        """
+        claims.discard_work(self._work_folder(name))
+
+    def _work_folder(self, name: str) -> Path:
+        return self.path / WORK / check_task_name(name)
 
     def _parse(self, name: str, data: bytes) -> Task:
         return parse_task(data, self.record, name, str(self.task_path(name)))
-
-    def _commit(self, name: str, data: bytes) -> None:
-        path = self.task_path(name)
-        files.make_folder(path.parent)
-        try:
-            files.write_new(path, data)
-        except NameTakenError as error:
-            raise NameTakenError(
-                f"{path}: a task {name!r} found, expected none; it is unchanged",
-                hint="choose another name with --name, or remove the task first: "
-                f"supsup tasks remove {name} --bank {shlex.quote(str(self.path))}",
-            ) from error
-
-    def _no_such_task(self, name: str) -> NoSuchTaskError:
-        return NoSuchTaskError(
-            f"{self.path}: no task {name!r} found among {len(self.tasks())}",
-            hint=f"supsup tasks --bank {shlex.quote(str(self.path))}",
-        )

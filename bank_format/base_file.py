@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from bank_format.bits import packed_size, unpack
 from bank_format.canonical_json import Json, JsonObject, canonical
+from bank_format.damage import damage
 from bank_format.errors import DamagedError, NewerFormatError, OtherBaseError
 from bank_format.records import FORMAT_VERSION, BankSpec
 from bank_format.sealed import DTYPES, Tensor, Tensors, seal, unseal
@@ -91,16 +92,18 @@ def parse_base(data: bytes, spec: BankSpec, digest: str, name: str) -> Tensors:
     content = check_kind(metadata, "base", name)
     stated = content.get("base_sha256")
     if content.keys() != {"base_sha256", "kind", "version"} or metadata != {"content": content}:
-        raise DamagedError(f"{name}: metadata with unknown or missing keys, expected a base's")
+        raise DamagedError(
+            f"{name}: metadata with unknown or missing keys, expected a base's", invariant="I5"
+        )
     if stated != digest:
-        raise OtherBaseError(f"{name}: base {str(stated)[:16]} found, bank.json has {digest[:16]}")
-    try:
+        raise OtherBaseError(
+            f"{name}: base {str(stated)[:16]} found, bank.json has {digest[:16]}", invariant="I6"
+        )
+    with damage(name, "I6"):
         _check_tensors(spec, tensors)
-    except ValueError as error:
-        raise DamagedError(f"{name}: {error}") from error
-    computed = base_sha256(spec, tensors)
-    if computed != digest:
-        raise DamagedError(f"{name}: base_sha256 is {computed[:16]}…, expected {digest[:16]}…")
+        computed = base_sha256(spec, tensors)
+        if computed != digest:
+            raise ValueError(f"base_sha256 is {computed[:16]}…, expected {digest[:16]}…")
     return tensors
 
 
@@ -113,15 +116,19 @@ def check_kind(metadata: Json, kind: str, name: str) -> JsonObject:
     """
     content = metadata.get("content") if isinstance(metadata, dict) else None
     if not isinstance(content, dict):
-        raise DamagedError(f"{name}: no content in the metadata, expected one")
+        raise DamagedError(f"{name}: no content in the metadata, expected one", invariant="I4")
     found, version = content.get("kind"), content.get("version")
     if not isinstance(found, str) or type(version) is not int or version < 1:
-        raise DamagedError(f"{name}: kind {found!r}, version {version!r} found, expected a {kind}")
+        raise DamagedError(
+            f"{name}: kind {found!r:.40}, version {version!r:.40} found, expected a {kind}",
+            invariant="I4",
+        )
     if found != kind or version > FORMAT_VERSION:
         raise NewerFormatError(
             f"{name}: kind {found[:40]!r} version {version} found, "
             f"this supsup reads {kind!r} up to version {FORMAT_VERSION}",
             hint="pip install --upgrade supsup",
+            invariant="I4",
         )
     return content
 

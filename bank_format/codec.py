@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from bank_format.bits import pack, packed_size, padding_is_zero, unpack
 
-__all__ = ["Encoding", "PackedCoding", "RiceCoding", "decode", "encode"]
+__all__ = ["Encoding", "PackedCoding", "RiceCoding", "decode", "encode", "stored_bytes"]
 
 LARGEST_K = 32
 
@@ -89,6 +89,21 @@ def decode(encoding: Encoding, data: NDArray[np.uint8], count: int) -> NDArray[n
             raise ValueError(f"padding bits {int(data[-1]) >> count % 8:#x} found, expected zero")
         return data
     return pack(_rice_decode(encoding, data, count))
+
+
+def stored_bytes(encoding: Encoding, mask: NDArray[np.uint8], count: int) -> int:
+    """Return the bytes that a mask takes in its file.
+
+    Args:
+        encoding: as written in the file.
+        mask: (ceil(count / 8),) uint8, packed.
+        count: number of weights.
+    """
+    if isinstance(encoding, PackedCoding):
+        return packed_size(count)
+    gaps = _gaps(np.flatnonzero(unpack(mask, count)))
+    quotients = int((gaps >> encoding.k).sum()) + gaps.size
+    return packed_size(gaps.size * encoding.k) + packed_size(quotients)
 
 
 def _gaps(positions: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -8,12 +8,13 @@ from pathlib import Path
 from bank_format.bank_file import build_bank_file
 from bank_format.base_file import base_sha256, build_base
 from bank_format.errors import NameTakenError, NoBankError, OtherBaseError
-from bank_format.files import list_names, make_folder, write_new
+from bank_format.files import exists, list_names, make_folder, settle, write_new
 from bank_format.layout import (
     BANK_FILE,
     BASE_FILE,
     HOPFIELD_FILE,
     MASKS,
+    QUARANTINE,
     WORK,
     is_temporary,
     read_base,
@@ -42,18 +43,24 @@ def create_bank(
     fields = {f.name: getattr(spec, f.name) for f in dataclasses.fields(BankSpec)}
     record = BankRecord(**fields, base_sha256=base_sha256(spec, tensors))
     written = build_bank_file(record)
-    exists = _holds(path, record)
-    if not exists:
+    there = _holds(path, record)
+    if not there:
         _refuse_other_content(path)
     for folder in (path, path / MASKS, path / WORK):
         make_folder(folder)
     _complete_base(path, record, base)
-    if not exists:
+    # Before bank.json is seen: whoever learns a task on it may count on the folders above it, also
+    # where those were made by a create that was killed.
+    for folder in path.absolute().parents:
+        settle(folder)
+    if there:
+        settle(path)
+    else:
         try:
             write_new(path / BANK_FILE, written)
         except NameTakenError:
-            exists = _holds(path, record)  # another create was faster
-    return record, not exists
+            there = _holds(path, record)  # another create was faster
+    return record, not there
 
 
 def _holds(path: Path, record: BankRecord) -> bool:
@@ -79,7 +86,7 @@ def _refuse_other_content(path: Path) -> None:
         return
     except NotADirectoryError:
         raise NameTakenError(f"{path}: a file found, expected a folder") from None
-    known = {BASE_FILE, HOPFIELD_FILE, MASKS, WORK}
+    known = {BASE_FILE, HOPFIELD_FILE, MASKS, QUARANTINE, WORK}
     strangers = [name for name in names if name not in known and not is_temporary(name)]
     if strangers:
         raise NameTakenError(
@@ -89,7 +96,7 @@ def _refuse_other_content(path: Path) -> None:
 
 
 def _complete_base(path: Path, record: BankRecord, base: bytes) -> None:
-    if not (path / BASE_FILE).exists():
+    if not exists(path / BASE_FILE):
         try:
             write_new(path / BASE_FILE, base)
         except NameTakenError:

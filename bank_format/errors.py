@@ -36,14 +36,16 @@ class BankError(Exception):
     Args:
         message: one line; line breaks (from a name or the system) become spaces.
         hint: the next command to type or thing to do; empty when there is none.
+        invariant: which one of FORMAT.md a file breaks, as "I4"; empty when it is none of them.
     """
 
     slug: ClassVar[str] = "bank"
     exit_code: ClassVar[int] = 1
 
-    def __init__(self, message: str, *, hint: str = "") -> None:
+    def __init__(self, message: str, *, hint: str = "", invariant: str = "") -> None:
         self.message = " ".join(message.splitlines())
         self.hint = " ".join(hint.splitlines())
+        self.invariant = invariant
         super().__init__(self.message)
 
 

@@ -1,52 +1,61 @@
-"""Every operation on files: read whole, create without overwriting, replace, remove, list.
+"""What is done to files: read whole, create without overwriting, replace, move, remove, list.
 
 A new file is written under a temporary name beginning with "." in the same folder, forced to
 the disk, and only then given its name; so a name stands for a whole file or for none, whenever
 the machine stops. The name is given by a hard link, which never overwrites, or where the file
-system has none by a rename that refuses to. An OSError becomes a StorageError that names the
-file; FileNotFoundError and NotADirectoryError pass through where a file is read, removed or
-listed, since only the caller knows what its absence means.
+system has none by a rename that refuses to. Whoever is told that something is there, or is gone,
+is told so only after it is on the disk, also where an earlier, killed command did the work.
+
+An OSError becomes a StorageError that names the file; FileNotFoundError and NotADirectoryError
+pass through where a file is read, removed or listed: only the caller knows what they mean.
 """
 
-import ctypes
 import errno
 import os
-import secrets
 import stat
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeAlias
 
-from bank_format.errors import DamagedError, NameTakenError, StorageError
+from bank_format import system_calls
+from bank_format.commits import (
+    TEMPORARY_SUFFIX,
+    Identity,
+    commit,
+    give_name,
+    give_name_over,
+    identity_of,
+    opened,
+    sync_folder,
+)
+from bank_format.errors import DamagedError, StorageError
 
 __all__ = [
     "TEMPORARY_SUFFIX",
     "Identity",
+    "exists",
     "identity",
     "list_names",
     "make_folder",
+    "move_new",
     "read_bytes",
     "replace",
+    "settle",
     "storage_error",
     "unlink",
     "write_new",
 ]
 
-TEMPORARY_SUFFIX = ".tmp"
-_NO_LINKS = {
-    errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV,
-    errno.EINVAL,
-}  # fmt: skip
+_SMALLEST_READ = 2**16  # bytes
 _HINTS = {
     errno.ENOSPC: "free some disk space and run the command again",
     errno.EDQUOT: "free some of your disk quota and run the command again",
+    errno.EFBIG: "raise the limit on file sizes (ulimit -f unlimited) and run the command again",
     errno.EROFS: "the file system is read-only: copy the bank to one that can be written",
     errno.EACCES: "give yourself write permission on the folder, or copy the bank",
+    errno.EIO: "check the disk and its cable, run the command again, then supsup verify",
+    errno.EINTR: "a signal came in between: run the command again",
 }
-
-Identity: TypeAlias = tuple[int, int]
 
 
 def read_bytes(path: Path, limit: int) -> bytes:
@@ -59,18 +68,19 @@ def read_bytes(path: Path, limit: int) -> bytes:
     """
     try:
         # A FIFO under a bank's name must not hang the reader: O_NONBLOCK changes nothing else.
-        with open(path, "rb", buffering=0, opener=_open_without_waiting) as file:
-            status = os.fstat(file.fileno())
+        with opened(path, os.O_RDONLY | os.O_NONBLOCK) as descriptor:
+            status = system_calls.fstat(descriptor)
+            if stat.S_ISDIR(status.st_mode):
+                raise DamagedError(f"{path}: a folder, expected a regular file")
             if not stat.S_ISREG(status.st_mode):
                 raise DamagedError(f"{path}: not a regular file, expected one")
-            data = file.read() if status.st_size <= limit else b""
-        size = max(status.st_size, len(data))
+            size = status.st_size
+            data = _read_all(descriptor, size, limit) if size <= limit else b""
     except (FileNotFoundError, NotADirectoryError):
         raise
-    except IsADirectoryError:
-        raise DamagedError(f"{path}: a folder, expected a regular file") from None
     except OSError as error:
         raise storage_error("read", path, error) from error
+    size = max(size, len(data))
     if size > limit:
         raise DamagedError(f"{path}: {size} bytes, expected at most {limit}")
     return data
@@ -80,10 +90,10 @@ def write_new(path: Path, data: bytes) -> None:
     """Create a file of these bytes, durable when this returns; never overwrite one.
 
     Raises:
-        NameTakenError: the name exists already; it is untouched.
+        NameTakenError: the name exists already, durably; it is untouched.
         StorageError: the system refused; no part of a file stands under the name.
     """
-    _commit(path, data, _give_name)
+    _commit(path, data, give_name)
 
 
 def replace(path: Path, data: bytes) -> None:
@@ -92,19 +102,45 @@ def replace(path: Path, data: bytes) -> None:
     Raises:
         StorageError: the system refused; the old file stands.
     """
-    _commit(path, data, _give_name_over)
+    _commit(path, data, give_name_over)
+
+
+def move_new(source: Path, target: Path) -> None:
+    """Move a file, or a folder, to another folder of the file system, durably.
+
+    Never overwrites. Stopped in between it may have both names, never none; moving it again
+    completes that.
+
+    Raises:
+        NameTakenError: something else has the new name; both are untouched.
+        StorageError: the system refused, or there is no such file.
+        ValueError: both are one name.
+    """
+    if source == target:
+        raise ValueError(f"{source} moved to itself")
+    try:
+        status = system_calls.lstat(source)
+        give_name(source, target, (status.st_dev, status.st_ino))
+        sync_folder(target.parent)
+        with suppress(FileNotFoundError):  # where it was renamed
+            system_calls.unlink(source)
+        sync_folder(source.parent)
+    except OSError as error:
+        raise storage_error("move", source, error) from error
 
 
 def unlink(path: Path) -> None:
     """Remove a file, durably.
 
     Raises:
-        FileNotFoundError, NotADirectoryError: there is no such file.
+        FileNotFoundError, NotADirectoryError: there is no such file, durably.
         StorageError: the system refused.
     """
     try:
-        path.unlink()
-        _sync_folder(path.parent)
+        try:
+            system_calls.unlink(path)
+        finally:
+            sync_folder(path.parent)
     except (FileNotFoundError, NotADirectoryError):
         raise
     except OSError as error:
@@ -119,7 +155,7 @@ def list_names(folder: Path) -> list[str]:
         StorageError: the system refused.
     """
     try:
-        return sorted(os.listdir(folder))  # noqa: PTH208 - names, not paths: twice as fast
+        return sorted(system_calls.listdir(folder))
     except (FileNotFoundError, NotADirectoryError):
         raise
     except OSError as error:
@@ -127,24 +163,51 @@ def list_names(folder: Path) -> list[str]:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and the folders above it, where they are missing.
+    """Make a folder and the folders above it, where they are missing, durably.
 
     Raises:
         StorageError: the system refused, or a file stands there.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        _make_folders(folder)
     except OSError as error:
         raise storage_error("make the folder", folder, error) from error
 
 
-def identity(path: Path) -> Identity | None:
-    """Return what tells one file from any other, (device, inode); None where there is no file."""
+def settle(folder: Path) -> None:
+    """Force a folder's entries to the disk: what another command left there, perhaps killed.
+
+    A folder that may not be listed, or is missing, is left to whoever made it.
+
+    Raises:
+        StorageError: the system refused.
+    """
     try:
-        status = path.stat(follow_symlinks=False)
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
+        with suppress(PermissionError, FileNotFoundError, NotADirectoryError):
+            sync_folder(folder)
+    except OSError as error:
+        raise storage_error("sync", folder, error) from error
+
+
+def exists(path: Path) -> bool:
+    """Tell whether anything stands under a path, be it a link to nothing.
+
+    Raises:
+        StorageError: the system refused.
+    """
+    return identity(path) is not None
+
+
+def identity(path: Path) -> Identity | None:
+    """Return what tells one file from any other, (device, inode); None where there is no file.
+
+    Raises:
+        StorageError: the system refused.
+    """
+    try:
+        return identity_of(path)
+    except OSError as error:
+        raise storage_error("look at", path, error) from error
 
 
 def storage_error(verb: str, path: Path, error: OSError) -> StorageError:
@@ -154,91 +217,36 @@ def storage_error(verb: str, path: Path, error: OSError) -> StorageError:
     return StorageError(f"{path}: cannot {verb}: {reason}", hint=hint)
 
 
-def _commit(path: Path, data: bytes, give_name: Callable[[Path, Path, Identity], None]) -> None:
-    temporary = path.with_name(
-        f".{path.name[:100]}.{os.getpid()}.{secrets.token_hex(8)}{TEMPORARY_SUFFIX}"
-    )
+def _commit(path: Path, data: bytes, name: Callable[[Path, Path, Identity], None]) -> None:
     try:
-        made = _write_temporary(temporary, data)
-        give_name(temporary, path, made)
-        _sync_folder(path.parent)
+        commit(path, data, name)
     except OSError as error:
         raise storage_error("write", path, error) from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
 
 
-def _write_temporary(temporary: Path, data: bytes) -> Identity:
-    # 0o666 less the umask, as any program's file; not the owner-only mode of tempfile.
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    descriptor = os.open(temporary, flags, 0o666)
+def _make_folders(folder: Path) -> None:
     try:
-        rest = memoryview(data)
-        while rest:
-            rest = rest[os.write(descriptor, rest) :]
-        os.fsync(descriptor)
-        status = os.fstat(descriptor)
-        return status.st_dev, status.st_ino
-    finally:
-        os.close(descriptor)
-
-
-def _give_name(temporary: Path, path: Path, made: Identity) -> None:
-    try:
-        try:
-            os.link(temporary, path)
-        except OSError as error:
-            if error.errno not in _NO_LINKS:
-                raise
-            _rename_exclusively(temporary, path)
-    except FileExistsError:
-        # NFS repeats a request whose reply was lost, and then finds its own work.
-        if identity(path) != made:
-            raise NameTakenError(f"{path}: exists already, expected no such file") from None
-
-
-def _give_name_over(temporary: Path, path: Path, made: Identity) -> None:
-    try:
-        temporary.replace(path)
+        _make_one_folder(folder)
     except FileNotFoundError:
-        if identity(path) != made:
-            raise
+        _make_folders(folder.parent)
+        _make_one_folder(folder)
 
 
-def _rename_exclusively(temporary: Path, path: Path) -> None:
-    library = ctypes.CDLL(None, use_errno=True)
-    source, target = os.fsencode(temporary), os.fsencode(path)
+def _make_one_folder(folder: Path) -> None:
     try:
-        if sys.platform == "darwin":
-            failed = library.renamex_np(source, target, 0x4)  # RENAME_EXCL
-        else:
-            here = -100  # AT_FDCWD; the 1 is RENAME_NOREPLACE
-            failed = library.renameat2(here, source, here, target, 1)
-        code = ctypes.get_errno() if failed else 0
-    except AttributeError:
-        code = errno.ENOSYS
-    if code in _NO_LINKS:
-        raise StorageError(
-            f"{path}: this file system has neither hard links nor an exclusive rename, "
-            "expected one of them",
-            hint="keep the bank on a local disk or another file system",
-        )
-    if code:
-        raise OSError(code, os.strerror(code), str(path))
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        # Some network file systems cannot sync a folder; they order its changes themselves.
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP):
+        system_calls.mkdir(folder)
+    except FileExistsError:
+        if not stat.S_ISDIR(system_calls.stat(folder).st_mode):
             raise
-    finally:
-        os.close(descriptor)
+    else:
+        settle(folder.parent)
 
 
-def _open_without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
+def _read_all(descriptor: int, expected: int, limit: int) -> bytes:
+    """Read to the end of the file, but one byte more than the limit at most."""
+    parts: list[bytes] = []
+    room = limit + 1
+    while part := system_calls.read(descriptor, min(room, max(expected + 1, _SMALLEST_READ))):
+        parts.append(part)
+        room -= len(part)
+    return b"".join(parts)

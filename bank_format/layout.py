@@ -16,6 +16,7 @@ __all__ = [
     "CLAIM",
     "HOPFIELD_FILE",
     "MASKS",
+    "QUARANTINE",
     "SUFFIX",
     "WORK",
     "file_limit",
@@ -29,6 +30,7 @@ BASE_FILE = "base.safetensors"
 HOPFIELD_FILE = "hopfield.safetensors"
 MASKS = "masks"
 WORK = "work"
+QUARANTINE = "quarantine"
 SUFFIX = ".safetensors"
 CLAIM = "claim"
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from bank_format.canonical_json import Json, JsonObject, canonical, parse_canonical
+from bank_format.damage import damage
 from bank_format.errors import DamagedError
 
 __all__ = ["DTYPES", "HEADER_LIMIT", "SEAL_SIZE", "Tensor", "Tensors", "seal", "unseal"]
@@ -85,11 +86,10 @@ def unseal(data: bytes, name: str) -> tuple[Tensors, Json]:
         raise DamagedError(
             f"{name}: seal {found.hex()[:16]}… found, expected {expected.hex()[:16]}…",
             hint="restore the file from a copy, or remove it and make it again",
+            invariant="I2",
         )
-    try:
+    with damage(name, "I3"):
         return _parse(data)
-    except ValueError as error:
-        raise DamagedError(f"{name}: {error}") from error
 
 
 def _parse(data: bytes) -> tuple[Tensors, Json]:

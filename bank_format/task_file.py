@@ -12,7 +12,8 @@ from bank_format.base_file import check_kind, describe_tensors
 from bank_format.bits import count_ones, unpack
 from bank_format.canonical_json import Json, canonical
 from bank_format.codec import Encoding, decode, encode
-from bank_format.errors import DamagedError, OtherBaseError
+from bank_format.damage import damage
+from bank_format.errors import OtherBaseError
 from bank_format.records import BankRecord, ParameterRecord
 from bank_format.sealed import Tensor, Tensors, seal, unseal
 from bank_format.strict_json import from_json, to_json
@@ -119,34 +120,34 @@ def parse_task(data: bytes, record: BankRecord, task: str, name: str) -> Task:
     """
     tensors, metadata = unseal(data, name)
     stated = check_kind(metadata, "mask", name)
-    try:
+    with damage(name, "I5", hint=_HINT):
         if not isinstance(metadata, dict) or metadata.keys() != _METADATA_KEYS:
             raise ValueError(f"metadata keys are not {sorted(_METADATA_KEYS)}")
         content = from_json(TaskContent, stated, "content")
         provenance = from_json(Provenance, metadata["provenance"], "provenance")
+    with damage(name, "I7", hint=_HINT):
         if content.task != task:
             raise ValueError(f"task {content.task!r} found inside, expected {task!r}")
-        if content.base_sha256 == record.base_sha256:
-            _check_fits(content, record)
-            masks, statistics = _decoded(content, record, tensors)
-            digest = content_sha256(stated, tensors)
-            if metadata["content_sha256"] != digest:
-                raise ValueError(f"content_sha256 is not that of the content, {digest[:16]}…")
-    except ValueError as error:
-        raise DamagedError(
-            f"{name}: {error}", hint="restore the file from a copy, or remove the task"
-        ) from error
     if content.base_sha256 != record.base_sha256:
         raise OtherBaseError(
             f"{name}: base {content.base_sha256[:16]}… found, "
             f"this bank has {record.base_sha256[:16]}…",
             hint="move the file to the bank it belongs to",
+            invariant="I8",
         )
+    with damage(name, "I9", hint=_HINT):
+        _check_fits(content, record)
+        masks, statistics = _decoded(content, record, tensors)
+    with damage(name, "I10", hint=_HINT):
+        digest = content_sha256(stated, tensors)
+        if metadata["content_sha256"] != digest:
+            raise ValueError(f"content_sha256 is not that of the content, {digest[:16]}…")
     weights = sum(parameter.count for parameter in record.masked)
     return Task(content, provenance, masks, statistics, digest, weights, len(data))
 
 
 _METADATA_KEYS = {"content", "content_sha256", "provenance"}
+_HINT = "restore the file from a copy, or remove the task"
 
 
 def _bits_of(

@@ -1,15 +1,23 @@
 """Every problem of a bank, as data: read all, check all, raise nothing for damage.
 
-A problem means that some file cannot be used as it is. A hint is about what does no harm: what
-a killed process left, and files that are no part of a bank.
+A problem means that some file cannot be used as it is, and cites the invariant of FORMAT.md that
+the file breaks. A hint is about what does no harm: what a stopped command left, and files that
+are no part of a bank. Both say what to type next.
 """
 
 import shlex
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bank_format.base_file import check_kind
-from bank_format.errors import BankError, DamagedError, NoBankError
+from bank_format.claims import unfinished_work
+from bank_format.errors import (
+    BankError,
+    DamagedError,
+    NoBankError,
+    NoSuchTaskError,
+)
 from bank_format.files import list_names, read_bytes
 from bank_format.layout import (
     BANK_FILE,
@@ -17,64 +25,35 @@ from bank_format.layout import (
     CLAIM,
     HOPFIELD_FILE,
     MASKS,
+    QUARANTINE,
     SUFFIX,
     WORK,
-    file_limit,
     is_temporary,
     read_base,
     read_record,
 )
-from bank_format.locks import is_locked
 from bank_format.names import is_task_name
+from bank_format.problems import Problem, Report, problem_of
 from bank_format.records import BankRecord
 from bank_format.sealed import unseal
 from bank_format.task_file import parse_task
+from bank_format.task_folder import read_task_file
+from bank_format.work_files import STATE_FILE, WorkRoom
 
 __all__ = ["Problem", "Report", "verify"]
 
 _LARGEST_FILE = 2**36  # bytes; for files whose size no record bounds
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One file that cannot be used.
-
-    Args:
-        file: its path below the bank.
-        message: one line.
-        slug: of the error that reading it raises.
-        exit_code: of that error.
-    """
-
-    file: str
-    message: str
-    slug: str
-    exit_code: int
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What `verify` found; the bank is whole if there are no problems.
-
-    Args:
-        problems: files that cannot be used.
-        hints: what does no harm, with the command that cleans it up.
-        tasks: number of whole task files.
-    """
-
-    problems: tuple[Problem, ...]
-    hints: tuple[str, ...]
-    tasks: int
+_KNOWN = {BANK_FILE, BASE_FILE, HOPFIELD_FILE, MASKS, WORK, QUARANTINE}
 
 
 def verify(path: Path) -> Report:
-    """Read every byte of a bank and report every problem.
+    """Read every byte of a bank and report every problem; nothing is changed.
 
     Raises:
         NoBankError: the folder holds neither bank.json nor anything else of a bank.
     """
     survey = _Survey(path)
-    if not survey.names(path).intersection((BANK_FILE, BASE_FILE, MASKS)):
+    if not survey.names("").intersection((BANK_FILE, BASE_FILE, MASKS)):
         read_record(path)
     survey.top()
     survey.tasks()
@@ -87,102 +66,134 @@ class _Survey:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.bank = shlex.quote(str(path))
         self.record: BankRecord | None = None
         self.problems: list[Problem] = []
         self.hints: list[str] = []
         self.whole_tasks = 0
 
     def top(self) -> None:
-        try:
-            self.record = read_record(self.path)
-        except NoBankError as error:
-            lost = DamagedError(f"{error}: it was lost, or supsup init-base was stopped")
-            self.problem(BANK_FILE, lost)
-            self.hints.append(
-                "run supsup init-base with the options the bank was made with: it completes it"
-            )
-        except BankError as error:
-            self.problem(BANK_FILE, error)
-        try:
-            if self.record is None:
-                self.check_seal(BASE_FILE, "base")
-            else:
-                read_base(self.path, self.record)
-        except BankError as error:
-            self.problem(BASE_FILE, error)
-        names = self.names(self.path)
-        if HOPFIELD_FILE in names:
+        with self.reporting(BANK_FILE):
             try:
+                self.record = read_record(self.path)
+            except NoBankError as error:
+                lost = f"{error}: it was lost, or supsup init-base was stopped"
+                raise DamagedError(lost) from error
+        with self.reporting(BASE_FILE):
+            self.check_base(self.record)
+        names = self.names("")
+        if HOPFIELD_FILE in names:
+            with self.reporting(HOPFIELD_FILE):
                 self.check_seal(HOPFIELD_FILE, "hopfield")
-            except BankError as error:
-                self.problem(HOPFIELD_FILE, error)
-        known = {BANK_FILE, BASE_FILE, HOPFIELD_FILE, MASKS, WORK}
-        for name in sorted(names - known):
-            self.leftover(self.path / name)
+        for name in sorted(names):
+            if name in _KNOWN:
+                self.tell_link(name)
+            else:
+                self.leftover(name)
+        aside = self.names(QUARANTINE)
+        if aside:
+            self.hints.append(
+                f"{QUARANTINE}/ holds {len(aside)} files set aside, which no command reads: "
+                f"ls -l {shlex.quote(str(self.path / QUARANTINE))}"
+            )
 
     def tasks(self) -> None:
-        for name in sorted(self.names(self.path / MASKS)):
-            task = name.removesuffix(SUFFIX)
+        for name in sorted(self.names(MASKS)):
+            task, file = name.removesuffix(SUFFIX), f"{MASKS}/{name}"
             if task == name or not is_task_name(task):
-                self.leftover(self.path / MASKS / name)
+                self.leftover(file)
                 continue
-            try:
-                self.check_task(task, f"{MASKS}/{name}")
-            except BankError as error:
-                self.problem(f"{MASKS}/{name}", error)
-            else:
+            self.tell_link(file)
+            with self.reporting(file):
+                try:
+                    self.check_task(task, file)
+                except NoSuchTaskError:
+                    continue  # removed since the folder was listed
                 self.whole_tasks += 1
 
     def work(self) -> None:
-        folder = self.path / WORK
-        for name in sorted(self.names(folder)):
-            if not is_locked(folder / name / CLAIM):
+        names = self.names(WORK)
+        stopped: list[str] = []
+        with self.reporting(WORK):
+            stopped = unfinished_work(self.path / WORK)
+        for name in sorted(names):
+            folder = f"{WORK}/{name}"
+            if not is_task_name(name) or not (self.path / folder).is_dir():
+                self.leftover(folder)
+                continue
+            self.tell_link(folder)
+            if name in stopped:
                 self.hints.append(
-                    f"{WORK}/{name} is left from a learner that stopped; no learner holds it: "
-                    f"rm -r {shlex.quote(str(folder / name))}"
+                    f"{folder} is left from a learner that stopped: the same supsup learn-task "
+                    f"goes on with it, supsup tasks clean {name} --bank {self.bank} discards it"
                 )
+            if self.record is not None:
+                self.check_state(name, self.record)
+            for other in sorted(self.names(folder) - {CLAIM, STATE_FILE}):
+                self.leftover(f"{folder}/{other}")
+
+    def check_base(self, record: BankRecord | None) -> None:
+        if record is None:
+            self.check_seal(BASE_FILE, "base")
+        else:
+            read_base(self.path, record)
 
     def check_task(self, task: str, file: str) -> None:
         if self.record is None:
             self.check_seal(file, "mask")
             return
-        data = self.read(file, file_limit(self.record))
+        data = read_task_file(self.path, self.record, task)
         parse_task(data, self.record, task, str(self.path / file))
 
-    def check_seal(self, file: str, kind: str) -> None:
-        name = str(self.path / file)
-        _, metadata = unseal(self.read(file, _LARGEST_FILE), name)
-        check_kind(metadata, kind, name)
-
-    def read(self, file: str, limit: int) -> bytes:
+    def check_state(self, task: str, record: BankRecord) -> None:
         try:
-            return read_bytes(self.path / file, limit)
-        except (FileNotFoundError, NotADirectoryError):
-            raise DamagedError(f"{self.path / file}: no such file found, expected one") from None
-
-    def names(self, folder: Path) -> set[str]:
-        try:
-            return set(list_names(folder))
-        except FileNotFoundError:
-            return set()
-        except NotADirectoryError:
-            self.problem(
-                str(folder.relative_to(self.path)),
-                DamagedError(f"{folder}: a file found, expected a folder"),
-            )
-            return set()
+            WorkRoom(self.path / WORK / task, task, record).read()
         except BankError as error:
-            self.problem(str(folder.relative_to(self.path)), error)
-            return set()
+            self.hints.append(
+                f"{error.message}; no task depends on it, learning starts anew: "
+                f"supsup tasks clean {task} --bank {self.bank}"
+            )
 
-    def leftover(self, path: Path) -> None:
-        if is_temporary(path.name):
-            advice = (
-                f"is left from a command that stopped; if none runs: rm {shlex.quote(str(path))}"
+    def check_seal(self, file: str, kind: str) -> None:
+        path = self.path / file
+        try:
+            data = read_bytes(path, _LARGEST_FILE)
+        except (FileNotFoundError, NotADirectoryError):
+            raise DamagedError(f"{path}: no such file found, expected one") from None
+        _, metadata = unseal(data, str(path))
+        check_kind(metadata, kind, str(path))
+
+    def names(self, folder: str) -> set[str]:
+        path = self.path / folder
+        found: list[str] = []
+        with self.reporting(folder or "."), suppress(FileNotFoundError):
+            try:
+                found = list_names(path)
+            except NotADirectoryError:
+                raise DamagedError(f"{path}: a file found, expected a folder") from None
+        return set(found)
+
+    def tell_link(self, file: str) -> None:
+        path = self.path / file
+        if path.is_symlink():
+            self.hints.append(
+                f"{file} is a link to {path.readlink()}, which a copy of the bank may lack: "
+                f"cp -rL {self.bank} FOLDER makes a copy without links"
+            )
+
+    def leftover(self, file: str) -> None:
+        if is_temporary(file.rpartition("/")[2]):
+            self.hints.append(
+                f"{file} is left from a command that stopped, or belongs to one that runs: "
+                f"supsup tasks clean --bank {self.bank}"
             )
         else:
-            advice = "is no part of a bank: move it elsewhere"
-        self.hints.append(f"{path.relative_to(self.path)} {advice}")
+            self.hints.append(f"{file} is no part of a bank: move it elsewhere")
 
-    def problem(self, file: str, error: BankError) -> None:
-        self.problems.append(Problem(file, error.message, error.slug, error.exit_code))
+    @contextmanager
+    def reporting(self, file: str) -> Iterator[None]:
+        """Make a problem of what goes wrong with a file; what no parser cites is unreadable."""
+        try:
+            yield
+        except BankError as error:
+            self.problems.append(problem_of(error, file, self.path, self.record))

@@ -4,6 +4,9 @@ import gc
 import io
 import os
 import sys
+from contextlib import suppress
+
+_INTERRUPTED = 130
 
 
 def main() -> int:
@@ -12,9 +15,18 @@ def main() -> int:
     # Importing makes hundreds of thousands of objects that stay. Looking for garbage among them,
     # after every 700 and once more at the end, is a fifth of the time in which `stats` answers.
     gc.set_threshold(50_000, 20, 20)
-    from supsup_cli import cli
+    try:
+        from supsup_cli import cli
 
-    code = cli.main()
+        code = cli.main()
+    except KeyboardInterrupt:  # before there was a command to interrupt
+        code = _INTERRUPTED
+    if code == _INTERRUPTED:
+        # An import that was interrupted leaves a mark at which the interpreter ends by SIGINT,
+        # whatever code it is told, or fails on modules that are half there.
+        with suppress(OSError):
+            sys.stderr.flush()
+        os._exit(code)
     if "torch" not in sys.modules:  # its bindings count what is never collected as leaks
         gc.freeze()
     return code
@@ -26,6 +38,8 @@ def _prepare_streams() -> None:
         sys.stdin = io.StringIO()
     elif isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(errors="surrogateescape")  # as Python reads names of files
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as Python sets stderr
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115

@@ -1,12 +1,13 @@
 """The one error boundary: whatever ends a command becomes one line, or one document, and a code."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import typer
 
 from bank_format.errors import BankError
-from supsup_cli.errors import SupsupError
+from supsup_cli.errors import StoppedError, SupsupError
 from supsup_cli.output import flush_stdout, report_error
+from supsup_cli.stop_signals import StopSignals, stop_signals
 
 _INTERRUPTED = (
     "interrupted; every task finished before is kept",
@@ -26,13 +27,21 @@ def run(app: typer.Typer, words: Sequence[str]) -> int:
     Returns:
         the exit code.
     """
+    with stop_signals() as stop:
+        return _run(app, words, stop)
+
+
+def _run(app: typer.Typer, words: Sequence[str], stop: StopSignals) -> int:
     as_json, debug = "--json" in words, "--debug" in words
+    beside: Mapping[str, object] = {}
     try:
         code = app(args=list(words), prog_name="supsup", standalone_mode=False)
         flush_stdout()
     except (BankError, SupsupError) as error:
         hint = error.hint or (_help_command(words) if error.exit_code == 2 else "")
         problem = (error.message, hint, error.slug, error.exit_code)
+        if isinstance(error, StoppedError):
+            beside = error.beside
     except typer.TyperException as error:
         if not error.format_message():
             return error.exit_code  # no command was given, and Typer has printed the help
@@ -50,17 +59,27 @@ def run(app: typer.Typer, words: Sequence[str]) -> int:
     except Exception as error:
         if debug:
             raise
-        hint = "run it again with --debug and report the traceback"
-        problem = (f"{type(error).__name__}: {error}", hint, "unexpected", 1)
+        problem = _unexpected(error)
+        if stop.received:  # some libraries turn an interrupted import into an error of their own
+            problem = _INTERRUPTED
     else:
         if code != 130:
             return int(code or 0)
         problem = _INTERRUPTED
     message, hint, slug, exit_code = problem
-    report_error(message, hint, slug=slug, exit_code=exit_code, as_json=as_json)
+    report_error(message, hint, slug=slug, exit_code=exit_code, as_json=as_json, beside=beside)
     return exit_code
 
 
+def _unexpected(error: Exception) -> tuple[str, str, str, int]:
+    if isinstance(error, MemoryError):
+        hint = "give fewer images at once (--limit), or smaller ones (--max-pixels)"
+        return f"not enough memory: {str(error) or 'none left'}", hint, "memory", 13
+    hint = "run it again with --debug and report the traceback"
+    return f"{type(error).__name__}: {error}", hint, "unexpected", 1
+
+
 def _help_command(words: Sequence[str]) -> str:
-    """Name the help of the command that was typed; only `data` has commands of its own."""
-    return " ".join(("supsup", *words[: 2 if words[0] == "data" else 1], "--help"))
+    """Name the help of what was typed; `data` and `tasks` have commands of their own."""
+    nested = words[0] in ("data", "tasks") and len(words) > 1 and not words[1].startswith("-")
+    return " ".join(("supsup", *words[: 2 if nested else 1], "--help"))

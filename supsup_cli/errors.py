@@ -6,12 +6,15 @@
     │   └── ImageError              2     no-input          one image file that cannot be read
     ├── TooManyClassesError         2     too-many-classes  more classes than real outputs
     ├── DeviceError                 2     no-device         the device asked for is not there
-    └── StorageError                13    storage           a file outside the bank: no space, I/O
+    ├── InUseError                  11    in-use            another task is built on this one
+    ├── StorageError                13    storage           a file outside the bank: no space, I/O
+    └── StoppedError                130   interrupted       stopped by a signal; the work is kept
 
 Every message is one line that names the file or the task and both values, found and expected;
 `hint` is the next command to type.
 """
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 
@@ -64,8 +67,32 @@ class DeviceError(SupsupError):
     exit_code = 2
 
 
+class InUseError(SupsupError):
+    """Refuse to remove a task while another one names it as its parent."""
+
+    slug = "in-use"
+    exit_code = 11
+
+
 class StorageError(SupsupError):
     """Report a file outside the bank that could not be read or written."""
 
     slug = "storage"
     exit_code = 13
+
+
+class StoppedError(SupsupError):
+    """Tell how far a command came before it was stopped.
+
+    Args:
+        message: see `SupsupError`.
+        hint: see `SupsupError`.
+        beside: what is done, to stand beside the error in a JSON document.
+    """
+
+    slug = "interrupted"
+    exit_code = 130
+
+    def __init__(self, message: str, *, hint: str, beside: Mapping[str, object]) -> None:
+        super().__init__(message, hint=hint)
+        self.beside = beside

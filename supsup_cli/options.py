@@ -1,17 +1,49 @@
 """Options that several commands share, each declared once."""
 
+import os
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
+from supsup_cli.completion import complete_data
+from supsup_cli.data.limits import MOST_PIXELS
+
+_AnyPath = TypeVar("_AnyPath", Path, str, Path | None)
+
+
+def usable_path(path: _AnyPath) -> _AnyPath:
+    """Return a path that files can have, however odd.
+
+    Raises:
+        typer.BadParameter: it holds a NUL, or what no name of a file can be.
+    """
+    try:
+        if path is not None and b"\0" in os.fsencode(path):
+            raise ValueError("embedded null byte")
+    except ValueError as error:
+        raise typer.BadParameter(f"{str(path)!r}: not a usable path ({error})") from error
+    return path
+
+
 BankOption = Annotated[
-    Path, typer.Option("--bank", envvar="SUPSUP_BANK", help="The bank's folder.", metavar="FOLDER")
+    Path,
+    typer.Option(
+        "--bank",
+        envvar="SUPSUP_BANK",
+        help="The bank's folder.",
+        metavar="FOLDER",
+        callback=usable_path,
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="No progress, no notes.")]
 DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Change nothing; tell what would be.")
+]
 DeviceOption = Annotated[
     str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.", metavar="DEVICE")
 ]
@@ -39,7 +71,20 @@ GroupOption = Annotated[
 DataOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--data", help="A name (see data list), a range mnist-perm-0..9, a folder.", metavar="DATA"
+        "--data",
+        help="A name (see data list), a range mnist-perm-0..9, a folder.",
+        metavar="DATA",
+        autocompletion=complete_data,
+    ),
+]
+MaxPixelsOption = Annotated[
+    int,
+    typer.Option(
+        "--max-pixels",
+        help="An image file with more pixels is not read.",
+        min=1,
+        max=MOST_PIXELS,
+        metavar="N",
     ),
 ]
 ImagesArgument = Annotated[

@@ -4,11 +4,11 @@ import dataclasses
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TextIO
 
-from supsup_cli.errors import StorageError
+from supsup_cli.errors import StorageError, UsageError
 from supsup_cli.printable import printable
 from supsup_cli.workflows.reporting import Advance
 from supsup_cli.workflows.results.common import Result
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.progress import ProgressColumn
 
 _PIPE_WIDTH = 1000
+_LONGEST_ANSWER = 100  # characters
 
 
 class Terminal:
@@ -32,6 +33,22 @@ class Terminal:
         if not self._quiet:
             print(f"supsup: {printable(text)}", file=sys.stderr)
 
+    def confirm(self, question: str, *, hint: str) -> None:
+        """Ask before something is done that cannot be undone.
+
+        Args:
+            question: what is about to be done.
+            hint: the command that needs not ask.
+
+        Raises:
+            UsageError: the answer is not yes, or there is no terminal to ask on.
+        """
+        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+            raise UsageError(f"{question}: no terminal to ask on, expected --yes", hint=hint)
+        print(f"supsup: {printable(question)}? [y/N] ", end="", file=sys.stderr, flush=True)
+        if sys.stdin.readline(_LONGEST_ANSWER).strip().lower() not in ("y", "yes"):
+            raise UsageError(f"{question}: not confirmed; nothing was changed", hint=hint)
+
     @contextmanager
     def track(self, description: str, total: int | None, unit: str) -> Iterator[Advance]:
         """Show a bar on stderr with the rate and the remaining time, if stderr is a terminal.
@@ -44,10 +61,11 @@ class Terminal:
         if self._quiet or not sys.stderr.isatty():
             yield lambda _done: None
             return
+        from rich.markup import escape
         from rich.progress import Progress
 
         with Progress(*_columns(total, unit), console=_console(sys.stderr), transient=True) as bar:
-            job = bar.add_task(description, total=total)
+            job = bar.add_task(escape(printable(description)), total=total)
             yield lambda done: bar.advance(job, done)
 
     def answer(self, result: Result) -> None:
@@ -73,14 +91,31 @@ def flush_stdout() -> None:
         pass
 
 
-def report_error(message: str, hint: str, *, slug: str, exit_code: int, as_json: bool) -> None:
-    """Print an error: one JSON document on stdout, else one line and a hint on stderr."""
+def report_error(
+    message: str,
+    hint: str,
+    *,
+    slug: str,
+    exit_code: int,
+    as_json: bool,
+    beside: Mapping[str, object],
+) -> None:
+    """Print an error: one JSON document on stdout, else one line and a hint on stderr.
+
+    Args:
+        message: one line.
+        hint: what to type next, or empty.
+        slug: the error's name in the document.
+        exit_code: its number there.
+        as_json: whether a document was asked for.
+        beside: further keys of the document, what was done before the error.
+    """
     with suppress(StorageError):
         flush_stdout()
     if as_json:
         error = {"code": slug, "exit": exit_code, "message": message, "hint": hint}
         with suppress(StorageError), _writing_stdout():
-            _print_json({"ok": False, "error": error})
+            _print_json({"ok": False, "error": error, **beside})
             return
     print(f"supsup: {printable(message)}", file=sys.stderr)
     if hint:
@@ -109,7 +144,8 @@ def _writing_stdout() -> Iterator[None]:
 
 def _print_json(document: dict[str, object]) -> None:
     # Lone surrogates of file names that are not UTF-8 survive as escapes in ASCII.
-    print(json.dumps(document, allow_nan=False))
+    # DEL is ASCII and yet drives terminals; inside texts it may be escaped, and elsewhere is none.
+    print(json.dumps(document, allow_nan=False).replace("\x7f", "\\u007f"))
 
 
 def _print_text(result: Result) -> None:

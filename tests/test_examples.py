@@ -37,9 +37,12 @@ def test_quickstart_names_the_task_of_every_image_and_classifies_nearly_all(
     assert "3 whole tasks; the bank is whole" in done.stdout
 
 
-def test_no_script_is_left_untested() -> None:
-    scripts = {path.name for path in EXAMPLES.glob("*.sh")} - {"install.sh"}
-    assert scripts == {"ci_smoke.sh", "quickstart.sh"}
+def test_no_example_is_left_untested_or_undescribed() -> None:
+    examples = {path.name for path in EXAMPLES.iterdir()} - {"install.sh", "README.md"}
+    described = (EXAMPLES / "README.md").read_text(encoding="utf-8")
+    # The last has its own file of tests, test_javascript_reader.
+    assert examples == {"ci_smoke.sh", "quickstart.sh", "read_bank.js"}
+    assert all(f"[{name}]({name})" in described for name in examples)
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.sh")), ids=lambda path: path.name)

@@ -6,6 +6,8 @@ from typing import Annotated
 import typer
 
 from supsup_cli.commands.answering import answer
+from supsup_cli.completion import complete_tasks
+from supsup_cli.data.limits import MAX_PIXELS
 from supsup_cli.options import (
     DEFAULT_BANK,
     BankOption,
@@ -16,6 +18,7 @@ from supsup_cli.options import (
     ImagesArgument,
     JsonOption,
     LimitOption,
+    MaxPixelsOption,
     MethodOption,
     ObjectiveOption,
     QuietOption,
@@ -37,6 +40,7 @@ def infer_task(
     group: GroupOption = "image",
     top: Annotated[int, typer.Option(help="Scores of the K best tasks.", metavar="K")] = 3,
     limit: LimitOption = None,
+    max_pixels: MaxPixelsOption = MAX_PIXELS,
     device: DeviceOption = "auto",
     seed: SeedOption = 0,
     as_json: JsonOption = False,
@@ -50,7 +54,7 @@ def infer_task(
         from supsup_cli.workflows.deciding import DecisionRequest
         from supsup_cli.workflows.inputs import InputRequest
 
-        inputs = InputRequest(images or (), sys.stdin, data or (), limit, seed)
+        inputs = InputRequest(images or (), sys.stdin, data or (), limit, seed, max_pixels)
         decision = DecisionRequest(method, objective, group, device)
         return workflow.infer_task(bank, inputs, decision, top, terminal)
 
@@ -63,12 +67,16 @@ def predict(
     bank: BankOption = DEFAULT_BANK,
     data: DataOption = None,
     task: Annotated[
-        str | None, typer.Option(help="The task (GG); else it is inferred (GNs, GNu).")
+        str | None,
+        typer.Option(
+            help="The task (GG); else it is inferred (GNs, GNu).", autocompletion=complete_tasks
+        ),
     ] = None,
     method: MethodOption = "auto",
     objective: ObjectiveOption = None,
     group: GroupOption = "image",
     limit: LimitOption = None,
+    max_pixels: MaxPixelsOption = MAX_PIXELS,
     device: DeviceOption = "auto",
     seed: SeedOption = 0,
     as_json: JsonOption = False,
@@ -82,7 +90,7 @@ def predict(
         from supsup_cli.workflows.deciding import DecisionRequest
         from supsup_cli.workflows.inputs import InputRequest
 
-        inputs = InputRequest(images or (), sys.stdin, data or (), limit, seed)
+        inputs = InputRequest(images or (), sys.stdin, data or (), limit, seed, max_pixels)
         decision = DecisionRequest(method, objective, group, device)
         return workflow.predict(bank, inputs, decision, task, terminal)
 
@@ -93,12 +101,16 @@ def predict(
 def evaluate(
     bank: BankOption = DEFAULT_BANK,
     tasks: Annotated[
-        list[str] | None, typer.Option("--tasks", help="Tasks to measure; default: all.")
+        list[str] | None,
+        typer.Option(
+            "--tasks", help="Tasks to measure; default: all.", autocompletion=complete_tasks
+        ),
     ] = None,
     method: MethodOption = "auto",
     objective: ObjectiveOption = None,
     group: GroupOption = "image",
     limit: LimitOption = None,
+    max_pixels: MaxPixelsOption = MAX_PIXELS,
     device: DeviceOption = "auto",
     seed: SeedOption = 0,
     as_json: JsonOption = False,
@@ -112,6 +124,8 @@ def evaluate(
         from supsup_cli.workflows.deciding import DecisionRequest
 
         decision = DecisionRequest(method, objective, group, device)
-        return workflow.evaluate(bank, decision, tasks or (), limit, seed, terminal)
+        return workflow.evaluate(
+            bank, decision, tasks or (), limit, seed, terminal, max_pixels=max_pixels
+        )
 
     answer(work, as_json=as_json, quiet=quiet)

@@ -5,7 +5,14 @@ from typing import Annotated
 import typer
 
 from supsup_cli.commands.answering import answer
-from supsup_cli.options import DebugOption, JsonOption, LimitOption, QuietOption, SeedOption
+from supsup_cli.options import (
+    DebugOption,
+    JsonOption,
+    LimitOption,
+    QuietOption,
+    SeedOption,
+    usable_path,
+)
 from supsup_cli.output import Terminal
 from supsup_cli.workflows.results.common import Result
 
@@ -29,7 +36,10 @@ def data_list(
 @app.command("export")
 def data_export(
     name: Annotated[str, typer.Argument(help="A name from data list.")],
-    folder: Annotated[str, typer.Argument(help="Where the images go: FOLDER/CLASS/NNNNN.png.")],
+    folder: Annotated[
+        str,
+        typer.Argument(help="Where the images go: FOLDER/CLASS/NNNNN.png.", callback=usable_path),
+    ],
     split: Annotated[str, typer.Option(help="train, calibration or test.")] = "test",
     limit: LimitOption = None,
     seed: SeedOption = 0,

@@ -1,4 +1,4 @@
-"""Keep the bank: `stats` and `verify`."""
+"""Keep the bank: `stats`, `verify` and `doctor`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,7 +6,16 @@ from typing import Annotated
 import typer
 
 from supsup_cli.commands.answering import answer
-from supsup_cli.options import DEFAULT_BANK, BankOption, DebugOption, JsonOption, QuietOption
+from supsup_cli.options import (
+    DEFAULT_BANK,
+    BankOption,
+    DebugOption,
+    DeviceOption,
+    DryRunOption,
+    JsonOption,
+    QuietOption,
+    usable_path,
+)
 from supsup_cli.output import Terminal
 from supsup_cli.workflows.results.common import Result
 
@@ -17,7 +26,9 @@ app = typer.Typer()
 def stats(
     bank: BankOption = DEFAULT_BANK,
     overlaps: Annotated[bool, typer.Option("--overlaps", help="Compare every pair.")] = False,
-    plot: Annotated[Path | None, typer.Option(help="Picture of the overlaps.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Picture of the overlaps.", callback=usable_path)
+    ] = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
     debug: DebugOption = False,
@@ -35,6 +46,13 @@ def stats(
 @app.command()
 def verify(
     bank: BankOption = DEFAULT_BANK,
+    repair: Annotated[
+        bool,
+        typer.Option(
+            "--repair", help="Set aside damaged files, make derived ones again, delete nothing."
+        ),
+    ] = False,
+    dry_run: DryRunOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
     debug: DebugOption = False,
@@ -44,6 +62,24 @@ def verify(
     def work(_terminal: Terminal) -> Result:
         from supsup_cli.workflows import verify as workflow
 
-        return workflow.verify(bank)
+        return workflow.verify(bank, mend=repair, dry_run=dry_run)
+
+    answer(work, as_json=as_json, quiet=quiet)
+
+
+@app.command()
+def doctor(
+    bank: BankOption = DEFAULT_BANK,
+    device: DeviceOption = "auto",
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Check versions, devices, the file system of the bank or folder, and a self-test."""
+
+    def work(_terminal: Terminal) -> Result:
+        from supsup_cli.workflows import doctor as workflow
+
+        return workflow.doctor(bank, device)
 
     answer(work, as_json=as_json, quiet=quiet)

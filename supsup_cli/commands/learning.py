@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from supsup_cli.commands.answering import answer
+from supsup_cli.data.limits import MAX_PIXELS
 from supsup_cli.options import (
     DEFAULT_BANK,
     MOST_IMAGES,
@@ -15,11 +16,13 @@ from supsup_cli.options import (
     DebugOption,
     DeviceOption,
     JsonOption,
+    MaxPixelsOption,
     QuietOption,
     SeedOption,
     parse_shape,
 )
 from supsup_cli.output import Terminal
+from supsup_cli.stop_signals import stop_signals
 from supsup_cli.workflows.results.common import Result
 
 app = typer.Typer()
@@ -72,6 +75,7 @@ def learn_task(
     batch_size: Annotated[
         int | None, typer.Option(help="Images per update.", min=1, max=MOST_IMAGES)
     ] = None,
+    max_pixels: MaxPixelsOption = MAX_PIXELS,
     device: DeviceOption = "auto",
     seed: SeedOption = 0,
     as_json: JsonOption = False,
@@ -84,7 +88,10 @@ def learn_task(
         from supsup_cli.workflows import learn_task as workflow
         from supsup_cli.workflows.learning_plan import LearnRequest
 
-        request = LearnRequest(data or (), name, recipe, steps, batch_size, seed, device)
-        return workflow.learn_task(bank, request, terminal)
+        request = LearnRequest(
+            data or (), name, recipe, steps, batch_size, seed, device, max_pixels
+        )
+        with stop_signals() as stop:
+            return workflow.learn_task(bank, request, terminal, stop)
 
     answer(work, as_json=as_json, quiet=quiet)

@@ -1,23 +1,49 @@
-"""Tasks: `tasks`."""
+"""The bank's tasks: `tasks` lists them; `show`, `remove`, `copy`, `export` and `clean`."""
+
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from supsup_cli.commands.answering import answer
-from supsup_cli.options import DEFAULT_BANK, BankOption, DebugOption, JsonOption, QuietOption
+from supsup_cli.completion import complete_source_tasks, complete_tasks
+from supsup_cli.options import (
+    DEFAULT_BANK,
+    BankOption,
+    DebugOption,
+    DryRunOption,
+    JsonOption,
+    QuietOption,
+    YesOption,
+    usable_path,
+)
 from supsup_cli.output import Terminal
 from supsup_cli.workflows.results.common import Result
 
 app = typer.Typer()
+group = typer.Typer()
+app.add_typer(group, name="tasks")
+
+_TasksArgument = Annotated[
+    list[str], typer.Argument(help="Names of tasks.", autocompletion=complete_tasks)
+]
 
 
-@app.command()
+@group.callback(invoke_without_command=True)
 def tasks(
+    context: typer.Context,
     bank: BankOption = DEFAULT_BANK,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """List the bank's tasks."""
+    """List the bank's tasks, or show, remove, copy, export and clean."""
+    command = context.invoked_subcommand
+    if command is not None:
+        _refuse_early_options(context, command)
+        return
 
     def work(_terminal: Terminal) -> Result:
         from supsup_cli.workflows import listing as workflow
@@ -25,3 +51,149 @@ def tasks(
         return workflow.list_tasks(bank)
 
     answer(work, as_json=as_json, quiet=quiet)
+
+
+@group.command()
+def show(
+    names: _TasksArgument,
+    bank: BankOption = DEFAULT_BANK,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Show all that task files say: content, provenance, each layer's density, coding and bytes."""
+
+    def work(_terminal: Terminal) -> Result:
+        from supsup_cli.workflows import showing as workflow
+
+        return workflow.show_tasks(bank, names)
+
+    answer(work, as_json=as_json, quiet=quiet)
+
+
+@group.command()
+def remove(
+    names: _TasksArgument,
+    bank: BankOption = DEFAULT_BANK,
+    missing_ok: Annotated[
+        bool, typer.Option("--missing-ok", help="A task that is not there counts as done.")
+    ] = False,
+    yes: YesOption = False,
+    dry_run: DryRunOption = False,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Remove tasks for ever; asks on a terminal, needs --yes elsewhere."""
+
+    def work(terminal: Terminal) -> Result:
+        from supsup_cli.workflows import removing as workflow
+
+        return workflow.remove_tasks(
+            bank,
+            names,
+            missing_ok=missing_ok,
+            dry_run=dry_run,
+            confirm=_confirm(terminal, yes, "remove", names, bank),
+            reporter=terminal,
+        )
+
+    answer(work, as_json=as_json, quiet=quiet)
+
+
+@group.command()
+def copy(
+    names: Annotated[
+        list[str],
+        typer.Argument(help="Tasks of the other bank.", autocompletion=complete_source_tasks),
+    ],
+    source: Annotated[
+        Path,
+        typer.Option(
+            "--from", help="The bank to copy from.", metavar="FOLDER", callback=usable_path
+        ),
+    ],
+    bank: BankOption = DEFAULT_BANK,
+    as_name: Annotated[
+        str | None, typer.Option("--as", help="The task's name here.", metavar="NAME")
+    ] = None,
+    dry_run: DryRunOption = False,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Copy tasks from another bank of the same base."""
+
+    def work(_terminal: Terminal) -> Result:
+        from supsup_cli.workflows import copying as workflow
+
+        return workflow.copy_tasks(bank, names, source, as_name=as_name, dry_run=dry_run)
+
+    answer(work, as_json=as_json, quiet=quiet)
+
+
+@group.command()
+def export(
+    name: Annotated[str, typer.Argument(help="The task.", autocompletion=complete_tasks)],
+    file: Annotated[Path, typer.Argument(help="A file that is not there.", callback=usable_path)],
+    bank: BankOption = DEFAULT_BANK,
+    dry_run: DryRunOption = False,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Write a task's sealed file to a file outside the bank; never overwrites one."""
+
+    def work(_terminal: Terminal) -> Result:
+        from supsup_cli.workflows import copying as workflow
+
+        return workflow.export_task(bank, name, file, dry_run=dry_run)
+
+    answer(work, as_json=as_json, quiet=quiet)
+
+
+@group.command()
+def clean(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="Whose unfinished work; default: all, and temporary files."),
+    ] = None,
+    bank: BankOption = DEFAULT_BANK,
+    yes: YesOption = False,
+    dry_run: DryRunOption = False,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Remove what stopped learners and killed commands left; no task, and nothing in use."""
+
+    def work(terminal: Terminal) -> Result:
+        from supsup_cli.workflows import cleaning as workflow
+
+        confirm = _confirm(terminal, yes, "clean", names or [], bank)
+        return workflow.clean(bank, names or (), dry_run=dry_run, confirm=confirm)
+
+    answer(work, as_json=as_json, quiet=quiet)
+
+
+def _refuse_early_options(context: typer.Context, command: str) -> None:
+    """Refuse options of the list before a command's name, where they would do nothing."""
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if source is not None and source.name == "COMMANDLINE":
+            raise typer.BadParameter(
+                f"{parameter.opts[0]}: found before {command!r}, expected after it: "
+                f"supsup tasks {command} {parameter.opts[0]}"
+            )
+
+
+def _confirm(
+    terminal: Terminal, yes: bool, command: str, names: list[str], bank: Path
+) -> Callable[[str], None]:
+    words = ["supsup", "tasks", command, *names, "--bank", str(bank), "--yes"]
+
+    def ask(question: str) -> None:
+        if not yes:
+            terminal.confirm(question, hint=shlex.join(words))
+
+    return ask

@@ -1,15 +1,15 @@
 """Learning one task's masks over the frozen network."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
-from torch.nn import functional as F
 
-from .masks import Masks, initial_scores, straight_through, threshold, write_supermask
-from .recipes import Recipe, optimiser
+from .batch_order import BatchOrder
+from .mask_learner import MaskLearner
+from .masks import Masks, initial_scores
+from .recipes import Recipe
 from .seeds import generator
 from .superposition import masked_forward
 
@@ -47,20 +47,11 @@ class LabelledImages:
     targets: Tensor
 
 
-def learn_masks(
-    network: nn.Module,
-    masked: tuple[str, ...],
-    data: LabelledImages,
-    pixels: Pixels,
-    recipe: Recipe,
-    *,
-    seed: int,
-    task: str,
-    on_step: Callable[[int], None],
-) -> Masks:
-    """Learn one task's masks by cross-entropy over all outputs; the weights stay as they are.
+class Learning:
+    """Learning one task's masks by cross-entropy over all outputs; the weights stay as they are.
 
-    Wortsman et al. 2020, section 3.2, with the threshold of Piggyback.
+    Wortsman et al. 2020, section 3.2. It goes step by step, so that whoever drives it can leave
+    between any two of them, and go on from the state later with the same masks at the end.
 
     Args:
         network: frozen network, in evaluation mode.
@@ -70,54 +61,81 @@ def learn_masks(
         recipe: optimiser, schedule, steps, batch size.
         seed: of the scores and of the order of the images, together with `task`.
         task: name that sets the random streams of tasks apart.
-        on_step: called after every step with the number of steps done.
-
-    Returns:
-        parameter name → bool of its shape, on the network's device.
 
     Raises:
-        ValueError: there are no images, or the loss is no longer finite.
+        ValueError: there are no images.
     """
-    if len(data.images) == 0:
-        raise ValueError("no training images")
-    device = data.images.device
-    weights = {name: network.get_parameter(name) for name in masked}
-    shapes = {name: tuple(weight.shape) for name, weight in weights.items()}
-    drawn = initial_scores(shapes, seed=seed, task=task)
-    scores = {name: score.to(device) for name, score in drawn.items()}
-    effective = {name: w.detach().clone().requires_grad_() for name, w in weights.items()}
-    leaves = list(effective.values())
-    rule, schedule = optimiser(recipe, scores.values())
-    order = batches(len(data.images), recipe, generator(seed, "batches", task))
-    for step, picked in enumerate(order, start=1):
-        here = picked.to(device)
-        rule.zero_grad()  # frees the last gradients before memory for new ones is needed
-        write_supermask(effective, weights, scores)
-        logits = functional_call(network, effective, (pixels(data.images[here]),))
-        loss = F.cross_entropy(logits * recipe.logit_scale, data.targets[here])
-        straight_through(scores, weights, torch.autograd.grad(loss, leaves))
-        rule.step()
-        schedule.step()
-        on_step(step)
-    if not all(bool(score.isfinite().all()) for score in scores.values()):
-        raise ValueError("learning diverged: scores are no longer finite")
-    return threshold(scores)
 
+    def __init__(
+        self,
+        network: nn.Module,
+        masked: tuple[str, ...],
+        data: LabelledImages,
+        pixels: Pixels,
+        recipe: Recipe,
+        *,
+        seed: int,
+        task: str,
+    ) -> None:
+        if len(data.images) == 0:
+            raise ValueError("no training images")
+        self._data = data
+        self._pixels = pixels
+        self._steps = recipe.steps
+        shapes = {name: tuple(network.get_parameter(name).shape) for name in masked}
+        drawn = initial_scores(shapes, seed=seed, task=task)
+        scores = {name: score.to(data.images.device) for name, score in drawn.items()}
+        self._learner = MaskLearner(network, scores, recipe)
+        stream = generator(seed, "batches", task)
+        self._order = BatchOrder(len(data.images), recipe.batch_size, stream)
 
-def batches(images: int, recipe: Recipe, stream: torch.Generator) -> Iterator[Tensor]:
-    """Draw batches without replacement, a new order each time all images have been seen.
+    @property
+    def steps_done(self) -> int:
+        """Number of updates so far."""
+        return self._learner.steps_done
 
-    Yields:
-        `recipe.steps` times (recipe.batch_size,) int64 positions below `images`, on the CPU; an
-        order that ends inside a batch is continued by the next one.
-    """
-    waiting = torch.empty(0, dtype=torch.int64)
-    for _ in range(recipe.steps):
-        passes = max(0, -((len(waiting) - recipe.batch_size) // images))
-        orders = [torch.randperm(images, generator=stream) for _ in range(passes)]
-        waiting = torch.cat((waiting, *orders))
-        yield waiting[: recipe.batch_size]
-        waiting = waiting[recipe.batch_size :]
+    @property
+    def done(self) -> bool:
+        """Whether all steps of the recipe have been taken."""
+        return self.steps_done >= self._steps
+
+    def advance(self) -> None:
+        """Take the next step."""
+        here = self._order.next_batch().to(self._data.images.device)
+        self._learner.step(self._pixels(self._data.images[here]), self._data.targets[here])
+
+    def masks(self) -> Masks:
+        """Give the masks as they are: parameter name → bool of its shape.
+
+        Raises:
+            ValueError: the scores are no longer finite.
+        """
+        return self._learner.masks()
+
+    def state(self) -> dict[str, Tensor]:
+        """Copy all that the next step depends on, besides `steps_done`.
+
+        Returns:
+            The tensors of `MaskLearner.state` and of `BatchOrder.state`, on the CPU.
+        """
+        return self._learner.state() | self._order.state()
+
+    def restore(self, state: Mapping[str, Tensor], steps_done: int) -> None:
+        """Go on where another learning of the same task, data and recipe was.
+
+        Args:
+            state: what `state` gave.
+            steps_done: of that learning.
+
+        Raises:
+            ValueError: no such state; this learning must not be used any more.
+        """
+        if steps_done > self._steps:
+            raise ValueError(f"{steps_done} steps done found, expected at most {self._steps}")
+        order = {name: state[name] for name in self._order.state() if name in state}
+        self._order.restore(order)
+        scores = {name: tensor for name, tensor in state.items() if name not in order}
+        self._learner.restore(scores, steps_done)
 
 
 def class_log_probabilities(

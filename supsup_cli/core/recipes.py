@@ -97,3 +97,20 @@ def optimiser(recipe: Recipe, scores: Iterable[Tensor]) -> tuple[Optimizer, LRSc
     if recipe.schedule == "one-cycle":
         return rule, OneCycleLR(rule, max_lr=rates, total_steps=recipe.steps)
     return rule, ConstantLR(rule, factor=1.0, total_iters=0)
+
+
+def optimiser_keys(recipe: Recipe) -> tuple[str, ...]:
+    """Name what a recipe's update rule remembers of each parameter, from the first step on."""
+    moments = {"adam": ("exp_avg", "exp_avg_sq"), "rmsprop": ("square_avg",)}
+    return ("step", *moments[recipe.optimiser])
+
+
+def wind_forward(schedule: LRScheduler, steps_done: int) -> None:
+    """Set a fresh schedule, and the rates of its optimiser, to where they are after some steps.
+
+    The rates depend on the number of the step alone, so one step of the schedule sets them.
+    """
+    if steps_done:
+        # The count that PyTorch keeps beside it only serves a warning about the order of calls.
+        schedule.load_state_dict({"last_epoch": steps_done - 1, "_step_count": steps_done + 1})
+        schedule.step()

@@ -16,6 +16,7 @@ from supsup_cli.data.folders import (
     load_folder_test,
 )
 from supsup_cli.data.images import fit_images
+from supsup_cli.data.limits import MAX_PIXELS
 from supsup_cli.data.names import Variant, resolve
 from supsup_cli.data.splits import InputShape, Split, TaskData, TestData, part_calibration
 
@@ -87,7 +88,9 @@ def classes_of(data: str) -> tuple[tuple[str, ...], tuple[int, ...]]:
     return folder_classes(meaning) if isinstance(meaning, Path) else _classes(meaning)
 
 
-def load(data: str, input_shape: InputShape, *, seed: int = 0) -> TaskData:
+def load(
+    data: str, input_shape: InputShape, *, seed: int = 0, max_pixels: int = MAX_PIXELS
+) -> TaskData:
     """Load one task's three splits.
 
     Variants of MNIST are made at 1x28x28 and then fitted to the input. 5 % of the training
@@ -97,6 +100,7 @@ def load(data: str, input_shape: InputShape, *, seed: int = 0) -> TaskData:
         data: one name or folder.
         input_shape: (C, H, W) of the network's input.
         seed: of the calibration share, and of a folder's test share where it has no test folder.
+        max_pixels: a folder's image with more counts as broken.
 
     Returns:
         images (N, C, H, W) uint8 in three splits without a common image.
@@ -108,14 +112,16 @@ def load(data: str, input_shape: InputShape, *, seed: int = 0) -> TaskData:
     meaning = resolve(data)
     identity = digest(data, input_shape)
     if isinstance(meaning, Path):
-        return load_folder(meaning, input_shape, seed, identity)
+        return load_folder(meaning, input_shape, seed, identity, max_pixels)
     classes, outputs = _classes(meaning)
     train, calibration = part_calibration(*_half(meaning, input_shape, train=True), seed)
     test = Split(*_half(meaning, input_shape, train=False))
     return TaskData(str(meaning), classes, outputs, train, calibration, test, identity)
 
 
-def load_test(data: str, input_shape: InputShape, *, seed: int = 0) -> TestData:
+def load_test(
+    data: str, input_shape: InputShape, *, seed: int = 0, max_pixels: int = MAX_PIXELS
+) -> TestData:
     """Load one task's test split alone; no training file is read.
 
     Args and Raises are those of `load`; a folder's `seed` must be the one its task was learned
@@ -123,7 +129,7 @@ def load_test(data: str, input_shape: InputShape, *, seed: int = 0) -> TestData:
     """
     meaning = resolve(data)
     if isinstance(meaning, Path):
-        return load_folder_test(meaning, input_shape, seed)
+        return load_folder_test(meaning, input_shape, seed, max_pixels)
     classes, outputs = _classes(meaning)
     test = Split(*_half(meaning, input_shape, train=False))
     return TestData(str(meaning), classes, outputs, test)

@@ -2,6 +2,7 @@
 
 import io
 import os
+import stat
 from pathlib import Path
 
 import numpy as np
@@ -87,12 +88,15 @@ def _png(image: NDArray[np.uint8]) -> bytes:
 
 def _holds(path: Path, content: bytes) -> bool:
     try:
-        found = path.read_bytes()
+        status = path.stat()
     except FileNotFoundError:
         return False
-    if found != content:
+    # a pipe would block, and a large file is not worth reading: its size tells enough
+    regular = stat.S_ISREG(status.st_mode)
+    if not regular or status.st_size != len(content) or path.read_bytes() != content:
+        found = f"{status.st_size} other bytes" if regular else "no regular file"
         raise UsageError(
-            f"{path}: holds {len(found)} other bytes, expected this export's {len(content)}",
+            f"{path}: holds {found}, expected this export's {len(content)} bytes",
             hint="supsup data export NAME ANOTHER-FOLDER",
         )
     return True

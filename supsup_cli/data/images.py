@@ -5,22 +5,19 @@ the input by an antialiased bilinear filter. An image of the input's own size st
 """
 
 import os
-import stat
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
+from supsup_cli.data.decoding import decoded
+from supsup_cli.data.limits import MAX_PIXELS
 from supsup_cli.data.splits import InputShape
 from supsup_cli.errors import ImageError
 
-MAX_PIXELS = 100_000_000
-
-# Named, because Pillow also opens formats that start other programs (EPS starts Ghostscript).
-_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 _MODES = {1: "L", 3: "RGB"}
 _REDUCING_GAP = 3.0
 _THREADS = min(8, os.cpu_count() or 1)
@@ -31,8 +28,7 @@ def read_image(
 ) -> NDArray[np.uint8]:
     """Read one image file, the first frame of an animation, upright as its EXIF says.
 
-    Transparent parts are laid over black. 16-bit samples are scaled by 1/257; floating samples
-    count as 0..1 if none is outside, else as 0..255. Colour becomes grey by ITU-R 601.
+    Pixels become 8-bit as `decoded` says; colour becomes grey by ITU-R 601.
 
     Args:
         path: the file; its content decides the format, not its name.
@@ -112,62 +108,8 @@ def _mode(channels: int) -> str:
 
 
 def _read(path: str, input_shape: InputShape, max_pixels: int) -> NDArray[np.uint8]:
-    try:
-        status = os.stat(path)  # noqa: PTH116 - before opening: a pipe would block
-        if stat.S_ISDIR(status.st_mode):
-            raise ImageError(path, "a folder, expected an image file")
-        if not stat.S_ISREG(status.st_mode):
-            raise ImageError(path, "a device or pipe, expected an image file")
-        if status.st_size == 0:
-            raise ImageError(path, "an empty file, expected an image")
-        with Image.open(path, formats=_FORMATS) as image:
-            pixels = image.width * image.height
-            if pixels > max_pixels:
-                raise ImageError(path, f"{pixels:,} pixels, expected at most {max_pixels:,}")
-            image.load()
-            return _cover(_eight_bit(_upright(image)), input_shape)
-    except ImageError:
-        raise
-    except Image.DecompressionBombError as error:
-        raise ImageError(path, f"too many pixels, expected at most {max_pixels:,}") from error
-    except UnidentifiedImageError as error:
-        expected = ", ".join(_FORMATS)
-        raise ImageError(path, f"not an image, expected one of {expected}") from error
-    except OSError as error:
-        raise ImageError(path, _one_line(error.strerror or str(error))) from error
-    except Exception as error:  # Pillow's decoders raise nearly anything on hostile bytes
-        raise ImageError(path, f"damaged image ({_one_line(str(error))})") from error
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split()) or "no reason given"
-
-
-def _upright(image: Image.Image) -> Image.Image:
-    try:
-        return ImageOps.exif_transpose(image)
-    except Exception:  # the pixels are already decoded: a damaged EXIF block is no loss
-        return image
-
-
-def _eight_bit(image: Image.Image) -> Image.Image:
-    """Bring any mode of Pillow's to 8-bit grey ("L") or colour ("RGB")."""
-    if image.mode.startswith("I"):
-        # 257 = 65535 / 255, which maps white to white; adding 128 rounds to the nearest
-        deep = np.clip(np.asarray(image).astype(np.int64), 0, 65535)
-        return Image.fromarray(((deep + 128) // 257).astype(np.uint8))
-    if image.mode == "F":
-        samples = np.nan_to_num(np.asarray(image), nan=0.0)
-        unit = samples.min() >= 0 and samples.max() <= 1
-        levels = np.rint(samples * 255 if unit else np.clip(samples, 0, 255))
-        return Image.fromarray(levels.astype(np.uint8))
-    if image.has_transparency_data:
-        layer = image.convert("RGBA")
-        black = Image.new("RGBA", layer.size, (0, 0, 0, 255))
-        return Image.alpha_composite(black, layer).convert("RGB")
-    if image.mode in ("1", "L"):
-        return image.convert("L")
-    return image.convert("RGB")
+    with decoded(path, max_pixels) as image:
+        return _cover(image, input_shape)
 
 
 def _cover(image: Image.Image, input_shape: InputShape) -> NDArray[np.uint8]:

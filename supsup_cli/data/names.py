@@ -13,9 +13,10 @@ from supsup_cli.errors import NoInputError, UsageError
 
 MOST_NAMES = 100_000
 
-_NUMBER = r"-?[0-9]{1,10}(?:\.[0-9]{1,6})?"
+_NUMBER = r"-?[0-9]{1,40}(?:\.[0-9]{1,6})?"
 _VARIANT = re.compile(rf"(mnist-[a-z]+)-({_NUMBER})(?:\.\.({_NUMBER})(?::({_NUMBER}))?)?", re.ASCII)
 _TASK_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
+_LONGEST_SHOWN = 80  # characters of an unknown name
 _LIST_HINT = "supsup data list"
 
 
@@ -130,6 +131,7 @@ def _folder(data: str) -> Path:
 
 
 def _refuse_unknown(data: str) -> NoReturn:
+    data = data if len(data) <= _LONGEST_SHOWN else f"{data[:_LONGEST_SHOWN]}…"
     forms = ["mnist", *(form.placeholder for form in FORMS.values())]
     close = difflib.get_close_matches(data.lower(), forms, n=1)
     guess = f"did you mean {close[0]}? " if close else ""

@@ -4,8 +4,11 @@ import glob
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from typing import TextIO
 
+from supsup_cli.data.limits import MOST_FILES, MOST_LINE
 from supsup_cli.errors import NoInputError
 
 EXTENSIONS = (
@@ -44,15 +47,60 @@ def find_images(arguments: Sequence[str], stdin: Iterable[str] = ()) -> list[Sou
         stdin: lines, with or without their line ends.
 
     Raises:
-        NoInputError: an argument names nothing, a folder cannot be read or holds no image, or
-            there is no argument.
+        NoInputError: an argument names nothing, a folder cannot be read or holds no image,
+            there is no argument, or more than `MOST_FILES` files.
     """
     if not arguments:
         raise NoInputError("no image given, expected files, folders, patterns or -")
     paths: dict[str, None] = {}
     for argument in arguments:
-        paths.update(dict.fromkeys(_expand(argument, stdin)))
+        try:
+            for path in _expand(argument, stdin):
+                paths[path] = None
+                if len(paths) > MOST_FILES:
+                    raise _too_many(argument, "image files")
+        except ValueError as error:  # a NUL, or what no name of a file can be
+            raise NoInputError(f"{argument}: not a usable path ({error})") from error
     return [Source(path, os.path.dirname(path) or ".") for path in paths]  # noqa: PTH120
+
+
+def read_lines(stream: TextIO) -> Iterator[str]:
+    """Read a list a line at a time, so that one without line ends takes no memory.
+
+    Raises:
+        NoInputError: a line of more than `MOST_LINE` characters.
+    """
+    while line := stream.readline(MOST_LINE + 1):
+        if len(line) > MOST_LINE:
+            raise NoInputError(
+                f"-: a line of more than {MOST_LINE:,} characters on standard input, expected a "
+                "path a line"
+            )
+        yield line
+
+
+def list_folder(folder: str) -> list[os.DirEntry[str]]:
+    """List a folder's entries by name, hidden ones left out.
+
+    Raises:
+        NoInputError: it cannot be read, or has more than `MOST_FILES` entries.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            found = list(islice(entries, MOST_FILES + 1))
+    except OSError as error:
+        raise NoInputError(f"{folder}: folder cannot be read ({error.strerror})") from error
+    if len(found) > MOST_FILES:
+        raise _too_many(folder, "entries")
+    return sorted((one for one in found if one.name[0] != "."), key=lambda one: one.name)
+
+
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Tell whether an entry is a folder, or a link to one; a link to itself is none."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def walk_images(folder: str) -> Iterator[str]:
@@ -64,35 +112,36 @@ def walk_images(folder: str) -> Iterator[str]:
         paths that begin with `folder` as given.
 
     Raises:
-        NoInputError: a folder cannot be read.
+        NoInputError: a folder cannot be read, or there are more than `MOST_FILES` entries in all.
     """
     entered: set[tuple[int, int]] = set()
     waiting = [folder]
+    seen = 0
     while waiting:
         current = waiting.pop()
         try:
             status = Path(current).stat()
             if (status.st_dev, status.st_ino) in entered:
                 continue
-            entered.add((status.st_dev, status.st_ino))
-            with os.scandir(current) as entries:
-                visible = sorted(
-                    (entry.name, _is_folder(entry)) for entry in entries if entry.name[0] != "."
-                )
         except OSError as error:
             raise NoInputError(f"{current}: folder cannot be read ({error.strerror})") from error
-        for name, is_folder in visible:
-            if not is_folder and name.lower().endswith(EXTENSIONS):
+        entered.add((status.st_dev, status.st_ino))
+        visible = [(entry.name, is_folder(entry)) for entry in list_folder(current)]
+        seen += len(visible)
+        if seen > MOST_FILES:
+            raise _too_many(folder, "entries")
+        for name, nested in visible:
+            if not nested and name.lower().endswith(EXTENSIONS):
                 yield _join(current, name)
         # last in, first out: reversed, so that subfolders come in order of their names
-        waiting += [_join(current, name) for name, is_folder in reversed(visible) if is_folder]
+        waiting += [_join(current, name) for name, nested in reversed(visible) if nested]
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link to itself
-        return False
+def _too_many(where: str, what: str) -> NoInputError:
+    return NoInputError(
+        f"{where}: more than {MOST_FILES:,} {what}, expected at most as many",
+        hint="give the folders in parts, one command for each",
+    )
 
 
 def _join(folder: str, name: str) -> str:
@@ -110,7 +159,10 @@ def _expand(argument: str, stdin: Iterable[str]) -> Iterator[str]:
                 yield from _images_of(line)
         return
     if not os.path.lexists(argument) and glob.has_magic(argument):
-        matches = sorted(glob.glob(argument, recursive=True))  # noqa: PTH207 - keeps "./" as typed
+        found = glob.iglob(argument, recursive=True)  # noqa: PTH207 - keeps "./" as typed
+        matches = sorted(islice(found, MOST_FILES + 1))
+        if len(matches) > MOST_FILES:
+            raise _too_many(argument, "matches")
         if not matches:
             raise NoInputError(f"{argument}: the pattern matches nothing")
         for match in matches:

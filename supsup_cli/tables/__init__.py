@@ -1,6 +1,6 @@
 """Results as text for people: lines, and tables where there are rows."""
 
-from supsup_cli.tables import asking, data, keeping, learning, stats
+from supsup_cli.tables import asking, data, doctor, keeping, learning, stats, tasks
 from supsup_cli.tables.cells import lines
 
-__all__ = ["asking", "data", "keeping", "learning", "lines", "stats"]
+__all__ = ["asking", "data", "doctor", "keeping", "learning", "lines", "stats", "tasks"]

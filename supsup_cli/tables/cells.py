@@ -23,7 +23,9 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[Table]
     grid = Table(box=None, pad_edge=False)
     for title, cells in zip(head, zip(*rows, strict=True), strict=True):
         numbers = all(cell[:1].isdigit() or cell == "-" for cell in cells)
-        grid.add_column(title, justify="right" if numbers else "left", overflow="fold")
+        grid.add_column(
+            Text(printable(title)), justify="right" if numbers else "left", overflow="fold"
+        )
     for row in rows:
         # Text, never markup: names and paths are the user's.
         grid.add_row(*(Text(printable(cell)) for cell in row))

@@ -9,6 +9,7 @@ import numpy as np
 
 from bank_format.task_file import Task
 from supsup_cli.data import catalog
+from supsup_cli.data.limits import MAX_PIXELS
 from supsup_cli.data.splits import Split, TestData, choose
 from supsup_cli.errors import NoInputError, SupsupError, UsageError
 from supsup_cli.workflows.deciding import (
@@ -33,6 +34,8 @@ def evaluate(
     limit: int | None,
     seed: int,
     reporter: Reporter,
+    *,
+    max_pixels: int = MAX_PIXELS,
 ) -> EvaluateResult:
     """Measure the test accuracy of tasks; all of the bank's tasks compete in inference.
 
@@ -45,6 +48,7 @@ def evaluate(
         limit: images of each task, a seeded choice; None takes all.
         seed: of the choice.
         reporter: hears of the progress.
+        max_pixels: of one image file; one with more is an input that failed.
 
     Raises:
         UsageError, NoInputError: options that cannot be used, or no task's data is there.
@@ -65,7 +69,7 @@ def evaluate(
         for name in names:
             index = opened.names.index(name)
             try:
-                data = _test_data(opened, opened.tasks[index])
+                data = _test_data(opened, opened.tasks[index], max_pixels)
             except SupsupError as error:
                 failed.append(FailedInput(name, error.message))
             else:
@@ -88,7 +92,7 @@ def evaluate(
     )
 
 
-def _test_data(opened: OpenTasks, task: Task) -> TestData:
+def _test_data(opened: OpenTasks, task: Task, max_pixels: int) -> TestData:
     content = task.content
     shape = opened.net.bank.record.input.shape
     data = task.provenance.source or content.data.name
@@ -98,7 +102,7 @@ def _test_data(opened: OpenTasks, task: Task) -> TestData:
             f"{data}: data {found[:16]}… found, task {content.task!r} learned from "
             f"{content.data.digest[:16]}…"
         )
-    return catalog.load_test(data, shape, seed=content.seed)
+    return catalog.load_test(data, shape, seed=content.seed, max_pixels=max_pixels)
 
 
 def _evaluate(opened: OpenTasks, rule: Rule, index: int, test: Split) -> EvaluatedTask:

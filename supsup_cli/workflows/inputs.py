@@ -2,13 +2,15 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TextIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from supsup_cli.data import catalog, names
 from supsup_cli.data.images import read_images
-from supsup_cli.data.sources import find_images
+from supsup_cli.data.limits import MAX_PIXELS
+from supsup_cli.data.sources import find_images, read_lines
 from supsup_cli.data.splits import InputShape, choose
 from supsup_cli.errors import ImageError, NoInputError, UsageError
 
@@ -17,13 +19,17 @@ _AT_ONCE = 1024
 
 @dataclass(frozen=True)
 class InputRequest:
-    """Where images come from: paths (and lines for "-"), or data names with a limit for each."""
+    """Where images come from: paths (and lines for "-"), or data names with a limit for each.
+
+    An image file of more than `max_pixels` is an input that failed.
+    """
 
     paths: Sequence[str]
-    stdin: Iterable[str]
+    stdin: TextIO
     data: Sequence[str]
     limit: int | None
     seed: int
+    max_pixels: int = MAX_PIXELS
 
 
 @dataclass(frozen=True)
@@ -93,12 +99,12 @@ def joined(batches: Iterable[InputBatch]) -> InputBatch:
 
 
 def _files(request: InputRequest, input_shape: InputShape) -> Iterator[InputBatch]:
-    sources = find_images(request.paths, request.stdin)
+    sources = find_images(request.paths, read_lines(request.stdin))
     if request.limit is not None:
         sources = [sources[i] for i in choose(len(sources), request.limit, request.seed)]
     for start in range(0, len(sources), _AT_ONCE):
         part = sources[start : start + _AT_ONCE]
-        read = read_images([one.path for one in part], input_shape)
+        read = read_images([one.path for one in part], input_shape, request.max_pixels)
         images = [one for one in read if not isinstance(one, ImageError)]
         yield InputBatch(
             tuple(one.path for one in part),
@@ -113,7 +119,7 @@ def _test_splits(
 ) -> Iterator[InputBatch]:
     for name in names.expand(request.data):
         seed = seeds.get(catalog.digest(name, input_shape), request.seed)
-        data = catalog.load_test(name, input_shape, seed=seed)
+        data = catalog.load_test(name, input_shape, seed=seed, max_pixels=request.max_pixels)
         test = data.test
         if data.broken:
             yield InputBatch(

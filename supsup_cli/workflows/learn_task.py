@@ -1,32 +1,15 @@
 """`learn-task`: learn a mask for each task and commit each as soon as it is done."""
 
-import platform
-import time
-from datetime import UTC, datetime
+import dataclasses
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-import torch
-from torch import Tensor
-
+from bank_format.errors import BankError, LockedError
 from bank_format.task_file import Task
-from bank_format.task_records import (
-    AccuracyRecord,
-    CalibrationRecord,
-    ClassRecord,
-    DataRecord,
-    Provenance,
-    RecipeRecord,
-    TaskFacts,
-)
-from supsup_cli import __version__
-from supsup_cli.core.learning import LabelledImages, class_log_probabilities, learn_masks
-from supsup_cli.core.masks import Masks
-from supsup_cli.core.novelty import CALIBRATION_LEVELS, calibration_quantiles
 from supsup_cli.core.recipes import Recipe
 from supsup_cli.data import catalog
-from supsup_cli.data.splits import Split, TaskData
-from supsup_cli.errors import UsageError
+from supsup_cli.errors import StoppedError
 from supsup_cli.workflows.learning_plan import (
     LearnRequest,
     Plan,
@@ -40,16 +23,24 @@ from supsup_cli.workflows.opening import OpenNetwork, open_network
 from supsup_cli.workflows.reporting import Advance, Reporter
 from supsup_cli.workflows.results.common import FailedInput
 from supsup_cli.workflows.results.learning import LearnedTask, LearnResult
+from supsup_cli.workflows.stopping import NeverStop, Stop
+from supsup_cli.workflows.task_learning import Lesson, learn_lesson
+
+_NEVER = NeverStop()
 
 
-def learn_task(path: Path, request: LearnRequest, reporter: Reporter) -> LearnResult:
+def learn_task(
+    path: Path, request: LearnRequest, reporter: Reporter, stop: Stop = _NEVER
+) -> LearnResult:
     """Learn the tasks one after the other; what is there already and equal is left alone.
 
-    All names are checked before the first task is learned.
+    All names and claims are checked before any data are read; each task is claimed when its turn
+    comes. One that another process has begun meanwhile is tried again after all others.
 
     Raises:
         UsageError, NoInputError, TooManyClassesError: what was asked for cannot be learned.
         NameTakenError: another task has that name. LockedError: another process is learning it.
+        StoppedError: it was stopped; the same command goes on.
         BankError: the bank cannot be read or written.
     """
     recipe = chosen_recipe(request)
@@ -61,110 +52,88 @@ def learn_task(path: Path, request: LearnRequest, reporter: Reporter) -> LearnRe
         for plan in plans
         if plan.task in taken
     }
-    learned: list[LearnedTask] = []
-    failed: list[FailedInput] = []
     for plan in plans:
         if plan.task not in there:
             check_classes(net, plan, reporter)
-    left = (len(plans) - len(there)) * recipe.steps
-    with reporter.track("learning", left, "steps") as advance:
-        for plan in plans:
-            if plan.task in there:
-                learned.append(_describe(there[plan.task], "exists", 0.0))
-                continue
-            with net.bank.claim(plan.task):
-                if plan.task in net.bank.tasks():  # another process was faster
-                    task = equal_task(net, plan, recipe, request.seed)
-                    learned.append(_describe(task, "exists", 0.0))
-                    advance(recipe.steps)
-                    continue
-                data = catalog.load(plan.data, net.bank.record.input.shape, seed=request.seed)
-                failed += [FailedInput(source, error) for source, error in data.broken]
-                learned.append(_learn(net, plan, data, recipe, request.seed, advance))
-    return LearnResult(tuple(learned), tuple(failed))
-
-
-def _learn(
-    net: OpenNetwork,
-    plan: Plan,
-    data: TaskData,
-    recipe: Recipe,
-    seed: int,
-    advance: Advance,
-) -> LearnedTask:
-    began = time.perf_counter()
-    outputs = torch.tensor(data.outputs, device=net.device)
-    train = _labelled(net, data.train, outputs)
+    course = _Course(net, plans, recipe, request.seed, request.max_pixels, reporter, stop)
+    for task in there.values():
+        course.found(task)
+    left = [plan for plan in plans if plan.task not in there]
     try:
-        masks = learn_masks(
-            net.network,
-            tuple(net.layout.shapes),
-            train,
-            net.pixels,
-            recipe,
-            seed=seed,
-            task=plan.task,
-            on_step=lambda _step: advance(1),
+        with reporter.track("learning", len(left) * recipe.steps, "steps") as advance:
+            for plan in [plan for plan in left if not course.learn(plan, advance)]:
+                course.learn_or_refuse(plan, advance)
+    except KeyboardInterrupt as interrupt:
+        raise course.stopped(str(interrupt)) from None
+    net.bank.settle()
+    return course.result()
+
+
+@dataclass
+class _Course:
+    """The tasks of one command, as they are done."""
+
+    net: OpenNetwork
+    plans: list[Plan]
+    recipe: Recipe
+    seed: int
+    max_pixels: int
+    reporter: Reporter
+    stop: Stop
+    done: dict[str, LearnedTask] = field(default_factory=dict)
+    failed: list[FailedInput] = field(default_factory=list)
+
+    def learn(self, plan: Plan, advance: Advance) -> bool:
+        """Learn a task; False if another process is at it."""
+        try:
+            self.learn_or_refuse(plan, advance)
+        except LockedError:
+            if len(self.plans) > 1:
+                self.reporter.note(f"task {plan.task}: another process learns it; its turn is last")
+            return False
+        return True
+
+    def learn_or_refuse(self, plan: Plan, advance: Advance) -> None:
+        """Claim a task and learn it, unless it appeared meanwhile.
+
+        Raises:
+            LockedError: another process is at it.
+        """
+        if self.stop.asked:  # while the last task was committed
+            raise KeyboardInterrupt
+        bank = self.net.bank
+        with bank.claim(plan.task) as room:
+            if plan.task in bank.tasks():
+                self.found(equal_task(self.net, plan, self.recipe, self.seed))
+                advance(self.recipe.steps)
+                return
+            shape = bank.record.input.shape
+            data = catalog.load(plan.data, shape, seed=self.seed, max_pixels=self.max_pixels)
+            self.failed += [FailedInput(source, error) for source, error in data.broken]
+            lesson = Lesson(plan.task, data, self.recipe, self.seed)
+            task = learn_lesson(self.net, lesson, room, self.reporter, self.stop, advance)
+            self.done[plan.task] = _describe(task, "learned", task.provenance.seconds)
+
+    def found(self, task: Task) -> None:
+        """Take up a task that is there already; what is left of its learning goes."""
+        self.done[task.content.task] = _describe(task, "exists", 0.0)
+        # A learner that still holds it, or a bank that cannot be written, may keep it.
+        with suppress(BankError):
+            self.net.bank.discard_work(task.content.task)
+
+    def result(self) -> LearnResult:
+        """Give the tasks in the order of the plans."""
+        done = tuple(self.done[plan.task] for plan in self.plans if plan.task in self.done)
+        return LearnResult(done, tuple(self.failed))
+
+    def stopped(self, how_far: str) -> StoppedError:
+        """Say what is done, and what the same command does next."""
+        counted = f"{len(self.done)} of {len(self.plans)} tasks are done"
+        return StoppedError(
+            f"interrupted; {how_far}; {counted}" if how_far else f"interrupted; {counted}",
+            hint="type the same command again: it goes on from there",
+            beside=dataclasses.asdict(self.result()),
         )
-    except ValueError as error:
-        raise UsageError(f"task {plan.task!r}: {error}") from error
-    floats = {name: mask.to(torch.float32) for name, mask in masks.items()}
-    facts = TaskFacts(
-        task=plan.task,
-        classes=tuple(map(ClassRecord, data.classes, data.outputs)),
-        data=DataRecord(data.name, data.digest),
-        recipe=RecipeRecord(recipe.name, recipe.settings()),
-        seed=seed,
-        steps=recipe.steps,
-        accuracy=_accuracy(net, floats, data.test, outputs),
-        calibration=_calibration(net, floats, data.calibration, outputs),
-    )
-    seconds = time.perf_counter() - began
-    arrays = {name: np.asarray(mask.cpu()) for name, mask in masks.items()}
-    task = net.bank.add_task(facts, arrays, {}, _provenance(net, data.source, seconds))
-    return _describe(task, "learned", seconds)
-
-
-def _labelled(net: OpenNetwork, split: Split, outputs: Tensor) -> LabelledImages:
-    images = torch.from_numpy(split.images).to(net.device)
-    return LabelledImages(images, outputs[torch.from_numpy(split.labels).to(net.device)])
-
-
-def _accuracy(
-    net: OpenNetwork, masks: Masks, test: Split, outputs: Tensor
-) -> AccuracyRecord | None:
-    if len(test) == 0:
-        return None
-    images = torch.from_numpy(test.images).to(net.device)
-    guesses = class_log_probabilities(net.network, masks, images, net.pixels, outputs).argmax(-1)
-    return AccuracyRecord(int((guesses.cpu().numpy() == test.labels).sum()), len(test))
-
-
-def _calibration(
-    net: OpenNetwork, masks: Masks, split: Split, outputs: Tensor
-) -> CalibrationRecord | None:
-    if len(split) == 0 or len(outputs) == net.bank.record.outputs:
-        return None
-    images = torch.from_numpy(split.images).to(net.device)
-    values = calibration_quantiles(net.network, masks, images, net.pixels, outputs)
-    return CalibrationRecord("R", len(split), CALIBRATION_LEVELS, tuple(values.tolist()))
-
-
-def _provenance(net: OpenNetwork, source: str, seconds: float) -> Provenance:
-    versions = {
-        "numpy": np.__version__,
-        "python": platform.python_version(),
-        "supsup": __version__,
-        "torch": str(torch.__version__),
-    }
-    return Provenance(
-        created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-        seconds=seconds,
-        machine=f"{platform.system()} {platform.machine()}, {net.device.type}, "
-        f"{torch.get_num_threads()} threads",
-        versions=versions,
-        source=source,
-    )
 
 
 def _describe(task: Task, status: str, seconds: float) -> LearnedTask:

@@ -9,6 +9,7 @@ from bank_format.errors import NameTakenError
 from bank_format.task_file import Task
 from supsup_cli.core.recipes import RECIPES, Recipe
 from supsup_cli.data import catalog, names
+from supsup_cli.data.limits import MAX_PIXELS
 from supsup_cli.errors import TooManyClassesError, UsageError
 from supsup_cli.workflows.opening import OpenNetwork
 from supsup_cli.workflows.reporting import Reporter
@@ -28,6 +29,7 @@ class LearnRequest:
     batch_size: int | None
     seed: int
     device: str
+    max_pixels: int = MAX_PIXELS
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,8 @@ def make_plans(net: OpenNetwork, request: LearnRequest) -> list[Plan]:
     Raises:
         UsageError, NoInputError: data that is not known or not there, names given twice.
         BadNameError: a name that no task can have.
+        LockedError: another process is learning one of them.
+        StorageError: there is something to learn, and the bank cannot be written.
     """
     data = names.expand(request.data)
     if not data:
@@ -68,10 +72,15 @@ def make_plans(net: OpenNetwork, request: LearnRequest) -> list[Plan]:
     if request.name is not None and len(data) != 1:
         raise UsageError(f"--name {request.name}: {len(data)} data sets found, expected one")
     tasks = [request.name] if request.name is not None else [names.task_name(one) for one in data]
+    seen: set[str] = set()
     for task, one in zip(tasks, data, strict=True):
         net.bank.task_path(task)  # refuses an unlawful name before an hour of learning
-        if tasks.count(task) > 1:
+        if task in seen:
             raise UsageError(f"{one}: task name {task!r} found twice, expected distinct names")
+        seen.add(task)
+    # Before the data are read: their digests alone may take minutes.
+    for task in set(tasks).difference(net.bank.tasks()):
+        net.bank.check_claimable(task)
     shape = net.bank.record.input.shape
     return [
         Plan(task, one, catalog.digest(one, shape)) for task, one in zip(tasks, data, strict=True)

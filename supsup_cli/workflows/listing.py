@@ -4,7 +4,7 @@ from pathlib import Path
 
 from bank_format.bank import Bank
 from bank_format.task_file import Task
-from supsup_cli.workflows.results.keeping import ListedTask, TasksResult
+from supsup_cli.workflows.results.tasks import ListedTask, TasksResult
 
 
 def list_tasks(path: Path) -> TasksResult:
@@ -14,7 +14,7 @@ def list_tasks(path: Path) -> TasksResult:
         BankError: the bank or a task cannot be read.
     """
     bank = Bank.open(path)
-    return TasksResult(tuple(_describe(bank.read_task(name)) for name in bank.tasks()))
+    return TasksResult(tuple(describe(bank.read_task(name)) for name in bank.tasks()))
 
 
 def accuracy_share(task: Task) -> float | None:
@@ -23,7 +23,8 @@ def accuracy_share(task: Task) -> float | None:
     return accuracy.correct / accuracy.images if accuracy else None
 
 
-def _describe(task: Task) -> ListedTask:
+def describe(task: Task) -> ListedTask:
+    """Tell of a task what a list tells."""
     content = task.content
     return ListedTask(
         task=content.task,

@@ -15,10 +15,11 @@ import time
 from collections.abc import Callable, Iterator
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn import functional as F
 
-from supsup_cli.core.learning import LabelledImages, Pixels, learn_masks
+from supsup_cli.core.learning import LabelledImages, Learning, Pixels
+from supsup_cli.core.masks import Masks
 from supsup_cli.core.networks import MultilayerPerceptron, masked_parameters
 from supsup_cli.core.recipes import DEFAULT, PAPER, Recipe, optimiser
 from supsup_cli.data import catalog
@@ -47,7 +48,7 @@ def main() -> None:
     for recipe in (PAPER, DEFAULT):
         network = MultilayerPerceptron(NETWORKS["lenet-300-100"])
         began = time.perf_counter()
-        _learn(network.requires_grad_(False), recipe, data, pixels, lambda _step: None)
+        _learn(network.requires_grad_(False), recipe, data, pixels, lambda: None)
         print(f"a LeNet task, {recipe.name}, {recipe.steps} steps: "
               f"{time.perf_counter() - began:.2f} s")  # fmt: skip
 
@@ -85,7 +86,7 @@ def _stamps(
     network: nn.Module, recipe: Recipe, data: LabelledImages, pixels: Pixels
 ) -> list[float]:
     stamps: list[float] = []
-    _learn(network, recipe, data, pixels, lambda _step: stamps.append(time.perf_counter()))
+    _learn(network, recipe, data, pixels, lambda: stamps.append(time.perf_counter()))
     return stamps
 
 
@@ -111,10 +112,14 @@ def _learn(
     recipe: Recipe,
     data: LabelledImages,
     pixels: Pixels,
-    on_step: Callable[[int], None],
-) -> dict[str, Tensor]:
+    on_step: Callable[[], None],
+) -> Masks:
     names = masked_parameters(network)
-    return learn_masks(network, names, data, pixels, recipe, seed=0, task="t", on_step=on_step)
+    learning = Learning(network, names, data, pixels, recipe, seed=0, task="t")
+    while not learning.done:
+        learning.advance()
+        on_step()
+    return learning.masks()
 
 
 if __name__ == "__main__":

@@ -1,53 +1,51 @@
-"""What `tasks` and `verify` answer."""
+"""What `verify` answers."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 _WORST_FIRST = (5, 12, 13)
 
 
 @dataclass(frozen=True)
-class ListedTask:
-    """One task of `tasks`; `accuracy` is a share of the test split, `created` is UTC."""
-
-    task: str
-    kind: str
-    data: str
-    classes: int
-    recipe: str
-    steps: int
-    density: float
-    accuracy: float | None
-    bytes: int
-    created: str
-    content_sha256: str
-
-
-@dataclass(frozen=True)
-class TasksResult:
-    """Answer of `tasks`."""
-
-    tasks: tuple[ListedTask, ...]
-    exit_code: ClassVar[int] = 0
-
-
-@dataclass(frozen=True)
 class FoundProblem:
-    """A file of the bank, what is wrong with it, and the exit code that reading it gives."""
+    """A file of the bank and what is wrong with it.
+
+    `exit` is the exit code that reading it gives, `invariant` names the rule of FORMAT.md that it
+    breaks, `hint` the next command to type.
+    """
 
     file: str
     message: str
     exit: int
+    invariant: str
+    hint: str
+
+
+@dataclass(frozen=True)
+class DoneRepair:
+    """A step of `verify --repair`: `quarantined`, `renamed`, `regenerated` or `made`.
+
+    `to` is where the file is afterwards, `message` what was wrong with it.
+    """
+
+    file: str
+    action: str
+    to: str
+    message: str
 
 
 @dataclass(frozen=True)
 class VerifyResult:
-    """Answer of `verify`."""
+    """Answer of `verify`; after `--repair`, `problems` holds what was not mended without loss.
+
+    `repairs` are only planned if `dry_run` is true.
+    """
 
     ok: bool
     problems: tuple[FoundProblem, ...]
     hints: tuple[str, ...]
     tasks: int
+    repairs: tuple[DoneRepair, ...]
+    dry_run: bool
 
     @property
     def exit_code(self) -> int:

@@ -1,0 +1,129 @@
+"""The one door to the operating system: every effect on a bank's files passes through here.
+
+Each function is one system call and raises what Python raises for it, an OSError. Nothing is
+retried, cleaned up or explained here; that is what `files` and `locks` are for. Tests put faults
+and recorders in the place of these functions, so they are called by `system_calls.NAME` alone.
+Python itself repeats most calls that a signal interrupts (PEP 475).
+"""
+
+import ctypes
+import errno
+import fcntl
+import os
+import sys
+from pathlib import Path
+
+__all__ = [
+    "close",
+    "flock",
+    "fstat",
+    "fsync",
+    "link",
+    "listdir",
+    "lstat",
+    "mkdir",
+    "open_file",
+    "read",
+    "rename",
+    "rename_exclusively",
+    "rmdir",
+    "stat",
+    "unlink",
+    "write",
+]
+
+_AT_FDCWD = -100
+_RENAME_NOREPLACE = 1
+_RENAME_EXCL = 4
+
+
+def open_file(path: Path, flags: int) -> int:
+    """Open a file or folder and return its descriptor; a new file's mode follows the umask."""
+    # Not the owner-only mode of tempfile: a bank is as readable as any file of its owner.
+    return os.open(path, flags | os.O_CLOEXEC, 0o666)
+
+
+def read(descriptor: int, size: int) -> bytes:
+    """Read at most `size` bytes; none at the end of the file."""
+    return os.read(descriptor, size)
+
+
+def write(descriptor: int, data: memoryview) -> int:
+    """Write some of the bytes and return how many."""
+    return os.write(descriptor, data)
+
+
+def fsync(descriptor: int) -> None:
+    """Force a file's bytes, or a folder's entries, to the disk."""
+    os.fsync(descriptor)
+
+
+def close(descriptor: int) -> None:
+    """Close a descriptor; a lock taken through it ends."""
+    os.close(descriptor)
+
+
+def fstat(descriptor: int) -> os.stat_result:
+    """Describe the open file."""
+    return os.fstat(descriptor)
+
+
+def stat(path: Path) -> os.stat_result:
+    """Describe the file that a path leads to, through links."""
+    return path.stat()
+
+
+def lstat(path: Path) -> os.stat_result:
+    """Describe what stands under a path, a link included."""
+    return path.lstat()
+
+
+def link(source: Path, target: Path) -> None:
+    """Give a file, or the link itself where it is one, a second name; never overwrites."""
+    os.link(source, target, follow_symlinks=False)
+
+
+def rename(source: Path, target: Path) -> None:
+    """Rename a file in the place of what stands under the new name."""
+    source.rename(target)
+
+
+def rename_exclusively(source: Path, target: Path) -> None:
+    """Rename a file; never overwrites. ENOSYS where the system has no such call."""
+    library = ctypes.CDLL(None, use_errno=True)
+    old, new = os.fsencode(source), os.fsencode(target)
+    try:
+        if sys.platform == "darwin":
+            failed = library.renamex_np(old, new, _RENAME_EXCL)
+        else:
+            failed = library.renameat2(_AT_FDCWD, old, _AT_FDCWD, new, _RENAME_NOREPLACE)
+    except AttributeError:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), str(source)) from None
+    if failed:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code), str(source), None, str(target))
+
+
+def unlink(path: Path) -> None:
+    """Take a name away from a file."""
+    path.unlink()
+
+
+def mkdir(path: Path) -> None:
+    """Make a folder; its mode follows the umask."""
+    path.mkdir()
+
+
+def rmdir(path: Path) -> None:
+    """Remove an empty folder."""
+    path.rmdir()
+
+
+def listdir(path: Path) -> list[str]:
+    """List the names in a folder, in no order."""
+    return os.listdir(path)  # noqa: PTH208 - names, not paths: twice as fast
+
+
+def flock(descriptor: int, operation: int) -> None:
+    """Take or leave a lock on an open file."""
+    fcntl.flock(descriptor, operation)

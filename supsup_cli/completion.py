@@ -1,0 +1,54 @@
+"""What a shell may complete: task names of the bank, names of data. Silent whatever goes wrong."""
+
+import os
+from pathlib import Path
+
+import typer
+
+_MOST = 1000
+
+
+def complete_tasks(context: typer.Context, incomplete: str) -> list[str]:
+    """List the bank's tasks that begin with what was typed."""
+    try:
+        bank = context.params.get("bank") or os.environ.get("SUPSUP_BANK") or "bank"
+        return _tasks_of(bank, incomplete)
+    except Exception:  # an error would land in the line that is being typed
+        return []
+
+
+def complete_source_tasks(context: typer.Context, incomplete: str) -> list[str]:
+    """List the tasks of the bank after `--from` that begin with what was typed."""
+    try:
+        return _tasks_of(context.params["source"], incomplete)
+    except Exception:
+        return []
+
+
+def complete_data(incomplete: str) -> list[str]:
+    """List the names that `--data` understands, and folders, that begin with what was typed."""
+    try:
+        from supsup_cli.data.names import FORMS
+
+        known = ["mnist"]
+        for name, form in FORMS.items():
+            few = form.most - form.least < 10
+            numbers = range(form.least, form.most + 1) if few else (0,)
+            known += [f"{name}-{number}" for number in numbers]
+        parent, _, begun = incomplete.rpartition("/")
+        with os.scandir(parent or ("/" if incomplete.startswith("/") else ".")) as entries:
+            folders = sorted(
+                f"{incomplete.removesuffix(begun)}{one.name}/"
+                for one in entries
+                if one.name.startswith(begun) and one.name[0] != "." and one.is_dir()
+            )
+        return [name for name in known if name.startswith(incomplete)] + folders[:_MOST]
+    except Exception:
+        return []
+
+
+def _tasks_of(bank: str | Path, incomplete: str) -> list[str]:
+    from bank_format.bank import Bank
+
+    names = Bank.open(Path(bank)).tasks()
+    return [name for name in names if name.startswith(incomplete)][:_MOST]

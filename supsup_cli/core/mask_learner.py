@@ -1,0 +1,121 @@
+"""One mask in the making: its scores, their optimiser, one step, and a state to go on from."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn import functional as F
+
+from .masks import Masks, straight_through, threshold, write_supermask
+from .recipes import Recipe, optimiser, optimiser_keys, wind_forward
+
+
+class MaskLearner:
+    """Scores over the frozen network that follow cross-entropy, a batch at a time.
+
+    Wortsman et al. 2020, section 3.2, with the threshold of Piggyback. It knows neither its task
+    nor where its batches come from.
+
+    Args:
+        network: frozen network, in evaluation mode.
+        scores: parameter name → float32 of its shape, on the network's device; updated in place.
+        recipe: optimiser, schedule and its length, scale of the logits.
+
+    Attributes:
+        steps_done: number of updates so far.
+    """
+
+    def __init__(self, network: nn.Module, scores: Masks, recipe: Recipe) -> None:
+        self.steps_done = 0
+        self._network = network
+        self._scores = scores
+        self._recipe = recipe
+        self._weights = {name: network.get_parameter(name) for name in scores}
+        self._effective = {
+            name: weight.detach().clone().requires_grad_() for name, weight in self._weights.items()
+        }
+        self._rule, self._schedule = optimiser(recipe, scores.values())
+
+    def step(self, inputs: Tensor, targets: Tensor) -> None:
+        """Update the scores once.
+
+        Args:
+            inputs: (B, C, H, W) float32, normalised, on the network's device.
+            targets: (B,) int64, the output that stands for each image's class.
+        """
+        write_supermask(self._effective, self._weights, self._scores)
+        logits = functional_call(self._network, self._effective, (inputs,))
+        loss = F.cross_entropy(logits * self._recipe.logit_scale, targets)
+        gradients = torch.autograd.grad(loss, list(self._effective.values()))
+        straight_through(self._scores, self._weights, gradients)
+        self._rule.step()
+        self._rule.zero_grad()  # frees the gradients before memory for new ones is needed
+        self._schedule.step()
+        self.steps_done += 1
+
+    def masks(self) -> Masks:
+        """Threshold the scores.
+
+        Returns:
+            parameter name → bool of its shape, on the network's device.
+
+        Raises:
+            ValueError: the scores are no longer finite.
+        """
+        if not all(bool(score.isfinite().all()) for score in self._scores.values()):
+            raise ValueError("learning diverged: scores are no longer finite")
+        return threshold(self._scores)
+
+    def state(self) -> dict[str, Tensor]:
+        """Copy all that the next step depends on, besides `steps_done`.
+
+        Returns:
+            "scores/<parameter>" and, from the first step on, "<key>/<parameter>" for each key of
+            `optimiser_keys`: float32 of the parameter's shape (a "step" has none) on the CPU.
+        """
+        tensors = {f"scores/{name}": score for name, score in self._scores.items()}
+        moments = self._rule.state_dict()["state"]
+        for place, name in enumerate(self._scores):
+            tensors |= {f"{key}/{name}": value for key, value in moments.get(place, {}).items()}
+        return {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}
+
+    def restore(self, state: Mapping[str, Tensor], steps_done: int) -> None:
+        """Go on where a learner of the same network and recipe was.
+
+        Args:
+            state: what `state` gave.
+            steps_done: of that learner.
+
+        Raises:
+            ValueError: names, types or shapes are not those of such a state; nothing is changed.
+        """
+        keys = optimiser_keys(self._recipe) if steps_done else ()
+        self._check(state, keys)
+        for name, score in self._scores.items():
+            score.copy_(state[f"scores/{name}"])
+        moments = {
+            place: {key: state[f"{key}/{name}"].clone() for key in keys}
+            for place, name in enumerate(self._scores)
+        }
+        groups = self._rule.state_dict()["param_groups"]
+        self._rule.load_state_dict({"state": moments if keys else {}, "param_groups": groups})
+        wind_forward(self._schedule, steps_done)
+        self.steps_done = steps_done
+
+    def _check(self, state: Mapping[str, Tensor], keys: tuple[str, ...]) -> None:
+        expected = {
+            f"{key}/{name}": torch.Size() if key == "step" else score.shape
+            for name, score in self._scores.items()
+            for key in ("scores", *keys)
+        }
+        found = {name: tensor.shape for name, tensor in state.items()}
+        if found != expected:
+            different = min(name for name, _ in found.items() ^ expected.items())
+            raise ValueError(
+                f"state {different}: shape {found.get(different)} found, "
+                f"expected {expected.get(different)}"
+            )
+        other = [name for name, tensor in state.items() if tensor.dtype != torch.float32]
+        if other:
+            raise ValueError(f"state {other[0]}: {state[other[0]].dtype} found, expected float32")

@@ -1,0 +1,64 @@
+"""SIGINT, SIGTERM and SIGHUP end a command alike: as a KeyboardInterrupt, or after the step."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class StopSignals:
+    """The signals of one command; the `Stop` of its workflow.
+
+    Attributes:
+        asked: whether a signal came while steps ran.
+        received: whether any signal came at all.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+        self.received = False
+        self._steps_run = False
+
+    @contextmanager
+    def steps(self) -> Iterator[None]:
+        """Let the first signal wait while steps run; the next one interrupts all the same."""
+        self._steps_run = True
+        try:
+            yield
+        finally:
+            self._steps_run = False
+
+    def receive(self, _number: int, _frame: FrameType | None) -> None:
+        """Handle a signal.
+
+        Raises:
+            KeyboardInterrupt: no steps run, or it is not the first that came while they did.
+        """
+        self.received = True
+        if not self._steps_run or self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+
+
+@contextmanager
+def stop_signals() -> Iterator[StopSignals]:
+    """Handle the signals while a command runs, and as before afterwards.
+
+    A signal that is ignored, as under nohup, stays so. Outside the main thread, which alone may
+    handle signals, nothing changes.
+    """
+    stop = StopSignals()
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        before = {number: signal.getsignal(number) for number in _SIGNALS}
+    handled = {number: handler for number, handler in before.items() if handler != signal.SIG_IGN}
+    try:
+        for number in handled:
+            signal.signal(number, stop.receive)
+        yield stop
+    finally:
+        for number, handler in handled.items():
+            signal.signal(number, handler)

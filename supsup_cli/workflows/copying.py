@@ -1,0 +1,157 @@
+"""`tasks copy` and `tasks export`: tasks into a bank of the same base, or into a file."""
+
+import dataclasses
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bank_format import files
+from bank_format.bank import Bank
+from bank_format.errors import DamagedError, NameTakenError
+from bank_format.layout import MASKS
+from bank_format.task_file import Task, parse_task
+from bank_format.task_folder import read_task_file
+from supsup_cli.errors import UsageError
+from supsup_cli.workflows.results.tasks import CopiedTask, CopyResult, ExportedTask, ExportResult
+
+_Arrays = Mapping[str, NDArray[np.uint8]] | Mapping[str, NDArray[np.float32]]
+
+
+def copy_tasks(
+    path: Path, names: Sequence[str], source_path: Path, *, as_name: str | None, dry_run: bool
+) -> CopyResult:
+    """Copy tasks of another bank; all are read and compared before the first is copied.
+
+    What their parents were is told by their files; to read or to use them needs no parent.
+
+    Args:
+        path: the bank's folder.
+        names: tasks of the other bank.
+        source_path: the other bank's folder; the same one makes a copy under a new name.
+        as_name: the name of the one task here; None keeps it.
+        dry_run: change nothing.
+
+    Raises:
+        UsageError: one new name for several tasks.
+        OtherBaseError: the banks have different bases.
+        NameTakenError: a name stands for something else here. LockedError: it is being learned.
+        BankError: a bank or a task cannot be read, or there is no such task.
+    """
+    asked = list(dict.fromkeys(names))
+    if as_name is not None and len(asked) != 1:
+        raise UsageError(f"--as {as_name}: {len(asked)} tasks found, expected one")
+    bank, source = Bank.open(path), Bank.open(source_path)
+    bank.check_base_of(source)
+    plans: list[tuple[str, Task, Task | None]] = []
+    there = set(bank.tasks())
+    for name in asked:
+        new = name if as_name is None else as_name
+        bank.task_path(new)
+        task = source.read_task(name)
+        plans.append((new, task, _equal_task(bank, new, task, source) if new in there else None))
+    copied = []
+    for new, task, there_already in plans:
+        status, ours = ("exists" if there_already else "would-copy"), there_already
+        if ours is None and not dry_run:
+            status, ours = _copy(bank, new, task, source)
+        same_name = new == task.content.task
+        digest = ours.content_sha256 if ours else task.content_sha256 if same_name else None
+        copied.append(
+            CopiedTask(
+                task=new,
+                status=status,
+                source_task=task.content.task,
+                bytes=(ours or task).bytes_on_disk,
+                content_sha256=digest,
+                source_sha256=task.content_sha256,
+            )
+        )
+    if not dry_run:
+        bank.settle()
+    return CopyResult(tuple(copied), str(source_path), dry_run)
+
+
+def export_task(path: Path, name: str, file: Path, *, dry_run: bool) -> ExportResult:
+    """Write a task's sealed file, byte by byte, to a file outside the bank.
+
+    Raises:
+        UsageError: the file would lie in the bank.
+        NameTakenError: another file is there; it is unchanged.
+        BankError: the bank or the task cannot be read, the file cannot be written.
+    """
+    bank = Bank.open(path)
+    data = read_task_file(path, bank.record, name)
+    task = parse_task(data, bank.record, name, str(bank.task_path(name)))
+    folder = file.parent.resolve()
+    # masks/ may be a link to another disk
+    if any(folder.is_relative_to(one.resolve()) for one in (path, path / MASKS)):
+        raise UsageError(
+            f"{file}: a place inside the bank found, expected one outside",
+            hint=f"supsup tasks copy {name} --from {shlex.quote(str(path))} --as NEW-NAME",
+        )
+    status = "exists" if _holds(file, data) else "would-export"
+    if status != "exists" and not dry_run:
+        try:
+            files.write_new(file, data)
+            status = "exported"
+        except NameTakenError:
+            if not _holds(file, data):  # another command was faster
+                raise
+            status = "exists"
+    elif not dry_run:
+        files.settle(file.parent)
+    exported = ExportedTask(name, status, str(file), len(data), task.content_sha256)
+    return ExportResult((exported,), dry_run)
+
+
+def _copy(bank: Bank, new: str, task: Task, source: Bank) -> tuple[str, Task]:
+    with bank.claim(new):
+        try:
+            return "copied", bank.copy_task(task.content.task, source, new)
+        except NameTakenError:  # another command was faster
+            return "exists", _equal_task(bank, new, task, source)
+
+
+def _equal_task(bank: Bank, name: str, theirs: Task, source: Bank) -> Task:
+    """Read the task that has a name here, if it is the other bank's but for the name."""
+    ours = bank.read_task(name)
+    # How bits are coded is no part of what they are.
+    content = dataclasses.replace(theirs.content, task=name, encoding=ours.content.encoding)
+    if (
+        content != ours.content
+        or not _equal_arrays(ours.masks, theirs.masks)
+        or not _equal_arrays(ours.statistics, theirs.statistics)
+    ):
+        raise NameTakenError(
+            f"{bank.task_path(name)}: content {ours.content_sha256[:16]}… found, task "
+            f"{theirs.content.task!r} of {source.path} has {theirs.content_sha256[:16]}…; "
+            "it is unchanged",
+            hint=f"supsup tasks copy {theirs.content.task} --from {shlex.quote(str(source.path))} "
+            f"--as NEW-NAME --bank {shlex.quote(str(bank.path))}",
+        )
+    return ours
+
+
+def _equal_arrays(ones: _Arrays, others: _Arrays) -> bool:
+    return ones.keys() == others.keys() and all(
+        ones[name].tobytes() == others[name].tobytes() for name in ones
+    )
+
+
+def _holds(file: Path, data: bytes) -> bool:
+    try:
+        found = files.read_bytes(file, len(data))
+    except FileNotFoundError:
+        return False
+    except (NotADirectoryError, DamagedError):
+        found = b""
+    if found != data:
+        raise NameTakenError(
+            f"{file}: something else found, expected no file or this task's {len(data)} bytes; "
+            "it is unchanged",
+            hint="choose another file",
+        )
+    return True

@@ -1,0 +1,195 @@
+"""What `tasks` and its commands answer; `status` says what was done, or would be."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True)
+class ListedTask:
+    """One task of `tasks`; `accuracy` is a share of the test split, `created` is UTC."""
+
+    task: str
+    kind: str
+    data: str
+    classes: int
+    recipe: str
+    steps: int
+    density: float
+    accuracy: float | None
+    bytes: int
+    created: str
+    content_sha256: str
+
+
+@dataclass(frozen=True)
+class TasksResult:
+    """Answer of `tasks`."""
+
+    tasks: tuple[ListedTask, ...]
+    exit_code: ClassVar[int] = 0
+
+
+@dataclass(frozen=True)
+class ShownClass:
+    """A class and the network's output that stands for it."""
+
+    name: str
+    output: int
+
+
+@dataclass(frozen=True)
+class ShownLayer:
+    """The mask of one parameter: `bytes` as stored, `density` the share of weights kept."""
+
+    parameter: str
+    shape: tuple[int, ...]
+    weights: int
+    ones: int
+    density: float
+    coding: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class ShownCalibration:
+    """Quantiles of the task's own scores: `values` at `levels`."""
+
+    objective: str
+    images: int
+    levels: tuple[float, ...]
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class ShownParent:
+    """A task that learning started from."""
+
+    task: str
+    content_sha256: str
+
+
+@dataclass(frozen=True)
+class ShownTask(ListedTask):
+    """All that a task file says; `settings` are the recipe's, `statistics` maps names to shapes."""
+
+    file: str
+    base_sha256: str
+    data_digest: str
+    settings: Mapping[str, int | float | str]
+    seed: int
+    correct: int | None
+    images: int | None
+    class_names: tuple[ShownClass, ...]
+    layers: tuple[ShownLayer, ...]
+    calibration: ShownCalibration | None
+    parents: tuple[ShownParent, ...]
+    statistics: Mapping[str, tuple[int, ...]]
+    seconds: float
+    machine: str
+    versions: Mapping[str, str]
+    source: str
+
+
+@dataclass(frozen=True)
+class ShowResult:
+    """Answer of `tasks show`."""
+
+    tasks: tuple[ShownTask, ...]
+    exit_code: ClassVar[int] = 0
+
+
+@dataclass(frozen=True)
+class RemovedTask:
+    """One task of `tasks remove`: `removed`, `would-remove` or `missing`."""
+
+    task: str
+    status: str
+
+
+@dataclass(frozen=True)
+class RemoveResult:
+    """Answer of `tasks remove`."""
+
+    tasks: tuple[RemovedTask, ...]
+    dry_run: bool
+    exit_code: ClassVar[int] = 0
+
+
+@dataclass(frozen=True)
+class CopiedTask:
+    """One task of `tasks copy`: `copied`, `would-copy` or `exists`.
+
+    `content_sha256` covers the name: it is None for a task that would be copied under another.
+    """
+
+    task: str
+    status: str
+    source_task: str
+    bytes: int
+    content_sha256: str | None
+    source_sha256: str
+
+
+@dataclass(frozen=True)
+class CopyResult:
+    """Answer of `tasks copy`."""
+
+    tasks: tuple[CopiedTask, ...]
+    source: str
+    dry_run: bool
+    exit_code: ClassVar[int] = 0
+
+
+@dataclass(frozen=True)
+class ExportedTask:
+    """The task of `tasks export`: `exported`, `would-export` or `exists`."""
+
+    task: str
+    status: str
+    file: str
+    bytes: int
+    content_sha256: str
+
+
+@dataclass(frozen=True)
+class ExportResult:
+    """Answer of `tasks export`."""
+
+    tasks: tuple[ExportedTask, ...]
+    dry_run: bool
+    exit_code: ClassVar[int] = 0
+
+
+@dataclass(frozen=True)
+class CleanedTask:
+    """Unfinished work of `tasks clean`.
+
+    `removed`, `would-remove`; `none` was there; `held` by a learner that went on; `kept`, for it
+    holds files that no learner makes.
+    """
+
+    task: str
+    status: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class CleanedFile:
+    """A temporary file of `tasks clean`: `removed`, `would-remove`, or `kept` as it may be in use.
+
+    `file` is its path below the bank.
+    """
+
+    file: str
+    status: str
+
+
+@dataclass(frozen=True)
+class CleanResult:
+    """Answer of `tasks clean`."""
+
+    tasks: tuple[CleanedTask, ...]
+    files: tuple[CleanedFile, ...]
+    dry_run: bool
+    exit_code: ClassVar[int] = 0
