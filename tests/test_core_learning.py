@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from supsup_cli.core.batch_order import BatchOrder
 from supsup_cli.core.learning import (
     LabelledImages,
+    Learning,
     Pixels,
-    batches,
     class_log_probabilities,
-    learn_masks,
 )
 from supsup_cli.core.masks import MaskStack
 from supsup_cli.core.networks import MultilayerPerceptron, masked_parameters
@@ -34,18 +34,20 @@ def digits(kind: str, *, train: bool, count: int) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(images.copy()), torch.from_numpy(labels[:count].copy())
 
 
+def open_learning(
+    network: nn.Module, kind: str, recipe: Recipe, seed: int = 0, count: int = 20_000
+) -> Learning:
+    images, labels = digits(kind, train=True, count=count)
+    data = LabelledImages(images, labels)
+    names = masked_parameters(network)
+    return Learning(network, names, data, PIXELS, recipe, seed=seed, task=kind)
+
+
 def learn(network: nn.Module, kind: str, recipe: Recipe, seed: int = 0) -> dict[str, Tensor]:
-    images, labels = digits(kind, train=True, count=20_000)
-    return learn_masks(
-        network,
-        masked_parameters(network),
-        LabelledImages(images, labels),
-        PIXELS,
-        recipe,
-        seed=seed,
-        task=kind,
-        on_step=lambda _step: None,
-    )
+    learning = open_learning(network, kind, recipe, seed)
+    while not learning.done:
+        learning.advance()
+    return learning.masks()
 
 
 @pytest.fixture(scope="module")
@@ -136,8 +138,8 @@ def test_rates_follow_fan_in_and_depth_in_the_default_recipe_alone() -> None:
 
 
 def test_batches_see_every_image_once_a_pass_and_are_always_full() -> None:
-    recipe = dataclasses.replace(DEFAULT, steps=7, batch_size=4)
-    drawn = list(batches(10, recipe, torch.Generator().manual_seed(0)))
+    order = BatchOrder(10, 4, torch.Generator().manual_seed(0))
+    drawn = [order.next_batch() for _ in range(7)]
     assert [len(batch) for batch in drawn] == [4] * 7
     flat = torch.cat(drawn)
     assert sorted(flat[:10].tolist()) == sorted(flat[10:20].tolist()) == list(range(10))
@@ -145,21 +147,14 @@ def test_batches_see_every_image_once_a_pass_and_are_always_full() -> None:
 
 
 def test_batches_may_be_larger_than_the_data() -> None:
-    recipe = dataclasses.replace(DEFAULT, steps=2, batch_size=8)
-    drawn = list(batches(3, recipe, torch.Generator().manual_seed(0)))
-    assert [len(batch) for batch in drawn] == [8, 8]
+    order = BatchOrder(3, 8, torch.Generator().manual_seed(0))
+    assert [len(order.next_batch()) for _ in range(2)] == [8, 8]
 
 
 def test_no_images_and_divergence_are_refused() -> None:
     network = signed_constant(MultilayerPerceptron((784, 8, OUTPUTS)), seed=0)
-    nothing = LabelledImages(
-        torch.empty(0, 1, 28, 28, dtype=torch.uint8), torch.empty(0, dtype=torch.int64)
-    )
-    names = masked_parameters(network)
     with pytest.raises(ValueError, match="no training images"):
-        learn_masks(
-            network, names, nothing, PIXELS, DEFAULT, seed=0, task="t", on_step=lambda _step: None
-        )
+        open_learning(network, "plain", DEFAULT, count=0)
     with pytest.raises(ValueError, match="diverged"):
         learn(network, "plain", dataclasses.replace(PAPER, steps=3, learning_rate=float("inf")))
 

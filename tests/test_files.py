@@ -1,24 +1,14 @@
 import ctypes
 import errno
-import fcntl
 import os
 import stat
-import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from bank_format import files, locks
-from bank_format.errors import DamagedError, LockedError, NameTakenError, StorageError
-
-
-def failing(code: int) -> Callable[..., None]:
-    def fail(*_: object, **__: object) -> None:
-        raise OSError(code, os.strerror(code))
-
-    return fail
+from bank_format import files
+from bank_format.errors import DamagedError, NameTakenError, StorageError
+from tests.faults import failing
 
 
 def test_a_new_file_holds_the_bytes_and_nothing_else_is_left(tmp_path: Path) -> None:
@@ -104,8 +94,8 @@ def test_a_lost_reply_is_recognised_by_the_inode(
 ) -> None:
     link = os.link
 
-    def link_and_lose_the_reply(source: Path, target: Path) -> None:
-        link(source, target)
+    def link_and_lose_the_reply(source: Path, target: Path, **options: bool) -> None:
+        link(source, target, **options)
         raise FileExistsError(errno.EEXIST, "File exists")
 
     monkeypatch.setattr(os, "link", link_and_lose_the_reply)
@@ -154,6 +144,23 @@ def test_only_regular_files_up_to_the_limit_are_read(tmp_path: Path) -> None:
         files.read_bytes(tmp_path / "pipe", 100)
 
 
+def test_a_file_that_grows_while_it_is_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_bytes(b"12345")
+    fstat = os.fstat
+
+    def grow(descriptor: int) -> os.stat_result:
+        status = fstat(descriptor)
+        with (tmp_path / "file").open("ab") as file:
+            file.write(bytes(200_000))
+        return status
+
+    monkeypatch.setattr(os, "fstat", grow)
+    with pytest.raises(DamagedError, match="100001 bytes, expected at most 100000"):
+        files.read_bytes(tmp_path / "file", 100_000)
+
+
 def test_other_failures_name_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StorageError, match="cannot make the folder"):
@@ -165,76 +172,3 @@ def test_other_failures_name_the_file(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(os, "listdir", failing(errno.EIO))
     with pytest.raises(StorageError, match="cannot list: Input/output error"):
         files.list_names(tmp_path)
-
-
-HOLD = """
-import sys
-from pathlib import Path
-from bank_format.locks import lock
-with lock(Path(sys.argv[1])):
-    print("held", flush=True)
-    sys.stdin.read()
-"""
-
-
-def holder(path: Path) -> subprocess.Popen[str]:
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(path)],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        env={**os.environ, "PYTHONPATH": str(Path(files.__file__).parents[1])},
-    )  # fmt: skip
-    assert process.stdout is not None
-    assert process.stdout.readline() == "held\n"
-    return process
-
-
-def test_a_lock_holds_against_another_process_and_ends_with_it(tmp_path: Path) -> None:
-    path = tmp_path / "work" / "claim"
-    with holder(path) as process:
-        assert locks.is_locked(path)
-        with pytest.raises(LockedError, match="held by another live process"), locks.lock(path):
-            pass
-        process.kill()
-    assert path.exists()
-    assert not locks.is_locked(path)
-    with locks.lock(path):
-        assert path.exists()
-    assert not path.parent.exists()
-
-
-def test_a_lock_that_ends_leaves_nothing(tmp_path: Path) -> None:
-    path = tmp_path / "work" / "claim"
-    with holder(path) as process:
-        process.communicate("")
-    assert process.returncode == 0
-    assert not path.parent.exists()
-
-
-def test_a_lock_on_a_file_removed_meanwhile_is_taken_anew(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "work" / "claim"
-    flock = fcntl.flock
-    calls: list[int] = []
-
-    def remove_first(descriptor: int, operation: int) -> None:
-        if not calls:
-            path.unlink()
-        calls.append(descriptor)
-        flock(descriptor, operation)
-
-    monkeypatch.setattr(fcntl, "flock", remove_first)
-    with locks.lock(path):
-        assert len(calls) == 2
-        assert path.exists()
-
-
-def test_a_file_system_without_locks_is_no_failure(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(fcntl, "flock", failing(errno.ENOTSUP))
-    with locks.lock(tmp_path / "work" / "claim"):
-        assert not locks.is_locked(tmp_path / "work" / "claim")
-    monkeypatch.setattr(fcntl, "flock", failing(errno.EIO))
-    with pytest.raises(StorageError, match="cannot claim"), locks.lock(tmp_path / "x" / "claim"):
-        pass

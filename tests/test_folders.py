@@ -1,5 +1,7 @@
 """Folders of class folders as tasks: layouts, shares held out, broken images, digests."""
 
+import errno
+import os
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,7 @@ from PIL import Image
 from supsup_cli.data import folders
 from supsup_cli.data.catalog import digest, load, load_test
 from supsup_cli.data.splits import Split
-from supsup_cli.errors import NoInputError, UsageError
+from supsup_cli.errors import NoInputError, StorageError, UsageError
 
 SHAPE = (1, 4, 4)
 
@@ -228,3 +230,14 @@ def test_more_images_than_one_part_keep_their_labels(
         assert [level >= 100 for level in _levels(split)] == split.labels.astype(bool).tolist()
     assert len(data.train) + len(data.calibration) + len(data.test) == 60
     assert [path for path, _ in data.broken] == [str(tmp_path / "a" / "bad.png")]
+
+
+def test_a_disk_error_while_digesting_is_told_not_digested(
+    pets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr("hashlib.file_digest", fail)
+    with pytest.raises(StorageError, match=r"\.png: cannot read: "):
+        digest(str(pets), SHAPE)

@@ -43,12 +43,8 @@ def expected() -> dict[str, Any]:
 
 
 def test_it_is_whole() -> None:
-    assert answer("verify", "--bank", BANK) == {
-        "ok": True,
-        "problems": [],
-        "hints": [],
-        "tasks": 3,
-    }
+    whole = {"ok": True, "problems": [], "repairs": [], "hints": [], "tasks": 3}
+    assert answer("verify", "--bank", BANK).items() >= whole.items()
 
 
 def test_its_tasks_are_what_they_were(expected: dict[str, Any]) -> None:

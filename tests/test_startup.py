@@ -40,7 +40,9 @@ def test_help_and_version_import_nothing_heavy(command: str) -> None:
     assert modules.isdisjoint([*HEAVY, "numpy", "safetensors"])
 
 
-@pytest.mark.parametrize("command", ["stats", "stats --overlaps", "tasks", "verify"])
+@pytest.mark.parametrize(
+    "command", ["stats", "stats --overlaps", "tasks", "tasks show mnist-perm-0", "verify"]
+)
 @pytest.mark.parametrize("form", ["--json", "--quiet"])
 def test_what_reads_a_bank_alone_imports_nothing_heavy(command: str, form: str, bank: Path) -> None:
     modules = _modules(SCRIPT, *command.split(), form, "--bank", str(bank))
