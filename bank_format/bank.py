@@ -3,7 +3,7 @@
 import dataclasses
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -13,13 +13,22 @@ from numpy.typing import NDArray
 
 from bank_format import files, locks
 from bank_format.base_file import weights_of
+from bank_format.combination_file import build_combination, named_parents
 from bank_format.creation import create_bank
-from bank_format.errors import DamagedError, NameTakenError, NoSuchTaskError, OtherBaseError
+from bank_format.errors import (
+    BankError,
+    DamagedError,
+    InUseError,
+    NameTakenError,
+    NoSuchTaskError,
+    OtherBaseError,
+)
 from bank_format.layout import CLAIM, MASKS, SUFFIX, WORK, file_limit, read_base, read_record
 from bank_format.names import check_task_name, is_task_name
 from bank_format.records import BankRecord, BankSpec
 from bank_format.sealed import Tensor
-from bank_format.task_file import Task, build_task, parse_task
+from bank_format.task_file import Task, build_task
+from bank_format.task_reading import parse_task
 from bank_format.task_records import Provenance, TaskFacts
 
 __all__ = ["Bank"]
@@ -116,6 +125,32 @@ class Bank:
         """
         return self._parse(name, self._read(name))
 
+    def read_mask(self, name: str) -> Task:
+        """Read a task that has masks of its own, as a combination's parent must.
+
+        Raises:
+            BankError: as `read_task`; a combination is refused as damage.
+        """
+        path = str(self.task_path(name))
+        return parse_task(self._read(name), self.record, name, path, None)
+
+    def children(self, name: str) -> list[str]:
+        """Name the combinations that cannot be read without a task, sorted.
+
+        A file that cannot be read is left out: `verify` reports it, and its task is lost anyway.
+
+        Raises:
+            BadNameError: no task can have that name.
+            StorageError: the folder cannot be listed.
+        """
+        check_task_name(name)
+        children = []
+        for task in self.tasks():
+            with suppress(BankError):
+                if name in named_parents(self._read(task), task):
+                    children.append(task)
+        return children
+
     def read_tasks(
         self, names: Sequence[str] | None = None
     ) -> tuple[list[Task], NDArray[np.uint8]]:
@@ -167,15 +202,40 @@ class Bank:
             ValueError: masks, statistics or facts that do not fit the bank.
         """
         data = build_task(self.record, facts, masks, statistics, provenance)
-        task = self._parse(facts.task, data)
-        self._commit(facts.task, data)
-        return task
+        return self._add(facts.task, data)
+
+    def add_combination(
+        self,
+        facts: TaskFacts,
+        coefficients: Mapping[str, NDArray[np.float32]],
+        statistics: Mapping[str, NDArray[np.float32]],
+        provenance: Provenance,
+    ) -> Task:
+        """Add a task made of the masks of others: its file appears whole and durably, or not.
+
+        Args:
+            facts: what the learner knows; its parents are what is combined.
+            coefficients: see `combined_masks`.
+            statistics: float32 arrays by name.
+            provenance: where and when.
+
+        Returns:
+            The task as a reader finds it, with its masks.
+
+        Raises:
+            NameTakenError: a task of that name is there; it is untouched.
+            DamagedError: a parent is missing, or not the one that was combined.
+            StorageError: the system refused.
+            ValueError: coefficients, statistics or facts that do not fit the bank.
+        """
+        data = build_combination(self.record, facts, coefficients, statistics, provenance)
+        return self._add(facts.task, data)
 
     def copy_task(self, name: str, source: Self, as_name: str | None = None) -> Task:
         """Copy a task of a bank of the same base into this one; provenance goes with it.
 
         Under its own name the file's bytes are copied; under another its content is the same but
-        for the name.
+        for the name. The parents of a combination come with it where they are not here.
 
         Raises:
             OtherBaseError: the banks have different bases.
@@ -192,19 +252,34 @@ class Bank:
             )
         data = source._read(name)
         task = source._parse(name, data)
-        if as_name is not None and as_name != name:
-            facts = dataclasses.replace(task.content, task=check_task_name(as_name))
-            return self.add_task(facts, task.masks, task.statistics, task.provenance)
-        self._commit(name, data)
-        return task
+        if task.coefficients:
+            here = set(self.tasks())
+            for parent in task.content.parents:
+                if parent.task not in here:
+                    self.copy_task(parent.task, source)
+        if as_name is None or as_name == name:
+            return self._add(name, data)
+        facts = dataclasses.replace(task.content, task=check_task_name(as_name))
+        if task.coefficients:
+            return self.add_combination(facts, task.coefficients, task.statistics, task.provenance)
+        return self.add_task(facts, task.masks, task.statistics, task.provenance)
 
     def remove_task(self, name: str) -> None:
         """Remove a task's file, durably.
 
         Raises:
             BadNameError, NoSuchTaskError: no such task.
+            InUseError: a combination is made of it.
             StorageError: the system refused.
         """
+        children = self.children(name)
+        if children:
+            raise InUseError(
+                f"{self.path}: task {name!r} is combined by {len(children)} tasks, "
+                f"{children[0]!r} among them; nothing is removed",
+                hint=f"remove those first: supsup tasks remove {' '.join(children[:5])} "
+                f"--bank {shlex.quote(str(self.path))}",
+            )
         try:
             files.unlink(self.task_path(name))
         except (FileNotFoundError, NotADirectoryError):
@@ -236,7 +311,12 @@ class Bank:
             raise self._no_such_task(name) from None
 
     def _parse(self, name: str, data: bytes) -> Task:
-        return parse_task(data, self.record, name, str(self.task_path(name)))
+        return parse_task(data, self.record, name, str(self.task_path(name)), self.read_mask)
+
+    def _add(self, name: str, data: bytes) -> Task:
+        task = self._parse(name, data)
+        self._commit(name, data)
+        return task
 
     def _commit(self, name: str, data: bytes) -> None:
         path = self.task_path(name)

@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +14,13 @@ from bank_format.canonical_json import Json, canonical
 from bank_format.codec import Encoding, decode, encode
 from bank_format.errors import DamagedError, OtherBaseError
 from bank_format.records import BankRecord, ParameterRecord
-from bank_format.sealed import Tensor, Tensors, seal, unseal
+from bank_format.sealed import Tensor, Tensors, seal
 from bank_format.strict_json import from_json, to_json
-from bank_format.task_records import Provenance, TaskContent, TaskFacts
+from bank_format.task_records import CombinationContent, Provenance, TaskContent, TaskFacts
 
-__all__ = ["Task", "build_task", "content_sha256", "parse_task"]
+__all__ = ["METADATA_KEYS", "Task", "build_task", "check_classes", "content_sha256", "parse_mask"]
+
+METADATA_KEYS = {"content", "content_sha256", "provenance"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,15 +35,17 @@ class Task:
         content_sha256: 64 hex digits.
         weights: number of masked weights.
         bytes_on_disk: size of the file, bytes.
+        coefficients: of a combination, for each masked parameter (parents + 1,) float32.
     """
 
-    content: TaskContent
+    content: TaskContent | CombinationContent
     provenance: Provenance
     masks: Mapping[str, NDArray[np.uint8]]
     statistics: Mapping[str, NDArray[np.float32]]
     content_sha256: str
     weights: int
     bytes_on_disk: int
+    coefficients: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
     @property
     def density(self) -> float:
@@ -103,25 +107,28 @@ def build_task(
     return seal(tensors, {"content": stated, "content_sha256": digest, "provenance": told})
 
 
-def parse_task(data: bytes, record: BankRecord, task: str, name: str) -> Task:
-    """Read a task file, checked in full.
+def parse_mask(
+    tensors: Tensors, metadata: Json, record: BankRecord, task: str, name: str, size: int
+) -> Task:
+    """Read the unsealed file of a task with masks of its own, checked in full.
 
     Args:
-        data: the whole file.
+        tensors: of the file.
+        metadata: of the file.
         record: of the bank.
         task: the name that the file's name stands for.
         name: the file's name, for messages.
+        size: of the file, bytes.
 
     Raises:
         DamagedError: anything but what `build_task` writes, or another task's name inside.
         NewerFormatError: a version or kind this reader does not know.
         OtherBaseError: the masks belong to another base.
     """
-    tensors, metadata = unseal(data, name)
     stated = check_kind(metadata, "mask", name)
     try:
-        if not isinstance(metadata, dict) or metadata.keys() != _METADATA_KEYS:
-            raise ValueError(f"metadata keys are not {sorted(_METADATA_KEYS)}")
+        if not isinstance(metadata, dict) or metadata.keys() != METADATA_KEYS:
+            raise ValueError(f"metadata keys are not {sorted(METADATA_KEYS)}")
         content = from_json(TaskContent, stated, "content")
         provenance = from_json(Provenance, metadata["provenance"], "provenance")
         if content.task != task:
@@ -143,10 +150,7 @@ def parse_task(data: bytes, record: BankRecord, task: str, name: str) -> Task:
             hint="move the file to the bank it belongs to",
         )
     weights = sum(parameter.count for parameter in record.masked)
-    return Task(content, provenance, masks, statistics, digest, weights, len(data))
-
-
-_METADATA_KEYS = {"content", "content_sha256", "provenance"}
+    return Task(content, provenance, masks, statistics, digest, weights, size)
 
 
 def _bits_of(
@@ -162,10 +166,19 @@ def _bits_of(
     return mask.view(np.bool_)
 
 
-def _check_fits(content: TaskContent, record: BankRecord) -> None:
+def check_classes(content: TaskFacts, record: BankRecord) -> None:
+    """Refuse classes on outputs that the bank does not have for them.
+
+    Raises:
+        ValueError: an output is not below `real_outputs`.
+    """
     highest = max(one.output for one in content.classes)
     if highest >= record.real_outputs:
         raise ValueError(f"output {highest} found, expected below {record.real_outputs}, all real")
+
+
+def _check_fits(content: TaskContent, record: BankRecord) -> None:
+    check_classes(content, record)
     if content.encoding.keys() != {parameter.name for parameter in record.masked}:
         raise ValueError("encoding does not name exactly the masked parameters")
 

@@ -10,9 +10,11 @@ from bank_format.codec import Encoding
 from bank_format.names import check_digest, check_parameter_name, check_text, is_task_name
 
 __all__ = [
+    "MOST_PARENTS",
     "AccuracyRecord",
     "CalibrationRecord",
     "ClassRecord",
+    "CombinationContent",
     "DataRecord",
     "ParentRecord",
     "Provenance",
@@ -21,6 +23,7 @@ __all__ = [
     "TaskFacts",
 ]
 
+MOST_PARENTS = 64
 _CREATED = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z", re.ASCII)
 
 
@@ -184,12 +187,38 @@ class TaskContent(TaskFacts):
         # A slotted dataclass is a copy of its class, which the short form of super() misses.
         TaskFacts.__post_init__(self)
         check_digest(self.base_sha256)
-        for name in (*self.encoding, *self.statistics):
+        for name in self.encoding:
             check_parameter_name(name)
-        if list(self.statistics) != sorted(set(self.statistics)):
+        _check_statistics(self.statistics)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CombinationContent(TaskFacts):
+    """All that content_sha256 covers besides the tensors; `parents` are what is combined.
+
+    Args:
+        base_sha256: the base network the parents' masks belong to.
+        statistics: names of the float32 tensors kept with the task, sorted.
+    """
+
+    kind: Literal["combination"] = "combination"
+    version: Literal[1] = 1
+    base_sha256: str
+    statistics: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        # A slotted dataclass is a copy of its class, which the short form of super() misses.
+        TaskFacts.__post_init__(self)
+        check_digest(self.base_sha256)
+        _check_statistics(self.statistics)
+        names = {parent.task for parent in self.parents}
+        if not 1 <= len(self.parents) <= MOST_PARENTS or len(names) != len(self.parents):
             raise ValueError(
-                f"statistics {list(self.statistics)} found, expected sorted and distinct"
+                f"{len(self.parents)} parents of {len(names)} names found, "
+                f"expected 1 to {MOST_PARENTS} distinct ones"
             )
+        if self.task in names:
+            raise ValueError(f"task {self.task!r} found among its own parents")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,6 +248,13 @@ class Provenance:
             raise ValueError(f"seconds {self.seconds} found, expected a finite number from 0 on")
         for text in (self.machine, self.source, *self.versions, *self.versions.values()):
             check_text(text)
+
+
+def _check_statistics(names: tuple[str, ...]) -> None:
+    for name in names:
+        check_parameter_name(name)
+    if list(names) != sorted(set(names)):
+        raise ValueError(f"statistics {list(names)} found, expected sorted and distinct")
 
 
 def _check_task(name: str) -> None:

@@ -8,6 +8,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+from bank_format.bank import Bank
 from bank_format.base_file import check_kind
 from bank_format.errors import BankError, DamagedError, NoBankError
 from bank_format.files import list_names, read_bytes
@@ -28,7 +29,7 @@ from bank_format.locks import is_locked
 from bank_format.names import is_task_name
 from bank_format.records import BankRecord
 from bank_format.sealed import unseal
-from bank_format.task_file import parse_task
+from bank_format.task_reading import parse_task
 
 __all__ = ["Problem", "Report", "verify"]
 
@@ -147,7 +148,8 @@ class _Survey:
             self.check_seal(file, "mask")
             return
         data = self.read(file, file_limit(self.record))
-        parse_task(data, self.record, task, str(self.path / file))
+        read_parent = Bank(self.path, self.record).read_mask
+        parse_task(data, self.record, task, str(self.path / file), read_parent)
 
     def check_seal(self, file: str, kind: str) -> None:
         name = str(self.path / file)

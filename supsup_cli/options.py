@@ -22,7 +22,10 @@ LimitOption = Annotated[
     int | None, typer.Option("--limit", help="A seeded N images of each task.", metavar="N")
 ]
 MethodOption = Annotated[
-    str, typer.Option("--method", help="auto, one-shot, binary or exhaustive.", metavar="METHOD")
+    str,
+    typer.Option(
+        "--method", help="auto, one-shot, binary, descent or exhaustive.", metavar="METHOD"
+    ),
 ]
 ObjectiveOption = Annotated[
     str | None,

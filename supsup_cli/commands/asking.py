@@ -1,6 +1,7 @@
 """Ask: `infer-task`, `predict` and `evaluate`."""
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -98,7 +99,12 @@ def evaluate(
     method: MethodOption = "auto",
     objective: ObjectiveOption = None,
     group: GroupOption = "image",
+    group_sizes: Annotated[
+        str, typer.Option(help="Compare groups of these many images.", metavar="N,N,…")
+    ] = "",
     limit: LimitOption = None,
+    plot: Annotated[Path | None, typer.Option(help="Picture of the accuracies.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Table of tasks and their confusion.")] = None,
     device: DeviceOption = "auto",
     seed: SeedOption = 0,
     as_json: JsonOption = False,
@@ -112,6 +118,7 @@ def evaluate(
         from supsup_cli.workflows.deciding import DecisionRequest
 
         decision = DecisionRequest(method, objective, group, device)
-        return workflow.evaluate(bank, decision, tasks or (), limit, seed, terminal)
+        request = workflow.EvaluateRequest(tasks or (), limit, seed, group_sizes, plot, csv)
+        return workflow.evaluate(bank, decision, request, terminal)
 
     answer(work, as_json=as_json, quiet=quiet)

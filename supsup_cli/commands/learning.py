@@ -72,6 +72,16 @@ def learn_task(
     batch_size: Annotated[
         int | None, typer.Option(help="Images per update.", min=1, max=MOST_IMAGES)
     ] = None,
+    density: Annotated[
+        str | None, typer.Option(help="Weights to keep: a share, or er:S (denser with S).")
+    ] = None,
+    transfer: Annotated[
+        bool, typer.Option("--transfer", help="Start from the masks of earlier tasks.")
+    ] = False,
+    combine: Annotated[
+        float | None,
+        typer.Option(help="Combine earlier masks if that classifies this share.", metavar="SHARE"),
+    ] = None,
     device: DeviceOption = "auto",
     seed: SeedOption = 0,
     as_json: JsonOption = False,
@@ -84,7 +94,9 @@ def learn_task(
         from supsup_cli.workflows import learn_task as workflow
         from supsup_cli.workflows.learning_plan import LearnRequest
 
-        request = LearnRequest(data or (), name, recipe, steps, batch_size, seed, device)
+        request = LearnRequest(
+            data or (), name, recipe, steps, batch_size, seed, device, density, transfer, combine
+        )
         return workflow.learn_task(bank, request, terminal)
 
     answer(work, as_json=as_json, quiet=quiet)

@@ -1,6 +1,6 @@
 """Learning one task's masks over the frozen network."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -8,9 +8,10 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from .masks import Masks, initial_scores, straight_through, threshold, write_supermask
+from .masks import Masks, initial_scores
 from .recipes import Recipe, optimiser
 from .seeds import generator
+from .selection import selection
 from .superposition import masked_forward
 
 _EVALUATION_IMAGES = 2048
@@ -57,10 +58,11 @@ def learn_masks(
     seed: int,
     task: str,
     on_step: Callable[[int], None],
+    start: Mapping[str, Tensor] | None = None,
 ) -> Masks:
     """Learn one task's masks by cross-entropy over all outputs; the weights stay as they are.
 
-    Wortsman et al. 2020, section 3.2, with the threshold of Piggyback.
+    Wortsman et al. 2020, sections 3.1 and 3.2; see `selection` for what makes a mask of scores.
 
     Args:
         network: frozen network, in evaluation mode.
@@ -71,6 +73,7 @@ def learn_masks(
         seed: of the scores and of the order of the images, together with `task`.
         task: name that sets the random streams of tasks apart.
         on_step: called after every step with the number of steps done.
+        start: scores to begin with, parameter name → float32 of its shape; None draws them.
 
     Returns:
         parameter name → bool of its shape, on the network's device.
@@ -83,8 +86,9 @@ def learn_masks(
     device = data.images.device
     weights = {name: network.get_parameter(name) for name in masked}
     shapes = {name: tuple(weight.shape) for name, weight in weights.items()}
-    drawn = initial_scores(shapes, seed=seed, task=task)
-    scores = {name: score.to(device) for name, score in drawn.items()}
+    drawn = initial_scores(shapes, seed=seed, task=task) if start is None else start
+    scores = {name: score.to(device, copy=True) for name, score in drawn.items()}
+    select = selection(weights, recipe.density)
     effective = {name: w.detach().clone().requires_grad_() for name, w in weights.items()}
     leaves = list(effective.values())
     rule, schedule = optimiser(recipe, scores.values())
@@ -92,16 +96,16 @@ def learn_masks(
     for step, picked in enumerate(order, start=1):
         here = picked.to(device)
         rule.zero_grad()  # frees the last gradients before memory for new ones is needed
-        write_supermask(effective, weights, scores)
+        select.write(effective, scores, (step - 1) / recipe.steps)
         logits = functional_call(network, effective, (pixels(data.images[here]),))
         loss = F.cross_entropy(logits * recipe.logit_scale, data.targets[here])
-        straight_through(scores, weights, torch.autograd.grad(loss, leaves))
+        select.differentiate(scores, torch.autograd.grad(loss, leaves))
         rule.step()
         schedule.step()
         on_step(step)
     if not all(bool(score.isfinite().all()) for score in scores.values()):
         raise ValueError("learning diverged: scores are no longer finite")
-    return threshold(scores)
+    return select.masks(scores)
 
 
 def batches(images: int, recipe: Recipe, stream: torch.Generator) -> Iterator[Tensor]:

@@ -9,6 +9,13 @@ from torch import Tensor
 from torch.optim import Adam, Optimizer, RMSprop
 from torch.optim.lr_scheduler import ConstantLR, LRScheduler, OneCycleLR
 
+from .density import Density
+
+
+# Layers that keep a smaller share than this learn more slowly, with its root: measured on LeNet
+# 300-100 at er:1 (0.7 % kept), accuracy .94 in place of .84.
+_SPARSE = 0.04
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -29,6 +36,10 @@ class Recipe:
             classifiers whose superposition is blurred; measured, not derived.
         steps: number of updates unless the user says otherwise.
         batch_size: images per update unless the user says otherwise.
+        density: how many weights a mask keeps; None keeps those whose score is not below zero.
+        transfer: whether scores start from the masks of earlier tasks.
+        combine: share of calibration images that a combination of earlier masks must classify
+            rightly to be kept instead of a new mask; None tries no combination.
     """
 
     name: str
@@ -41,15 +52,28 @@ class Recipe:
     logit_scale: float = 1.0
     steps: int = 1000
     batch_size: int = 128
+    density: Density | None = None
+    transfer: bool = False
+    combine: float | None = None
 
     def settings(self) -> dict[str, int | float | str]:
-        """List all settings but the name and the number of steps, for the task file."""
+        """List all settings but the name and the number of steps, for the task file.
+
+        Those that only some tasks have are left out where they are not asked for, so that a task
+        learned before they existed still answers to the same command.
+        """
         known: dict[str, int | float | str] = asdict(self)
-        return {
+        asked = {
+            "density": None if self.density is None else str(self.density),
+            "transfer": int(self.transfer) or None,
+            "combine": self.combine,
+        }
+        always = {
             key: int(value) if isinstance(value, bool) else value
             for key, value in known.items()
-            if key not in ("name", "steps")
+            if key not in ("name", "steps", *asked)
         }
+        return always | {key: value for key, value in asked.items() if value is not None}
 
 
 PAPER = Recipe("paper", "rmsprop", 1e-4, "constant")
@@ -76,6 +100,12 @@ def learning_rates(recipe: Recipe, shapes: Sequence[tuple[int, ...]]) -> list[fl
     factors = [recipe.hidden_rate] * len(shapes)
     factors[-1] = recipe.last_rate
     factors[0] = 1.0
+    if recipe.density is not None:
+        # A layer of few weights is thrown about by steps that suit a layer of many.
+        shares = recipe.density.shares(shapes)
+        factors = [
+            f * min(1.0, math.sqrt(d / _SPARSE)) for f, d in zip(factors, shares, strict=True)
+        ]
     return [
         recipe.learning_rate * factor / (math.prod(shape[1:]) if recipe.per_fan_in else 1)
         for factor, shape in zip(factors, shapes, strict=True)

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 from torch.func import grad, vmap
 
-from . import bit_kernels
 from .masks import MaskStack
 from .superposition import Objective, masked_forward, misfit, mixture_loss, superpose
 
@@ -181,7 +180,7 @@ def alpha_gradients(
         gradients = _gradient_by_chunks(group_loss, mixture, groups[0])
     else:
         gradients = vmap(grad(group_loss), in_dims=(None if shared else 0, 0))(mixture, groups)
-    return bit_kernels.products(stack.layout.join(gradients, lead=1), stack.packed)
+    return stack.products(stack.layout.join(gradients, lead=1))
 
 
 def _gradient_by_chunks(

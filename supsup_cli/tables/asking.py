@@ -5,7 +5,15 @@ from collections.abc import Iterator
 from rich.table import Table
 
 from supsup_cli.tables.cells import failures, lines, share, table
-from supsup_cli.workflows.results.asking import EvaluateResult, InferResult, PredictResult, Scores
+from supsup_cli.workflows.results.asking import (
+    EvaluateResult,
+    InferResult,
+    NamedTask,
+    PredictResult,
+    Scores,
+)
+
+_MOST_CONFUSIONS = 5
 
 
 @lines.register
@@ -40,11 +48,25 @@ def _(result: EvaluateResult) -> Iterator[str | Table]:
         rows.append(("mean", f"{total}", *_shares(result.mean)))
     head = ("task", "images", "given", "inferred", "inferred, shared labels", "task right")
     yield from table(head, rows)
+    sizes = [(f"{one.group}", *_shares(one)) for one in result.by_group]
+    yield from table(("group of", *head[2:]), sizes)
+    wrong = sorted((one for one in result.confusion if one.task != one.named), key=_by_images)
+    yield from table(
+        ("task", "taken for", "images"),
+        [(one.task, one.named, f"{one.images}") for one in wrong[:_MOST_CONFUSIONS]],
+    )
     yield (
         f"{result.method} {result.objective}, group {result.group}, {result.seconds:.1f} s; "
         "inferred: task and class right"
     )
+    for file in (result.csv, result.plot):
+        if file:
+            yield f"written: {file}"
     yield from failures(result.failed)
+
+
+def _by_images(one: NamedTask) -> int:
+    return -one.images
 
 
 def _shares(scores: Scores) -> tuple[str, ...]:

@@ -9,8 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from bank_format.bank import Bank
+from bank_format.bits import count_ones
 from bank_format.records import BankRecord
 from bank_format.task_file import Task
+from supsup_cli.core.density import gain
 from supsup_cli.core.learning import Pixels
 from supsup_cli.core.masks import MaskLayout, MaskStack
 from supsup_cli.core.networks import NetworkSpec, build_network, freeze
@@ -130,8 +132,27 @@ def open_tasks(path: Path, device: str, names: Sequence[str] | None = None) -> O
     for row, task in zip(own, tasks, strict=True):
         row[[one.output for one in task.content.classes]] = True
     real = torch.arange(record.outputs) < record.real_outputs
-    stack = MaskStack(torch.from_numpy(packed).to(net.device), net.layout)
+    gains = _gains(record, tasks)
+    stack = MaskStack(
+        torch.from_numpy(packed).to(net.device),
+        net.layout,
+        None if gains is None else gains.to(net.device),
+    )
     return OpenTasks(net, tuple(tasks), stack, real.to(net.device), own.to(net.device))
+
+
+def _gains(record: BankRecord, tasks: Sequence[Task]) -> Tensor | None:
+    """Give (T, L) float32, what a kept weight of each parameter counts; None: one, everywhere."""
+    if not any("density" in task.content.recipe.settings for task in tasks):
+        return None
+    gains = torch.ones(len(tasks), len(record.masked))
+    for row, task in zip(gains, tasks, strict=True):
+        if "density" in task.content.recipe.settings:
+            kept = [count_ones(task.masks[one.name]) for one in record.masked]
+            row[:] = torch.tensor(
+                [gain(k, p.count) for k, p in zip(kept, record.masked, strict=True)]
+            )
+    return gains
 
 
 def _pixels(record: BankRecord, device: torch.device) -> Pixels:
