@@ -11,7 +11,6 @@ from torch.optim.lr_scheduler import ConstantLR, LRScheduler, OneCycleLR
 
 from .density import Density
 
-
 # Layers that keep a smaller share than this learn more slowly, with its root: measured on LeNet
 # 300-100 at er:1 (0.7 % kept), accuracy .94 in place of .84.
 _SPARSE = 0.04

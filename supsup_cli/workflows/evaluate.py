@@ -36,7 +36,6 @@ from supsup_cli.workflows.results.asking import (
 )
 from supsup_cli.workflows.results.common import FailedInput
 
-
 _GROUP_SIZES = re.compile("[1-9][0-9]{0,8}(?:,[1-9][0-9]{0,8}){0,63}")
 _Shares = TypeVar("_Shares", bound=Scores)
 

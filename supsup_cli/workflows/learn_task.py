@@ -1,5 +1,6 @@
 """`learn-task`: learn a mask for each task and commit each as soon as it is done."""
 
+import dataclasses
 import platform
 import time
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from bank_format.task_records import (
     TaskFacts,
 )
 from supsup_cli import __version__
+from supsup_cli.core.density import mask_values
 from supsup_cli.core.learning import LabelledImages, class_log_probabilities, learn_masks
 from supsup_cli.core.masks import Masks
 from supsup_cli.core.novelty import CALIBRATION_LEVELS, calibration_quantiles
@@ -27,6 +29,7 @@ from supsup_cli.core.recipes import Recipe
 from supsup_cli.data import catalog
 from supsup_cli.data.splits import Split, TaskData
 from supsup_cli.errors import UsageError
+from supsup_cli.workflows.earlier_masks import combine, earlier_masks
 from supsup_cli.workflows.learning_plan import (
     LearnRequest,
     Plan,
@@ -80,7 +83,7 @@ def learn_task(path: Path, request: LearnRequest, reporter: Reporter) -> LearnRe
                     continue
                 data = catalog.load(plan.data, net.bank.record.input.shape, seed=request.seed)
                 failed += [FailedInput(source, error) for source, error in data.broken]
-                learned.append(_learn(net, plan, data, recipe, request.seed, advance))
+                learned.append(_learn(net, plan, data, recipe, request.seed, reporter, advance))
     return LearnResult(tuple(learned), tuple(failed))
 
 
@@ -90,11 +93,36 @@ def _learn(
     data: TaskData,
     recipe: Recipe,
     seed: int,
+    reporter: Reporter,
     advance: Advance,
 ) -> LearnedTask:
     began = time.perf_counter()
     outputs = torch.tensor(data.outputs, device=net.device)
     train = _labelled(net, data.train, outputs)
+    earlier = None
+    if recipe.transfer or recipe.combine is not None:
+        earlier = earlier_masks(net, train, recipe)
+        if earlier is None:
+            reporter.note(f"task {plan.task}: no earlier mask to start from or to combine")
+    made = None
+    if earlier is not None and recipe.combine is not None:
+        made = combine(
+            net, earlier, train, data.calibration, outputs, recipe, seed=seed, task=plan.task
+        )
+        names = ", ".join(parent.task for parent in made.parents)
+        reporter.note(
+            f"task {plan.task}: combining {names} classifies {made.accuracy:.2%} of the "
+            f"calibration images, {recipe.combine:.2%} asked for"
+        )
+    if made is not None and made.accuracy >= (recipe.combine or 0):
+        advance(recipe.steps)
+        facts = _facts(net, plan, data, recipe, seed, made.masks, outputs)
+        facts = dataclasses.replace(facts, steps=made.steps, parents=made.parents)
+        seconds = time.perf_counter() - began
+        provenance = _provenance(net, data.source, seconds)
+        task = net.bank.add_combination(facts, made.coefficients, {}, provenance)
+        return _describe(task, "learned", seconds)
+    transferred = earlier if recipe.transfer else None
     try:
         masks = learn_masks(
             net.network,
@@ -105,24 +133,39 @@ def _learn(
             seed=seed,
             task=plan.task,
             on_step=lambda _step: advance(1),
+            start=transferred.scores(recipe, seed, plan.task) if transferred else None,
         )
     except ValueError as error:
         raise UsageError(f"task {plan.task!r}: {error}") from error
-    floats = {name: mask.to(torch.float32) for name, mask in masks.items()}
-    facts = TaskFacts(
+    values = mask_values(masks, sparse=recipe.density is not None)
+    facts = _facts(net, plan, data, recipe, seed, values, outputs)
+    facts = dataclasses.replace(facts, parents=transferred.parents if transferred else ())
+    seconds = time.perf_counter() - began
+    arrays = {name: np.asarray(mask.cpu()) for name, mask in masks.items()}
+    task = net.bank.add_task(facts, arrays, {}, _provenance(net, data.source, seconds))
+    return _describe(task, "learned", seconds)
+
+
+def _facts(
+    net: OpenNetwork,
+    plan: Plan,
+    data: TaskData,
+    recipe: Recipe,
+    seed: int,
+    values: Masks,
+    outputs: Tensor,
+) -> TaskFacts:
+    """Measure a task's masks, (name → float32 of its shape), and say what is known of the task."""
+    return TaskFacts(
         task=plan.task,
         classes=tuple(map(ClassRecord, data.classes, data.outputs)),
         data=DataRecord(data.name, data.digest),
         recipe=RecipeRecord(recipe.name, recipe.settings()),
         seed=seed,
         steps=recipe.steps,
-        accuracy=_accuracy(net, floats, data.test, outputs),
-        calibration=_calibration(net, floats, data.calibration, outputs),
+        accuracy=_accuracy(net, values, data.test, outputs),
+        calibration=_calibration(net, values, data.calibration, outputs),
     )
-    seconds = time.perf_counter() - began
-    arrays = {name: np.asarray(mask.cpu()) for name, mask in masks.items()}
-    task = net.bank.add_task(facts, arrays, {}, _provenance(net, data.source, seconds))
-    return _describe(task, "learned", seconds)
 
 
 def _labelled(net: OpenNetwork, split: Split, outputs: Tensor) -> LabelledImages:
@@ -170,6 +213,7 @@ def _provenance(net: OpenNetwork, source: str, seconds: float) -> Provenance:
 def _describe(task: Task, status: str, seconds: float) -> LearnedTask:
     return LearnedTask(
         task=task.content.task,
+        kind=task.content.kind,
         status=status,
         accuracy=accuracy_share(task),
         steps=task.content.steps,

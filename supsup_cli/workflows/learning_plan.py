@@ -11,6 +11,7 @@ from supsup_cli.core.density import parse_density
 from supsup_cli.core.recipes import RECIPES, Recipe
 from supsup_cli.data import catalog, names
 from supsup_cli.errors import TooManyClassesError, UsageError
+from supsup_cli.workflows.earlier_masks import combination_steps
 from supsup_cli.workflows.opening import OpenNetwork
 from supsup_cli.workflows.reporting import Reporter
 
@@ -110,7 +111,7 @@ def equal_task(net: OpenNetwork, plan: Plan, recipe: Recipe, seed: int) -> Task:
         "data": plan.digest,
         "recipe": (recipe.name, recipe.settings()),
         "seed": seed,
-        "steps": recipe.steps,
+        "steps": combination_steps(recipe) if content.kind == "combination" else recipe.steps,
     }
     for key, value in asked.items():
         if found[key] != value:

@@ -1,11 +1,14 @@
 """Opening a bank for computing: its network on a device, its masks as one packed stack."""
 
+import dataclasses
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bank_format.bank import Bank
@@ -132,27 +135,28 @@ def open_tasks(path: Path, device: str, names: Sequence[str] | None = None) -> O
     for row, task in zip(own, tasks, strict=True):
         row[[one.output for one in task.content.classes]] = True
     real = torch.arange(record.outputs) < record.real_outputs
-    gains = _gains(record, tasks)
-    stack = MaskStack(
-        torch.from_numpy(packed).to(net.device),
-        net.layout,
-        None if gains is None else gains.to(net.device),
-    )
+    stack = stack_of(net, tasks, packed)
     return OpenTasks(net, tuple(tasks), stack, real.to(net.device), own.to(net.device))
 
 
-def _gains(record: BankRecord, tasks: Sequence[Task]) -> Tensor | None:
-    """Give (T, L) float32, what a kept weight of each parameter counts; None: one, everywhere."""
-    if not any("density" in task.content.recipe.settings for task in tasks):
-        return None
-    gains = torch.ones(len(tasks), len(record.masked))
-    for row, task in zip(gains, tasks, strict=True):
-        if "density" in task.content.recipe.settings:
-            kept = [count_ones(task.masks[one.name]) for one in record.masked]
-            row[:] = torch.tensor(
-                [gain(k, p.count) for k, p in zip(kept, record.masked, strict=True)]
-            )
-    return gains
+def stack_of(net: OpenNetwork, tasks: Sequence[Task], packed: NDArray[np.uint8]) -> MaskStack:
+    """Put tasks' masks on the network's device, with the gains of those that are sparse.
+
+    Args:
+        net: the open network.
+        tasks: what their files say.
+        packed: (T, bytes) uint8, their masks, as `Bank.read_tasks` gives them.
+    """
+    stack = MaskStack(torch.from_numpy(packed).to(net.device), net.layout)
+    sparse = ["density" in task.content.recipe.settings for task in tasks]
+    if not any(sparse):
+        return stack
+    gains = torch.ones(len(tasks), len(net.layout.shapes))
+    for row, task, has_gain in zip(gains, tasks, sparse, strict=True):
+        for place, one in enumerate(net.bank.record.masked):
+            if has_gain:
+                row[place] = gain(count_ones(task.masks[one.name]), one.count)
+    return dataclasses.replace(stack, gains=gains.to(net.device))
 
 
 def _pixels(record: BankRecord, device: torch.device) -> Pixels:

@@ -26,6 +26,7 @@ class LearnedTask:
     """One task of `learn-task`; `seconds` is 0 and nothing changed if its status is `exists`."""
 
     task: str
+    kind: str
     status: str
     accuracy: float | None
     steps: int
