@@ -37,9 +37,33 @@ def test_quickstart_names_the_task_of_every_image_and_classifies_nearly_all(
     assert "3 whole tasks; the bank is whole" in done.stdout
 
 
+def test_density_sweep_learns_every_density() -> None:
+    done = run("density_sweep.sh", "3")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count("$ supsup learn-task") == 7
+    assert done.stdout.count("learned") == 14
+    rows = [line.split() for line in done.stdout.splitlines() if line.startswith("mnist-perm-0")]
+    shares = [float(row[7]) for row in rows]
+    assert shares[:6] == sorted(shares[:6])
+    assert shares[0] < 0.01
+    assert shares[-1] > 0.4
+
+
+def test_transfer_learns_and_combines() -> None:
+    done = run("transfer.sh", "150")
+    assert done.returncode == 0, done.stderr
+    accuracies = {
+        line.split()[0]: float(line.split()[2])
+        for line in done.stdout.splitlines()
+        if line.startswith(("fresh", "transferred")) and "learned" in line
+    }
+    assert accuracies["transferred"] > accuracies["fresh"]
+    assert "6 whole tasks; the bank is whole" in done.stdout
+
+
 def test_no_script_is_left_untested() -> None:
     scripts = {path.name for path in EXAMPLES.glob("*.sh")} - {"install.sh"}
-    assert scripts == {"ci_smoke.sh", "quickstart.sh"}
+    assert scripts == {"ci_smoke.sh", "density_sweep.sh", "quickstart.sh", "transfer.sh"}
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.sh")), ids=lambda path: path.name)

@@ -84,7 +84,8 @@ def resealed(path: Path, changes: dict[str, Json]) -> None:
     [
         ({"version": 2}, 12, "version 2 found"),
         ({"version": 2, "novelty": {}}, 12, "version 2 found"),
-        ({"kind": "combination"}, 12, "kind 'combination' version 1 found"),
+        ({"kind": "quilt"}, 12, "kind 'quilt' version 1 found"),
+        ({"kind": "combination"}, 5, "content.encoding: unknown key"),
         ({"kind": None}, 5, "kind None"),
         ({"version": 0}, 5, "version 0 found"),
         ({"version": 1.0}, 5, "version 1.0 found"),
