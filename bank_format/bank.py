@@ -3,7 +3,7 @@
 import dataclasses
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -13,16 +13,10 @@ from numpy.typing import NDArray
 
 from bank_format import files, locks
 from bank_format.base_file import weights_of
-from bank_format.combination_file import build_combination, named_parents
+from bank_format.combination_file import build_combination
 from bank_format.creation import create_bank
-from bank_format.errors import (
-    BankError,
-    DamagedError,
-    InUseError,
-    NameTakenError,
-    NoSuchTaskError,
-    OtherBaseError,
-)
+from bank_format.errors import DamagedError, NameTakenError, NoSuchTaskError, OtherBaseError
+from bank_format.kinship import children_of, refuse_parent
 from bank_format.layout import CLAIM, MASKS, SUFFIX, WORK, file_limit, read_base, read_record
 from bank_format.names import check_task_name, is_task_name
 from bank_format.records import BankRecord, BankSpec
@@ -137,19 +131,11 @@ class Bank:
     def children(self, name: str) -> list[str]:
         """Name the combinations that cannot be read without a task, sorted.
 
-        A file that cannot be read is left out: `verify` reports it, and its task is lost anyway.
-
         Raises:
             BadNameError: no task can have that name.
             StorageError: the folder cannot be listed.
         """
-        check_task_name(name)
-        children = []
-        for task in self.tasks():
-            with suppress(BankError):
-                if name in named_parents(self._read(task), task):
-                    children.append(task)
-        return children
+        return children_of(check_task_name(name), self.tasks(), self._read)
 
     def read_tasks(
         self, names: Sequence[str] | None = None
@@ -272,14 +258,7 @@ class Bank:
             InUseError: a combination is made of it.
             StorageError: the system refused.
         """
-        children = self.children(name)
-        if children:
-            raise InUseError(
-                f"{self.path}: task {name!r} is combined by {len(children)} tasks, "
-                f"{children[0]!r} among them; nothing is removed",
-                hint=f"remove those first: supsup tasks remove {' '.join(children[:5])} "
-                f"--bank {shlex.quote(str(self.path))}",
-            )
+        refuse_parent(self.path, name, self.children(name))
         try:
             files.unlink(self.task_path(name))
         except (FileNotFoundError, NotADirectoryError):

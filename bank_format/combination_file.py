@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 from bank_format.base_file import check_kind
 from bank_format.bits import pack, unpack
 from bank_format.canonical_json import Json
+from bank_format.combination_records import CombinationContent
 from bank_format.errors import BankError, DamagedError, NoSuchTaskError, OtherBaseError
 from bank_format.records import BankRecord
 from bank_format.sealed import Tensors, seal, unseal
 from bank_format.strict_json import from_json, to_json
 from bank_format.task_file import METADATA_KEYS, Task, check_classes, content_sha256
-from bank_format.task_records import CombinationContent, ParentRecord, Provenance, TaskFacts
+from bank_format.task_records import ParentRecord, Provenance, TaskFacts
 
 __all__ = [
     "build_combination",

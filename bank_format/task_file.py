@@ -12,11 +12,12 @@ from bank_format.base_file import check_kind, describe_tensors
 from bank_format.bits import count_ones, unpack
 from bank_format.canonical_json import Json, canonical
 from bank_format.codec import Encoding, decode, encode
+from bank_format.combination_records import CombinationContent
 from bank_format.errors import DamagedError, OtherBaseError
 from bank_format.records import BankRecord, ParameterRecord
 from bank_format.sealed import Tensor, Tensors, seal
 from bank_format.strict_json import from_json, to_json
-from bank_format.task_records import CombinationContent, Provenance, TaskContent, TaskFacts
+from bank_format.task_records import Provenance, TaskContent, TaskFacts
 
 __all__ = ["METADATA_KEYS", "Task", "build_task", "check_classes", "content_sha256", "parse_mask"]
 

@@ -178,7 +178,7 @@ def _accuracy(
 ) -> AccuracyRecord | None:
     if len(test) == 0:
         return None
-    images = torch.from_numpy(test.images).to(net.device)
+    images = torch.tensor(test.images, device=net.device)  # a copy: MNIST's own is read-only
     guesses = class_log_probabilities(net.network, masks, images, net.pixels, outputs).argmax(-1)
     return AccuracyRecord(int((guesses.cpu().numpy() == test.labels).sum()), len(test))
 

@@ -41,8 +41,8 @@ def main() -> None:
                 else (f"{rates[0]:8.0f} {rates[1]:8.0f}")
             )
             print(
-                f"{count:9} {100 * density:4.1f} %  {encoding.coding:6}  {data.size / entropy:10.4f}"
-                f"  {data.size / packed_size(count):9.3f}  {speed:>24}"
+                f"{count:9} {100 * density:4.1f} %  {encoding.coding:6}"
+                f"  {data.size / entropy:10.4f}  {data.size / packed_size(count):9.3f}  {speed:>24}"
             )
 
 
