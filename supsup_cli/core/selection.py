@@ -66,9 +66,9 @@ class Largest:
 
     Edge-popup (Ramanujan et al. 2020, as used by Wortsman et al. 2020, section 3.1), with two
     additions: each kept weight is multiplied by the layer's gain, and masks begin with half of the
-    weights and thin out during the first half of the steps (Zhu & Gupta 2017). Measured on
-    PermutedMNIST, LeNet 300-100, 0.9 % to 5 % kept: without the gain 64 % accuracy in place of 97,
-    without the thinning 1 point less. The mask is chosen anew at every step.
+    weights and thin out during the first half of the steps (Zhu & Gupta 2017). On PermutedMNIST,
+    LeNet 300-100 at er:4 (2.6 % kept), accuracy is 97.2 %; without thinning 96.6 %, without the
+    gain 64 %. The mask is chosen anew at every step.
 
     Args:
         weights: frozen, float32, one per masked parameter.
