@@ -18,6 +18,7 @@ from supsup_cli.options import (
     DataOption,
     DebugOption,
     DeviceOption,
+    FailOnNewOption,
     GroupOption,
     ImagesArgument,
     JsonOption,
@@ -29,6 +30,7 @@ from supsup_cli.options import (
     parse_shape,
 )
 from supsup_cli.output import Terminal
+from supsup_cli.workflows.exit_codes import exit_code
 from supsup_cli.workflows.results import Result
 
 app = typer.Typer(
@@ -41,11 +43,13 @@ data_app = typer.Typer(no_args_is_help=True, help="What --data understands, and 
 app.add_typer(data_app, name="data")
 
 
-def _answer(work: Callable[[Terminal], Result], *, as_json: bool, quiet: bool) -> None:
+def _answer(
+    work: Callable[[Terminal], Result], *, as_json: bool, quiet: bool, fail_on_new: bool = False
+) -> None:
     terminal = Terminal(as_json=as_json, quiet=quiet)
     result = work(terminal)
     terminal.answer(result)
-    raise typer.Exit(result.exit_code)
+    raise typer.Exit(exit_code(result, fail_on_new=fail_on_new))
 
 
 def _print_version(wanted: bool) -> None:
@@ -138,6 +142,7 @@ def infer_task(
     group: GroupOption = "image",
     top: Annotated[int, typer.Option(help="Scores of the K best tasks.", metavar="K")] = 3,
     limit: LimitOption = None,
+    fail_on_new: FailOnNewOption = False,
     device: DeviceOption = "auto",
     seed: SeedOption = 0,
     as_json: JsonOption = False,
@@ -155,7 +160,7 @@ def infer_task(
         decision = DecisionRequest(method, objective, group, device)
         return workflow.infer_task(bank, inputs, decision, top, terminal)
 
-    _answer(work, as_json=as_json, quiet=quiet)
+    _answer(work, as_json=as_json, quiet=quiet, fail_on_new=fail_on_new)
 
 
 @app.command()
@@ -170,6 +175,7 @@ def predict(
     objective: ObjectiveOption = None,
     group: GroupOption = "image",
     limit: LimitOption = None,
+    fail_on_new: FailOnNewOption = False,
     device: DeviceOption = "auto",
     seed: SeedOption = 0,
     as_json: JsonOption = False,
@@ -187,7 +193,7 @@ def predict(
         decision = DecisionRequest(method, objective, group, device)
         return workflow.predict(bank, inputs, decision, task, terminal)
 
-    _answer(work, as_json=as_json, quiet=quiet)
+    _answer(work, as_json=as_json, quiet=quiet, fail_on_new=fail_on_new)
 
 
 @app.command()

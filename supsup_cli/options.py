@@ -42,6 +42,9 @@ DataOption = Annotated[
         "--data", help="A name (see data list), a range mnist-perm-0..9, a folder.", metavar="DATA"
     ),
 ]
+FailOnNewOption = Annotated[
+    bool, typer.Option("--fail-on-new", help="Exit with 4 if an image is of no known task.")
+]
 ImagesArgument = Annotated[
     list[str] | None,
     typer.Argument(help="Image files, folders, 'patterns', or - for a list on stdin."),

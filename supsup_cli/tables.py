@@ -12,9 +12,11 @@ from supsup_cli.workflows.results import (
     DataListResult,
     EvaluateResult,
     FailedInput,
+    InferredSource,
     InferResult,
     InitResult,
     LearnResult,
+    PredictedSource,
     PredictResult,
     Result,
     Scores,
@@ -67,7 +69,7 @@ def _(result: InferResult) -> Iterator[str | Table]:
             yield f"{one.source}  error: {one.error}"
             continue
         ranking = "  ".join(f"{task} {score:.2f}" for task, score in one.scores)
-        yield f"{one.source}  {one.task}  [{ranking}]"
+        yield f"{one.source}  {_recognised(one)}  [{ranking}]"
     images = sum(one.images for one in result.results)
     yield (
         f"{images} images, {result.method} {result.objective}, group {result.group}, "
@@ -81,7 +83,7 @@ def _(result: PredictResult) -> Iterator[str | Table]:
         if one.error is not None:
             yield f"{one.source}  error: {one.error}"
         else:
-            yield f"{one.source}  {one.task}  {one.label}  {_share(one.probability)}"
+            yield f"{one.source}  {_recognised(one)}  {one.label}  {_share(one.probability)}"
 
 
 @lines.register
@@ -91,10 +93,10 @@ def _(result: EvaluateResult) -> Iterator[str | Table]:
         total = sum(one.images for one in result.tasks)
         rows.append(("mean", f"{total}", *_shares(result.mean)))
     head = ("task", "images", "given", "inferred", "inferred, shared labels", "task right")
-    yield from _table(head, rows)
+    yield from _table((*head, "false alarms"), rows)
     yield (
         f"{result.method} {result.objective}, group {result.group}, {result.seconds:.1f} s; "
-        "inferred: task and class right"
+        "inferred: task and class right; false alarms: called new"
     )
     yield from _failures(result.failed)
 
@@ -206,7 +208,12 @@ def _shares(scores: Scores) -> tuple[str, ...]:
         _share(scores.accuracy_inferred),
         _share(scores.accuracy_inferred_shared),
         _share(scores.task_accuracy),
+        _share(scores.false_alarms),
     )
+
+
+def _recognised(one: InferredSource | PredictedSource) -> str:
+    return f"{one.task}" if one.known else f"new, nearest {one.task}"
 
 
 def _share(value: float | None) -> str:

@@ -21,6 +21,7 @@ from supsup_cli.workflows.deciding import (
     score_groups,
 )
 from supsup_cli.workflows.opening import OpenTasks, open_tasks
+from supsup_cli.workflows.recognising import recognise
 from supsup_cli.workflows.reporting import Reporter
 from supsup_cli.workflows.results import EvaluatedTask, EvaluateResult, FailedInput, Scores
 
@@ -105,8 +106,11 @@ def _evaluate(opened: OpenTasks, rule: Rule, index: int, test: Split) -> Evaluat
     groups = group_places(rule.group, [content.task] * len(test))
     inferred = np.empty(len(test), dtype=np.int64)
     best = best_tasks(score_groups(opened, rule, test.images, groups))
-    for members, winner in zip(groups, best, strict=True):
+    known = np.empty(len(test), dtype=np.bool_)
+    recognised = recognise(opened, test.images, groups, best)
+    for members, winner, knows in zip(groups, best, recognised, strict=True):
         inferred[members] = winner
+        known[members] = knows
     given, _ = classify(opened, test.images, np.full(len(test), index))
     labels, _ = classify(opened, test.images, inferred)
     said = [
@@ -123,7 +127,7 @@ def _evaluate(opened: OpenTasks, rule: Rule, index: int, test: Split) -> Evaluat
         accuracy_inferred=float((class_right & task_right).mean()),
         accuracy_inferred_shared=float(class_right.mean()),
         task_accuracy=float((best == index).mean()),
-        false_alarms=0.0,
+        false_alarms=float((~known).mean()),
     )
 
 

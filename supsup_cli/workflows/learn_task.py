@@ -22,7 +22,11 @@ from bank_format.task_records import (
 from supsup_cli import __version__
 from supsup_cli.core.learning import LabelledImages, class_log_probabilities, learn_masks
 from supsup_cli.core.masks import Masks
-from supsup_cli.core.novelty import CALIBRATION_LEVELS, calibration_quantiles
+from supsup_cli.core.novelty import (
+    CALIBRATION_LEVELS,
+    DAMPED_LOG_ODDS,
+    calibration_quantiles,
+)
 from supsup_cli.core.recipes import Recipe
 from supsup_cli.data import catalog
 from supsup_cli.data.splits import Split, TaskData
@@ -146,7 +150,9 @@ def _calibration(
         return None
     images = torch.from_numpy(split.images).to(net.device)
     values = calibration_quantiles(net.network, masks, images, net.pixels, outputs)
-    return CalibrationRecord("R", len(split), CALIBRATION_LEVELS, tuple(values.tolist()))
+    return CalibrationRecord(
+        DAMPED_LOG_ODDS, len(split), CALIBRATION_LEVELS, tuple(values.tolist())
+    )
 
 
 def _provenance(net: OpenNetwork, source: str, seconds: float) -> Provenance:
