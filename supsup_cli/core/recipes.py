@@ -2,12 +2,15 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
 from torch import Tensor
 from torch.optim import Adam, Optimizer, RMSprop
-from torch.optim.lr_scheduler import ConstantLR, LRScheduler, OneCycleLR
+from torch.optim.lr_scheduler import ConstantLR, LambdaLR, LRScheduler, OneCycleLR
+
+_RISING_STEPS = 100
+_FULL_STEPS = 300
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,8 @@ class Recipe:
         optimiser: which update rule the scores follow.
         learning_rate: of every step if `schedule` is constant, else at the peak; divided by a
             layer's fan-in if `per_fan_in`.
-        schedule: constant, or one cycle (Smith & Topin 2018) over all steps.
+        schedule: constant; one cycle (Smith & Topin 2018) over all steps; or inverse-root, which
+            knows no end: it rises over 100 steps and falls as 1/√t from the 300th on.
         per_fan_in: whether a layer's rate is `learning_rate` / fan_in. A step then moves the
             inputs of all units equally far, however wide the network is (Yang & Hu 2021).
         hidden_rate: factor on the rate of the layers between the first and the last.
@@ -34,7 +38,7 @@ class Recipe:
     name: str
     optimiser: Literal["rmsprop", "adam"]
     learning_rate: float
-    schedule: Literal["constant", "one-cycle"]
+    schedule: Literal["constant", "one-cycle", "inverse-root"]
     per_fan_in: bool = False
     hidden_rate: float = 1.0
     last_rate: float = 1.0
@@ -63,6 +67,8 @@ DEFAULT = Recipe(
     last_rate=1 / 15,
     logit_scale=1.5,
 )
+# For streams, where nobody knows how many steps there will be; not to be asked for by name.
+STREAM = replace(DEFAULT, name="stream", schedule="inverse-root")
 RECIPES = {recipe.name: recipe for recipe in (DEFAULT, PAPER)}
 
 
@@ -96,4 +102,11 @@ def optimiser(recipe: Recipe, scores: Iterable[Tensor]) -> tuple[Optimizer, LRSc
     rule: Optimizer = Adam(groups, fused=True) if adam else RMSprop(groups, foreach=True)
     if recipe.schedule == "one-cycle":
         return rule, OneCycleLR(rule, max_lr=rates, total_steps=recipe.steps)
+    if recipe.schedule == "inverse-root":
+        return rule, LambdaLR(rule, _inverse_root)
     return rule, ConstantLR(rule, factor=1.0, total_iters=0)
+
+
+def _inverse_root(steps: int) -> float:
+    now = steps + 1
+    return min(1.0, now / _RISING_STEPS) * min(1.0, math.sqrt(_FULL_STEPS / now))
