@@ -114,6 +114,9 @@ def learn_task(
     batch_size: Annotated[
         int | None, typer.Option(help="Images per update.", min=1, max=MOST_IMAGES)
     ] = None,
+    detect: Annotated[
+        bool, typer.Option("--detect", help="Learn nothing that belongs to a known task (NNs).")
+    ] = False,
     device: DeviceOption = "auto",
     seed: SeedOption = 0,
     as_json: JsonOption = False,
@@ -126,7 +129,7 @@ def learn_task(
         from supsup_cli.workflows import learn_task as workflow
         from supsup_cli.workflows.learning_plan import LearnRequest
 
-        request = LearnRequest(data or (), name, recipe, steps, batch_size, seed, device)
+        request = LearnRequest(data or (), name, recipe, steps, batch_size, seed, device, detect)
         return workflow.learn_task(bank, request, terminal)
 
     _answer(work, as_json=as_json, quiet=quiet)

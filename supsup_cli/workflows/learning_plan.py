@@ -28,6 +28,7 @@ class LearnRequest:
     batch_size: int | None
     seed: int
     device: str
+    detect: bool = False
 
 
 @dataclass(frozen=True)

@@ -112,15 +112,25 @@ def open_network(path: Path, device: str) -> OpenNetwork:
 def open_tasks(path: Path, device: str, names: Sequence[str] | None = None) -> OpenTasks:
     """Open a bank with the masks of some or all of its tasks.
 
-    Every task's file must be whole: leaving out the one a picture belongs to would answer wrongly.
-
     Raises:
         BankError: as `open_network`, or a task cannot be read or is not there.
         NoInputError: the bank has no task yet.
     """
-    net = open_network(path, device)
+    return stack_tasks(open_network(path, device), names)
+
+
+def stack_tasks(net: OpenNetwork, names: Sequence[str] | None = None) -> OpenTasks:
+    """Read the masks of some or all tasks of an open bank.
+
+    Every task's file must be whole: leaving out the one a picture belongs to would answer wrongly.
+
+    Raises:
+        BankError: a task cannot be read or is not there.
+        NoInputError: the bank has no task yet.
+    """
     tasks, packed = net.bank.read_tasks(names)
     if not tasks:
+        path = net.bank.path
         raise NoInputError(
             f"{path}: no task found, expected at least one",
             hint=f"supsup learn-task --bank {shlex.quote(str(path))} --data mnist-perm-0",

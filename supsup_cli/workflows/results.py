@@ -24,7 +24,10 @@ class InitResult:
 
 @dataclass(frozen=True)
 class LearnedTask:
-    """One task of `learn-task`; `seconds` is 0 and nothing changed if its status is `exists`."""
+    """One task of `learn-task`; `seconds` is 0 and nothing changed if its status is `exists`.
+
+    With status `known` it is the task that the data belongs to, and nothing was learned.
+    """
 
     task: str
     status: str
