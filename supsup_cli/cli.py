@@ -1,13 +1,14 @@
 """The commands: parse, call one workflow, hand the result to the output. No logic."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from supsup_cli import __version__
+from supsup_cli.answering import answer
 from supsup_cli.boundary import run
 from supsup_cli.options import (
     DEFAULT_BANK,
@@ -30,7 +31,7 @@ from supsup_cli.options import (
     parse_shape,
 )
 from supsup_cli.output import Terminal
-from supsup_cli.workflows.exit_codes import exit_code
+from supsup_cli.stream_commands import learn_stream
 from supsup_cli.workflows.results import Result
 
 app = typer.Typer(
@@ -41,15 +42,6 @@ app = typer.Typer(
 )
 data_app = typer.Typer(no_args_is_help=True, help="What --data understands, and its images.")
 app.add_typer(data_app, name="data")
-
-
-def _answer(
-    work: Callable[[Terminal], Result], *, as_json: bool, quiet: bool, fail_on_new: bool = False
-) -> None:
-    terminal = Terminal(as_json=as_json, quiet=quiet)
-    result = work(terminal)
-    terminal.answer(result)
-    raise typer.Exit(exit_code(result, fail_on_new=fail_on_new))
 
 
 def _print_version(wanted: bool) -> None:
@@ -99,7 +91,7 @@ def init_base(
         request = workflow.BaseRequest(arch, shape, outputs, real_outputs, seed, init)
         return workflow.init_base(bank, request)
 
-    _answer(work, as_json=as_json, quiet=quiet)
+    answer(work, as_json=as_json, quiet=quiet)
 
 
 @app.command("learn-task")
@@ -132,7 +124,10 @@ def learn_task(
         request = LearnRequest(data or (), name, recipe, steps, batch_size, seed, device, detect)
         return workflow.learn_task(bank, request, terminal)
 
-    _answer(work, as_json=as_json, quiet=quiet)
+    answer(work, as_json=as_json, quiet=quiet)
+
+
+app.command("learn-stream")(learn_stream)
 
 
 @app.command("infer-task")
@@ -163,7 +158,7 @@ def infer_task(
         decision = DecisionRequest(method, objective, group, device)
         return workflow.infer_task(bank, inputs, decision, top, terminal)
 
-    _answer(work, as_json=as_json, quiet=quiet, fail_on_new=fail_on_new)
+    answer(work, as_json=as_json, quiet=quiet, fail_on_new=fail_on_new)
 
 
 @app.command()
@@ -196,7 +191,7 @@ def predict(
         decision = DecisionRequest(method, objective, group, device)
         return workflow.predict(bank, inputs, decision, task, terminal)
 
-    _answer(work, as_json=as_json, quiet=quiet, fail_on_new=fail_on_new)
+    answer(work, as_json=as_json, quiet=quiet, fail_on_new=fail_on_new)
 
 
 @app.command()
@@ -224,7 +219,7 @@ def evaluate(
         decision = DecisionRequest(method, objective, group, device)
         return workflow.evaluate(bank, decision, tasks or (), limit, seed, terminal)
 
-    _answer(work, as_json=as_json, quiet=quiet)
+    answer(work, as_json=as_json, quiet=quiet)
 
 
 @app.command()
@@ -243,7 +238,7 @@ def stats(
 
         return workflow.stats(bank, overlaps=overlaps, plot=plot)
 
-    _answer(work, as_json=as_json, quiet=quiet)
+    answer(work, as_json=as_json, quiet=quiet)
 
 
 @app.command()
@@ -260,7 +255,7 @@ def tasks(
 
         return workflow.list_tasks(bank)
 
-    _answer(work, as_json=as_json, quiet=quiet)
+    answer(work, as_json=as_json, quiet=quiet)
 
 
 @app.command()
@@ -277,7 +272,7 @@ def verify(
 
         return workflow.verify(bank)
 
-    _answer(work, as_json=as_json, quiet=quiet)
+    answer(work, as_json=as_json, quiet=quiet)
 
 
 @data_app.command("list")
@@ -291,7 +286,7 @@ def data_list(
 
         return workflow.data_list()
 
-    _answer(work, as_json=as_json, quiet=quiet)
+    answer(work, as_json=as_json, quiet=quiet)
 
 
 @data_app.command("export")
@@ -312,7 +307,7 @@ def data_export(
 
         return workflow.data_export(name, folder, split=split, limit=limit, seed=seed)
 
-    _answer(work, as_json=as_json, quiet=quiet)
+    answer(work, as_json=as_json, quiet=quiet)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -15,6 +15,7 @@ from supsup_cli.workflows.results import (
     InferredSource,
     InferResult,
     InitResult,
+    LearnedTask,
     LearnResult,
     PredictedSource,
     PredictResult,
@@ -24,6 +25,7 @@ from supsup_cli.workflows.results import (
     TasksResult,
     VerifyResult,
 )
+from supsup_cli.workflows.stream_results import StreamResult
 
 
 @singledispatch
@@ -44,22 +46,20 @@ def _(result: InitResult) -> Iterator[str | Table]:
 
 @lines.register
 def _(result: LearnResult) -> Iterator[str | Table]:
-    rows = [
-        (
-            one.task,
-            one.status,
-            _share(one.accuracy),
-            f"{one.steps}",
-            f"{one.seconds:.1f} s",
-            f"{one.density:.3f}",
-            _bytes(one.bytes),
-            one.content_sha256[:12],
-        )
-        for one in result.tasks
-    ]
-    head = ("task", "status", "accuracy", "steps", "time", "density", "size", "content")
-    yield from _table(head, rows)
+    yield from _learned(result.tasks)
     yield from _failures(result.failed)
+
+
+@lines.register
+def _(result: StreamResult) -> Iterator[str | Table]:
+    yield from _learned(result.tasks)
+    last = None
+    for one in result.decisions:
+        if one.task != last or one.new:
+            task = one.task or "none, the budget is used up"
+            yield f"from batch {one.batch}: {task}{' (new)' if one.new and one.task else ''}"
+        last = one.task
+    yield f"{result.batches} batches, rule {result.rule}, {result.seconds:.1f} s"
 
 
 @lines.register
@@ -195,6 +195,24 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[Table
         # Text, never markup: names and paths are the user's.
         table.add_row(*(Text(printable(cell)) for cell in row))
     yield table
+
+
+def _learned(tasks: Sequence[LearnedTask]) -> Iterator[Table]:
+    rows = [
+        (
+            one.task,
+            one.status,
+            _share(one.accuracy),
+            f"{one.steps}",
+            f"{one.seconds:.1f} s",
+            f"{one.density:.3f}",
+            _bytes(one.bytes),
+            one.content_sha256[:12],
+        )
+        for one in tasks
+    ]
+    head = ("task", "status", "accuracy", "steps", "time", "density", "size", "content")
+    yield from _table(head, rows)
 
 
 def _failures(failed: Sequence[FailedInput]) -> Iterator[str | Table]:

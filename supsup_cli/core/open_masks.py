@@ -100,6 +100,11 @@ class OpenMask:
         """Batches it has learned from."""
         return self.fit.batches
 
+    @property
+    def finite(self) -> bool:
+        """Whether all scores are finite; they are not once learning has diverged."""
+        return all(bool(score.isfinite().all()) for score in self.scores.values())
+
     def masks(self) -> Masks:
         """Threshold the averaged scores: parameter name → bool of its shape."""
         return threshold(self.average)

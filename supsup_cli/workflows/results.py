@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from supsup_cli.workflows.stream_results import StreamResult
+
 SOME_INPUTS_FAILED = 3
 _WORST_FIRST = (5, 12, 13)
 
@@ -285,6 +287,7 @@ class DataExportResult:
 Result = (
     InitResult
     | LearnResult
+    | StreamResult
     | InferResult
     | PredictResult
     | EvaluateResult
