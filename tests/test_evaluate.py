@@ -34,7 +34,7 @@ def _expected(bank: Path, task: str, how: tuple[object, ...] = ()) -> dict[str, 
         "accuracy_inferred": sum(t and c for t, c in both) / 50,
         "accuracy_inferred_shared": sum(c for _, c in both) / 50,
         "task_accuracy": sum(one["task"] == task for one in decisions) / len(decisions),
-        "false_alarms": 0.0,
+        "false_alarms": sum(not one["known"] for one in inferred) / 50,
     }
 
 

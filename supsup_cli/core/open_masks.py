@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from .learning import Pixels
 from .masks import Masks, initial_scores, straight_through, threshold, write_supermask
-from .recipes import STREAM, optimiser
+from .recipes import STREAM, inverse_root, optimiser
 
 # A mask's answer is the mean of its scores along the way, the last tenth weighing most: weight
 # (η + 1) / (t + η) for step t (Shamir & Zhang 2013, polynomial-decay averaging). It needs no
@@ -171,8 +171,9 @@ class OpenMask:
         if batches:
             for name, score in scores.items():
                 opened._rule.state[score] = {key: tensors[f"{key}.{name}"] for key in _MOMENTS}
-            opened._schedule.last_epoch = batches - 1
-            opened._schedule.step()
+            opened._schedule.last_epoch = batches
+            for group in opened._rule.param_groups:
+                group["lr"] = group["initial_lr"] * inverse_root(batches)
         return opened
 
     def _leaves(self) -> Masks:

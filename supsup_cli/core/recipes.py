@@ -103,10 +103,11 @@ def optimiser(recipe: Recipe, scores: Iterable[Tensor]) -> tuple[Optimizer, LRSc
     if recipe.schedule == "one-cycle":
         return rule, OneCycleLR(rule, max_lr=rates, total_steps=recipe.steps)
     if recipe.schedule == "inverse-root":
-        return rule, LambdaLR(rule, _inverse_root)
+        return rule, LambdaLR(rule, inverse_root)
     return rule, ConstantLR(rule, factor=1.0, total_iters=0)
 
 
-def _inverse_root(steps: int) -> float:
+def inverse_root(steps: int) -> float:
+    """Give the factor on the learning rate after so many steps: up to 1, then falling as 1/√t."""
     now = steps + 1
     return min(1.0, now / _RISING_STEPS) * min(1.0, math.sqrt(_FULL_STEPS / now))

@@ -11,19 +11,20 @@ from supsup_cli.workflows.deciding import (
     classify,
     score_groups,
 )
+from supsup_cli.workflows.listing import accuracy_share
 from supsup_cli.workflows.opening import OpenNetwork, stack_tasks
 from supsup_cli.workflows.recognising import recognise
 
 # Images that decide together: enough for all classes of MNIST, decided in well under a second.
 _IMAGES = 256
-_LEAST_RIGHT = 0.5
 
 
 def known_task(net: OpenNetwork, data: TaskData) -> Task | None:
     """Find the task of the bank that the first training images belong to, as one group.
 
-    The mask that fits them best must know them (`recognise`), and name the right class of more
-    than half of them: the same images with other labels are another task.
+    The mask that fits them best must know them (`recognise`), and the share whose class it names
+    right must be nearer to its accuracy than to chance: the same images with other labels are
+    another task.
 
     Args:
         net: the bank; tasks committed a moment ago count.
@@ -47,5 +48,7 @@ def known_task(net: OpenNetwork, data: TaskData) -> Task | None:
     task = opened.tasks[int(best[0])]
     said, _ = classify(opened, images, np.full(len(images), best[0]))
     names = [task.content.classes[label].name for label in said.tolist()]
-    right = [name == data.classes[label] for name, label in zip(names, labels, strict=True)]
-    return task if sum(right) > _LEAST_RIGHT * len(right) else None
+    right = np.mean([name == data.classes[one] for name, one in zip(names, labels, strict=True)])
+    accuracy = accuracy_share(task)
+    chance = 1 / len(task.content.classes)
+    return task if right > ((1.0 if accuracy is None else accuracy) + chance) / 2 else None
