@@ -103,7 +103,9 @@ def learn_task(
     data: DataOption = None,
     bank: BankOption = DEFAULT_BANK,
     name: Annotated[str | None, typer.Option(help="The task's name; default: the data's.")] = None,
-    recipe: Annotated[str, typer.Option(help="default or paper.")] = "default",
+    recipe: Annotated[
+        str, typer.Option(help="default, paper, or separable (for tasks that look alike).")
+    ] = "default",
     steps: Annotated[
         int | None, typer.Option(help="Updates of the mask.", min=1, max=MOST_STEPS)
     ] = None,

@@ -9,6 +9,7 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from .masks import Masks, initial_scores, straight_through, threshold, write_supermask
+from .negatives import make_warp, rejection
 from .recipes import Recipe, optimiser
 from .seeds import generator
 from .superposition import masked_forward
@@ -60,7 +61,8 @@ def learn_masks(
 ) -> Masks:
     """Learn one task's masks by cross-entropy over all outputs; the weights stay as they are.
 
-    Wortsman et al. 2020, section 3.2, with the threshold of Piggyback.
+    Wortsman et al. 2020, section 3.2, with the threshold of Piggyback. A recipe with negatives
+    shows one beside every image, and asks for an even answer of the superfluous outputs.
 
     Args:
         network: frozen network, in evaluation mode.
@@ -76,7 +78,8 @@ def learn_masks(
         parameter name → bool of its shape, on the network's device.
 
     Raises:
-        ValueError: there are no images, or the loss is no longer finite.
+        ValueError: there are no images, the loss is no longer finite, or a recipe with negatives
+            finds no superfluous outputs.
     """
     if len(data.images) == 0:
         raise ValueError("no training images")
@@ -89,12 +92,18 @@ def learn_masks(
     leaves = list(effective.values())
     rule, schedule = optimiser(recipe, scores.values())
     order = batches(len(data.images), recipe, generator(seed, "batches", task))
+    height, width = data.images.shape[-2:]
+    warp, fields = make_warp(height, width, device), generator(seed, "warps", task)
+    outputs = data.targets.unique()
     for step, picked in enumerate(order, start=1):
         here = picked.to(device)
         rule.zero_grad()  # frees the last gradients before memory for new ones is needed
         write_supermask(effective, weights, scores)
-        logits = functional_call(network, effective, (pixels(data.images[here]),))
-        loss = F.cross_entropy(logits * recipe.logit_scale, data.targets[here])
+        inputs, targets = pixels(data.images[here]), data.targets[here]
+        if recipe.negatives:
+            inputs = torch.cat((inputs, warp(inputs, recipe.negatives, fields)))
+        logits = functional_call(network, effective, (inputs,))
+        loss = _loss(logits * recipe.logit_scale, targets, outputs)
         straight_through(scores, weights, torch.autograd.grad(loss, leaves))
         rule.step()
         schedule.step()
@@ -102,6 +111,22 @@ def learn_masks(
     if not all(bool(score.isfinite().all()) for score in scores.values()):
         raise ValueError("learning diverged: scores are no longer finite")
     return threshold(scores)
+
+
+def _loss(logits: Tensor, targets: Tensor, outputs: Tensor) -> Tensor:
+    """Average the loss over the task's images and, where rows follow them, over negatives.
+
+    Args:
+        logits: (B, O) or (2 B, O) float32.
+        targets: (B,) int64.
+        outputs: (K,) int64, the task's own outputs.
+
+    Returns:
+        () float32, nats.
+    """
+    answers, refusals = logits[: len(targets)], logits[len(targets) :]
+    loss = F.cross_entropy(answers, targets)
+    return (loss + rejection(refusals, outputs).mean()) / 2 if len(refusals) else loss
 
 
 def batches(images: int, recipe: Recipe, stream: torch.Generator) -> Iterator[Tensor]:

@@ -46,7 +46,7 @@ def chosen_recipe(request: LearnRequest) -> Recipe:
         UsageError: there is no such recipe.
     """
     if request.recipe not in RECIPES:
-        raise UsageError(f"--recipe {request.recipe}: expected {' or '.join(RECIPES)}")
+        raise UsageError(f"--recipe {request.recipe}: expected {', '.join(RECIPES)}")
     recipe = RECIPES[request.recipe]
     return dataclasses.replace(
         recipe,
