@@ -13,7 +13,7 @@ def stream(seed: int = 0) -> torch.Generator:
 def test_no_displacement_leaves_images_as_they_are() -> None:
     images = torch.rand(3, 2, 12, 20, generator=stream())
     warp = make_warp(12, 20, torch.device("cpu"))
-    torch.testing.assert_close(warp(images, 0.0, stream()), images, atol=1e-5, rtol=0)
+    assert torch.equal(warp(images, 0.0, stream()), images)
 
 
 def test_content_moves_by_the_displacement_in_both_directions() -> None:
@@ -39,7 +39,7 @@ def test_every_image_has_its_own_field_and_a_seed_repeats_it() -> None:
 def test_an_image_goes_on_beyond_its_edge() -> None:
     images = torch.full((4, 1, 9, 7), -0.42)
     warped = make_warp(9, 7, torch.device("cpu"))(images, 1.0, stream())
-    torch.testing.assert_close(warped, images)
+    assert torch.equal(warped, images)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 5), (3, 64)])
@@ -47,7 +47,8 @@ def test_odd_sizes_are_warped(size: tuple[int, int]) -> None:
     images = torch.rand(2, 3, *size, generator=stream())
     warped = make_warp(*size, torch.device("cpu"))(images, 0.2, stream())
     assert warped.shape == images.shape
-    assert bool(((warped >= images.amin() - 1e-5) & (warped <= images.amax() + 1e-5)).all())
+    for before, after in zip(images.flatten(0, 1), warped.flatten(0, 1), strict=True):
+        assert set(after.flatten().tolist()) <= set(before.flatten().tolist())
 
 
 def test_rejection_is_cross_entropy_with_an_even_answer() -> None:

@@ -38,8 +38,9 @@ class Warp:
             stream: CPU generator of the fields, so that every device draws the same.
 
         Returns:
-            (B, C, H, W) float32, interpolated bilinearly; an image goes on beyond its edge as its
-            outermost pixels.
+            (B, C, H, W) float32, each pixel one of its image's own: blur would tell warped images
+            from others, whatever they show. Beyond its edge an image goes on as its outermost
+            pixels.
         """
         size = (len(images), 2, _CONTROL_POINTS, _CONTROL_POINTS)
         # grid_sample's coordinates run from −1 to 1, so that a share of the side counts twice.
@@ -47,7 +48,8 @@ class Warp:
         field = self.rows @ points @ self.columns.T
         across = _clamped(field[:, 0] + _middles(self.columns))
         down = _clamped(field[:, 1] + _middles(self.rows)[:, None], dim=-2)
-        return F.grid_sample(images, torch.stack((across, down), dim=-1), align_corners=False)
+        places = torch.stack((across, down), dim=-1)
+        return F.grid_sample(images, places, mode="nearest", align_corners=False)
 
 
 def make_warp(height: int, width: int, device: torch.device) -> Warp:
