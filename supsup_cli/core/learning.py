@@ -103,7 +103,7 @@ def learn_masks(
         if recipe.negatives:
             inputs = torch.cat((inputs, warp(inputs, recipe.negatives, fields)))
         logits = functional_call(network, effective, (inputs,))
-        loss = _loss(logits * recipe.logit_scale, targets, outputs)
+        loss = _loss(recipe, logits * recipe.logit_scale, targets, outputs)
         straight_through(scores, weights, torch.autograd.grad(loss, leaves))
         rule.step()
         schedule.step()
@@ -113,10 +113,11 @@ def learn_masks(
     return threshold(scores)
 
 
-def _loss(logits: Tensor, targets: Tensor, outputs: Tensor) -> Tensor:
-    """Average the loss over the task's images and, where rows follow them, over negatives.
+def _loss(recipe: Recipe, logits: Tensor, targets: Tensor, outputs: Tensor) -> Tensor:
+    """Add the losses of the task's images and of the negatives that follow them, if any do.
 
     Args:
+        recipe: the weight of negatives.
         logits: (B, O) or (2 B, O) float32.
         targets: (B,) int64.
         outputs: (K,) int64, the task's own outputs.
@@ -126,7 +127,9 @@ def _loss(logits: Tensor, targets: Tensor, outputs: Tensor) -> Tensor:
     """
     answers, refusals = logits[: len(targets)], logits[len(targets) :]
     loss = F.cross_entropy(answers, targets)
-    return (loss + rejection(refusals, outputs).mean()) / 2 if len(refusals) else loss
+    if len(refusals):
+        loss = loss + recipe.negatives_weight * rejection(refusals, outputs).mean()
+    return loss
 
 
 def batches(images: int, recipe: Recipe, stream: torch.Generator) -> Iterator[Tensor]:
