@@ -1,9 +1,9 @@
 """A bank: a folder with a frozen base and a file per task, which grows a file at a time."""
 
-import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -12,13 +12,17 @@ from numpy.typing import NDArray
 
 from bank_format import claims, files, task_folder
 from bank_format.base_file import weights_of
+from bank_format.combination_file import build_combination
 from bank_format.creation import create_bank
-from bank_format.errors import NoSuchTaskError, OtherBaseError
+from bank_format.errors import NoSuchTaskError
+from bank_format.kinship import children_of, needed_parents, refuse_parent
 from bank_format.layout import MASKS, WORK, read_base, read_record
 from bank_format.names import check_task_name
 from bank_format.records import BankRecord, BankSpec
 from bank_format.sealed import Tensor
-from bank_format.task_file import Task, build_task, parse_task
+from bank_format.task_copies import check_same_base, renamed
+from bank_format.task_file import Task, build_task
+from bank_format.task_reading import moved_into, parse_task, read_mask
 from bank_format.task_records import Provenance, TaskFacts
 from bank_format.work_files import WorkRoom
 
@@ -43,19 +47,10 @@ class Bank:
 
         bank.json is written last: what a killed create left is completed by the next.
 
-        Args:
-            path: the folder; made where it is missing.
-            spec: what the base is made of.
-            tensors: the base as stored; see `build_base`.
+        Args and Raises: see `create_bank`.
 
         Returns:
             The bank, and whether this call created it.
-
-        Raises:
-            NameTakenError: another bank, or a folder with something else in it.
-            DamagedError, NewerFormatError: the bank there cannot be read.
-            StorageError: the system refused.
-            ValueError: the tensors are not those that the spec demands.
         """
         record, created = create_bank(path, spec, tensors)
         return cls(path, record), created
@@ -109,6 +104,15 @@ class Bank:
         """
         return self._parse(name, task_folder.read_task_file(self.path, self.record, name))
 
+    def children(self, name: str) -> list[str]:
+        """Name the combinations that cannot be read without a task, sorted.
+
+        Raises:
+            BadNameError: no task can have that name.
+            StorageError: the system refused.
+        """
+        return children_of(self.path, self.record, [name])[name]
+
     def read_tasks(
         self, names: Sequence[str] | None = None
     ) -> tuple[list[Task], NDArray[np.uint8]]:
@@ -136,11 +140,7 @@ class Bank:
                 if names is None:
                     continue
                 raise
-            row = stack[len(tasks)]
-            np.concatenate(list(task.masks.values()), out=row)
-            ends = np.cumsum([len(mask) for mask in task.masks.values()])[:-1]
-            views = dict(zip(task.masks, np.split(row, ends), strict=True))
-            tasks.append(dataclasses.replace(task, masks=views))
+            tasks.append(moved_into(stack[len(tasks)], task))
         return tasks, stack[: len(tasks)]
 
     def add_task(
@@ -167,54 +167,58 @@ class Bank:
             ValueError: masks, statistics or facts that do not fit the bank.
         """
         data = build_task(self.record, facts, masks, statistics, provenance)
-        task = self._parse(facts.task, data)
-        task_folder.commit_task_file(self.path, facts.task, data)
-        return task
+        return self._add(facts.task, data)
 
-    def check_base_of(self, source: Self) -> None:
-        """Refuse a bank whose tasks cannot be used here.
+    def add_combination(
+        self,
+        facts: TaskFacts,
+        coefficients: Mapping[str, NDArray[np.float32]],
+        statistics: Mapping[str, NDArray[np.float32]],
+        provenance: Provenance,
+    ) -> Task:
+        """Add a task made of its parents' masks; see `build_combination` and `add_task`.
 
         Raises:
-            OtherBaseError: it has another base.
+            NameTakenError, StorageError, ValueError: as `add_task`.
+            DamagedError: a parent is missing, or not the one that was combined.
         """
-        theirs, ours = source.record.base_sha256, self.record.base_sha256
-        if theirs != ours:
-            raise OtherBaseError(
-                f"{source.path}: base {theirs[:16]}… found, {self.path} has {ours[:16]}…",
-                hint="copy between banks made with the same options of supsup init-base",
-            )
+        data = build_combination(self.record, facts, coefficients, statistics, provenance)
+        return self._add(facts.task, data)
 
     def copy_task(self, name: str, source: Self, as_name: str | None = None) -> Task:
         """Copy a task of a bank of the same base into this one; provenance goes with it.
 
         Under its own name the file's bytes are copied; under another its content is the same but
-        for the name.
+        for the name. The parents of a combination come with it where they are not here.
 
         Raises:
             OtherBaseError: the banks have different bases.
             BadNameError, NoSuchTaskError: no such task in the source, or no such new name.
-            NameTakenError: the name is taken here; the task there is untouched.
-            DamagedError, NewerFormatError: of the source's file.
-            StorageError: the system refused.
+            NameTakenError, StorageError: as `add_task`.
+            DamagedError, NewerFormatError: of the source's file; a parent here is another task.
         """
-        self.check_base_of(source)
+        check_same_base(self.path, self.record, source.path, source.record)
+        new = name if as_name is None else check_task_name(as_name)
         data = task_folder.read_task_file(source.path, source.record, name)
         task = source._parse(name, data)
-        if as_name is not None and as_name != name:
-            facts = dataclasses.replace(task.content, task=check_task_name(as_name))
-            return self.add_task(facts, task.masks, task.statistics, task.provenance)
-        task_folder.commit_task_file(self.path, name, data)
-        return task
+        here = set(self.tasks())
+        for parent in [one.task for one in needed_parents(task) if one.task not in here]:
+            self.copy_task(parent, source)
+        return self._add(new, data if new == name else renamed(self.record, task, new))
 
     def remove_task(self, name: str) -> None:
         """Remove a task's file, durably.
 
         Raises:
             BadNameError, NoSuchTaskError: no such task.
+            InUseError: a combination is made of it.
             StorageError: the system refused.
         """
+        path = self.task_path(name)
+        if files.exists(path):
+            refuse_parent(self.path, name, self.children(name))
         try:
-            files.unlink(self.task_path(name))
+            files.unlink(path)
         except (FileNotFoundError, NotADirectoryError):
             raise task_folder.no_such_task(self.path, name) from None
 
@@ -250,9 +254,7 @@ class Bank:
         """Refuse early what `claim` and `add_task` would come to refuse; nothing is claimed.
 
         Raises:
-            BadNameError: no task can have that name.
-            LockedError: another live process holds the claim.
-            StorageError: the bank cannot be written.
+            BankError: as `claim`.
         """
         claims.check_claimable(self._work_folder(name), self.path / MASKS)
 
@@ -265,13 +267,10 @@ class Bank:
         return claims.unfinished_work(self.path / WORK)
 
     def discard_work(self, name: str) -> None:
-        """Remove what a stopped learner left under a name; see `claims.discard_work`.
+        """Remove what a stopped learner left under a name.
 
         Raises:
-            BadNameError, NoSuchTaskError: nothing is there.
-            LockedError: a live process holds the claim.
-            DamagedError: a link or a file stands in the folder's place.
-            StorageError: the system refused.
+            BankError: as `claims.discard_work`.
         """
         claims.discard_work(self._work_folder(name))
 
@@ -279,4 +278,10 @@ class Bank:
         return self.path / WORK / check_task_name(name)
 
     def _parse(self, name: str, data: bytes) -> Task:
-        return parse_task(data, self.record, name, str(self.task_path(name)))
+        read_parent = partial(read_mask, self.path, self.record)
+        return parse_task(data, self.record, name, str(self.task_path(name)), read_parent)
+
+    def _add(self, name: str, data: bytes) -> Task:
+        task = self._parse(name, data)
+        task_folder.commit_task_file(self.path, name, data)
+        return task

@@ -18,10 +18,10 @@ from bank_format import system_calls
 from bank_format.commits import opened
 from bank_format.errors import BankError, DamagedError, LockedError, NoSuchTaskError
 from bank_format.files import list_names, read_bytes, storage_error
-from bank_format.layout import CLAIM, is_temporary
+from bank_format.layout import CLAIM
 from bank_format.locks import is_locked, lock
 from bank_format.names import is_task_name
-from bank_format.work_files import STATE_FILE, discard_state
+from bank_format.work_files import discard_state, is_work_file
 
 __all__ = ["check_claimable", "claimed", "discard_work", "unfinished_work"]
 
@@ -121,7 +121,7 @@ def _is_left(folder: Path) -> bool:
         names = list_names(folder)
     except (FileNotFoundError, NotADirectoryError):
         return False
-    known = [name for name in names if name in (CLAIM, STATE_FILE) or is_temporary(name)]
+    known = [name for name in names if name == CLAIM or is_work_file(name)]
     return bool(known or not names) and not is_locked(folder / CLAIM)
 
 

@@ -33,11 +33,19 @@ def create_bank(
 ) -> tuple[BankRecord, bool]:
     """Create a bank, or find the one of an equal spec and base; bank.json is written last.
 
+    Args:
+        path: the folder; made where it is missing.
+        spec: what the base is made of.
+        tensors: the base as stored; see `build_base`.
+
     Returns:
         What bank.json says, and whether this call wrote it.
 
     Raises:
-        BankError, ValueError: as `Bank.create`.
+        NameTakenError: another bank, or a folder with something else in it.
+        DamagedError, NewerFormatError: the bank there cannot be read.
+        StorageError: the system refused.
+        ValueError: the tensors are not those that the spec demands.
     """
     base = build_base(spec, tensors)
     fields = {f.name: getattr(spec, f.name) for f in dataclasses.fields(BankSpec)}

@@ -7,6 +7,7 @@
     ├── NoBankError        10   no-bank        no bank in that folder
     ├── NameTakenError     11   name-taken     the name stands for something else already
     ├── LockedError        11   locked         another live process is learning that task
+    ├── InUseError         11   in-use         a task that another one is made of
     ├── OtherBaseError     12   other-base     a task of another base network
     ├── NewerFormatError   12   newer-format   a version or kind this reader does not know
     └── StorageError       13   storage        no space, read-only, another failure of the system
@@ -20,6 +21,7 @@ __all__ = [
     "BadNameError",
     "BankError",
     "DamagedError",
+    "InUseError",
     "LockedError",
     "NameTakenError",
     "NewerFormatError",
@@ -88,6 +90,13 @@ class LockedError(BankError):
     """Another live process holds the claim on a task."""
 
     slug = "locked"
+    exit_code = 11
+
+
+class InUseError(BankError):
+    """A task that a combination is made of; nothing was changed."""
+
+    slug = "in-use"
     exit_code = 11
 
 

@@ -12,6 +12,7 @@ from bank_format.records import BankRecord
 __all__ = ["Problem", "Report", "problem_of"]
 
 _UNREADABLE = "I1"
+_PARENTS = "I11"  # no file of its own is to be mended
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ def problem_of(error: BankError, file: str, bank: Path, record: BankRecord | Non
         record: what bank.json says; None where it cannot be read.
     """
     hint = error.hint
-    if isinstance(error, DamagedError | OtherBaseError):
+    if isinstance(error, DamagedError | OtherBaseError) and error.invariant != _PARENTS:
         hint = _way_out(file, bank, record)
     invariant = error.invariant or _UNREADABLE
     return Problem(file, error.message, invariant, hint, error.slug, error.exit_code)

@@ -25,7 +25,7 @@ from bank_format.names import is_task_name
 from bank_format.problems import Problem
 from bank_format.records import BankRecord
 from bank_format.sealed import unseal
-from bank_format.task_file import parse_task
+from bank_format.task_reading import check_alone
 
 __all__ = ["Action", "Repair", "plan_repairs"]
 
@@ -172,11 +172,14 @@ class _Plan:
                 yield target
 
     def rightful_file(self, data: bytes) -> str | None:
-        """Return where a whole task file of this bank belongs; None if it is none."""
+        """Return where a whole task file of this bank belongs; None if it is none.
+
+        A combination is whole where its own file is: it waits for a parent to come back.
+        """
         try:
             _, metadata = unseal(data, "file")
             task = _task_inside(metadata)
-            parse_task(data, self.record, task, "file")
+            check_alone(data, self.record, task, "file")
         except BankError:
             return None
         return f"{MASKS}/{task}{SUFFIX}"

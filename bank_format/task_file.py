@@ -1,25 +1,29 @@
 """A task file: one task's masks, statistics, content and provenance in one sealed file."""
 
 import dataclasses
-import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bank_format.base_file import check_kind, describe_tensors
 from bank_format.bits import count_ones, unpack
-from bank_format.canonical_json import Json, canonical
+from bank_format.canonical_json import Json
 from bank_format.codec import Encoding, decode, encode
+from bank_format.combination_records import CombinationContent
 from bank_format.damage import damage
-from bank_format.errors import OtherBaseError
 from bank_format.records import BankRecord, ParameterRecord
-from bank_format.sealed import Tensor, Tensors, seal, unseal
-from bank_format.strict_json import from_json, to_json
+from bank_format.sealed import Tensors, seal
+from bank_format.task_metadata import (
+    HINT,
+    build_metadata,
+    check_classes,
+    check_content_sha256,
+    parse_metadata,
+)
 from bank_format.task_records import Provenance, TaskContent, TaskFacts
 
-__all__ = ["Task", "build_task", "content_sha256", "parse_task"]
+__all__ = ["Task", "build_task", "parse_mask"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,26 +38,22 @@ class Task:
         content_sha256: 64 hex digits.
         weights: number of masked weights.
         bytes_on_disk: size of the file, bytes.
+        coefficients: of a combination, for each masked parameter (parents + 1,) float32.
     """
 
-    content: TaskContent
+    content: TaskContent | CombinationContent
     provenance: Provenance
     masks: Mapping[str, NDArray[np.uint8]]
     statistics: Mapping[str, NDArray[np.float32]]
     content_sha256: str
     weights: int
     bytes_on_disk: int
+    coefficients: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
     @property
     def density(self) -> float:
         """The share of the masked weights that is kept, 0..1."""
         return sum(map(count_ones, self.masks.values())) / self.weights
-
-
-def content_sha256(content: Json, tensors: Mapping[str, Tensor]) -> str:
-    """Digest a task: SHA-256 of its canonical content and the tensors' descriptions."""
-    covered: Json = {"content": content, "tensors": describe_tensors(tensors)}
-    return hashlib.sha256(canonical(covered)).hexdigest()
 
 
 def build_task(
@@ -96,58 +96,34 @@ def build_task(
         statistics=tuple(sorted(statistics)),
     )
     _check_fits(content, record)
-    stated, told = to_json(content), to_json(provenance)
-    # What is written must be readable: an int where a float belongs is found here, not later.
-    from_json(TaskContent, stated, "content")
-    from_json(Provenance, told, "provenance")
-    digest = content_sha256(stated, tensors)
-    return seal(tensors, {"content": stated, "content_sha256": digest, "provenance": told})
+    return seal(tensors, build_metadata(content, provenance, tensors))
 
 
-def parse_task(data: bytes, record: BankRecord, task: str, name: str) -> Task:
-    """Read a task file, checked in full.
+def parse_mask(
+    tensors: Tensors, metadata: Json, record: BankRecord, task: str, name: str, size: int
+) -> Task:
+    """Read the unsealed file of a task with masks of its own, checked in full.
 
     Args:
-        data: the whole file.
+        tensors: of the file.
+        metadata: of the file.
         record: of the bank.
         task: the name that the file's name stands for.
         name: the file's name, for messages.
+        size: of the file, bytes.
 
     Raises:
         DamagedError: anything but what `build_task` writes, or another task's name inside.
         NewerFormatError: a version or kind this reader does not know.
         OtherBaseError: the masks belong to another base.
     """
-    tensors, metadata = unseal(data, name)
-    stated = check_kind(metadata, "mask", name)
-    with damage(name, "I5", hint=_HINT):
-        if not isinstance(metadata, dict) or metadata.keys() != _METADATA_KEYS:
-            raise ValueError(f"metadata keys are not {sorted(_METADATA_KEYS)}")
-        content = from_json(TaskContent, stated, "content")
-        provenance = from_json(Provenance, metadata["provenance"], "provenance")
-    with damage(name, "I7", hint=_HINT):
-        if content.task != task:
-            raise ValueError(f"task {content.task!r} found inside, expected {task!r}")
-    if content.base_sha256 != record.base_sha256:
-        raise OtherBaseError(
-            f"{name}: base {content.base_sha256[:16]}… found, "
-            f"this bank has {record.base_sha256[:16]}…",
-            hint="move the file to the bank it belongs to",
-            invariant="I8",
-        )
-    with damage(name, "I9", hint=_HINT):
+    content, provenance = parse_metadata(metadata, "mask", TaskContent, record, task, name)
+    with damage(name, "I9", hint=HINT):
         _check_fits(content, record)
         masks, statistics = _decoded(content, record, tensors)
-    with damage(name, "I10", hint=_HINT):
-        digest = content_sha256(stated, tensors)
-        if metadata["content_sha256"] != digest:
-            raise ValueError(f"content_sha256 is not that of the content, {digest[:16]}…")
+    digest = check_content_sha256(metadata, tensors, name)
     weights = sum(parameter.count for parameter in record.masked)
-    return Task(content, provenance, masks, statistics, digest, weights, len(data))
-
-
-_METADATA_KEYS = {"content", "content_sha256", "provenance"}
-_HINT = "restore the file from a copy, or remove the task"
+    return Task(content, provenance, masks, statistics, digest, weights, size)
 
 
 def _bits_of(
@@ -164,9 +140,7 @@ def _bits_of(
 
 
 def _check_fits(content: TaskContent, record: BankRecord) -> None:
-    highest = max(one.output for one in content.classes)
-    if highest >= record.real_outputs:
-        raise ValueError(f"output {highest} found, expected below {record.real_outputs}, all real")
+    check_classes(content, record)
     if content.encoding.keys() != {parameter.name for parameter in record.masked}:
         raise ValueError("encoding does not name exactly the masked parameters")
 

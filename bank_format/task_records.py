@@ -19,6 +19,7 @@ __all__ = [
     "RecipeRecord",
     "TaskContent",
     "TaskFacts",
+    "check_statistics",
 ]
 
 _CREATED = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z", re.ASCII)
@@ -184,12 +185,9 @@ class TaskContent(TaskFacts):
         # A slotted dataclass is a copy of its class, which the short form of super() misses.
         TaskFacts.__post_init__(self)
         check_digest(self.base_sha256)
-        for name in (*self.encoding, *self.statistics):
+        for name in self.encoding:
             check_parameter_name(name)
-        if list(self.statistics) != sorted(set(self.statistics)):
-            raise ValueError(
-                f"statistics {list(self.statistics)} found, expected sorted and distinct"
-            )
+        check_statistics(self.statistics)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,6 +217,18 @@ class Provenance:
             raise ValueError(f"seconds {self.seconds} found, expected a finite number from 0 on")
         for text in (self.machine, self.source, *self.versions, *self.versions.values()):
             check_text(text)
+
+
+def check_statistics(names: tuple[str, ...]) -> None:
+    """Refuse names of statistics that are unlawful, unsorted or given twice.
+
+    Raises:
+        ValueError: they are.
+    """
+    for name in names:
+        check_parameter_name(name)
+    if list(names) != sorted(set(names)):
+        raise ValueError(f"statistics {list(names)} found, expected sorted and distinct")
 
 
 def _check_task(name: str) -> None:

@@ -8,6 +8,7 @@ are no part of a bank. Both say what to type next.
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from bank_format.base_file import check_kind
@@ -36,9 +37,10 @@ from bank_format.names import is_task_name
 from bank_format.problems import Problem, Report, problem_of
 from bank_format.records import BankRecord
 from bank_format.sealed import unseal
-from bank_format.task_file import parse_task
 from bank_format.task_folder import read_task_file
-from bank_format.work_files import STATE_FILE, WorkRoom
+from bank_format.task_reading import parse_task, read_mask
+from bank_format.work_files import WorkRoom, is_work_file
+from bank_format.work_parts import list_parts, read_part
 
 __all__ = ["Problem", "Report", "verify"]
 
@@ -124,13 +126,14 @@ class _Survey:
             self.tell_link(folder)
             if name in stopped:
                 self.hints.append(
-                    f"{folder} is left from a learner that stopped: the same supsup learn-task "
+                    f"{folder} is left from a learner that stopped: the same command "
                     f"goes on with it, supsup tasks clean {name} --bank {self.bank} discards it"
                 )
             if self.record is not None:
                 self.check_state(name, self.record)
-            for other in sorted(self.names(folder) - {CLAIM, STATE_FILE}):
-                self.leftover(f"{folder}/{other}")
+            for other in sorted(self.names(folder) - {CLAIM}):
+                if is_temporary(other) or not is_work_file(other):
+                    self.leftover(f"{folder}/{other}")
 
     def check_base(self, record: BankRecord | None) -> None:
         if record is None:
@@ -140,28 +143,34 @@ class _Survey:
 
     def check_task(self, task: str, file: str) -> None:
         if self.record is None:
-            self.check_seal(file, "mask")
+            self.check_seal(file, "mask", "combination")
             return
         data = read_task_file(self.path, self.record, task)
-        parse_task(data, self.record, task, str(self.path / file))
+        read_parent = partial(read_mask, self.path, self.record)
+        parse_task(data, self.record, task, str(self.path / file), read_parent)
 
     def check_state(self, task: str, record: BankRecord) -> None:
+        room = WorkRoom(self.path / WORK / task, task, record)
         try:
-            WorkRoom(self.path / WORK / task, task, record).read()
+            room.read()
+            for part in list_parts(room):
+                read_part(room, part)
         except BankError as error:
             self.hints.append(
                 f"{error.message}; no task depends on it, learning starts anew: "
                 f"supsup tasks clean {task} --bank {self.bank}"
             )
 
-    def check_seal(self, file: str, kind: str) -> None:
+    def check_seal(self, file: str, *kinds: str) -> None:
         path = self.path / file
         try:
             data = read_bytes(path, _LARGEST_FILE)
         except (FileNotFoundError, NotADirectoryError):
             raise DamagedError(f"{path}: no such file found, expected one") from None
         _, metadata = unseal(data, str(path))
-        check_kind(metadata, kind, str(path))
+        content = metadata.get("content") if isinstance(metadata, dict) else None
+        found = content.get("kind") if isinstance(content, dict) else None
+        check_kind(metadata, next((one for one in kinds if one == found), kinds[0]), str(path))
 
     def names(self, folder: str) -> set[str]:
         path = self.path / folder

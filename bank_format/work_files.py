@@ -4,6 +4,7 @@ A state is derived: whoever finds it damaged, or made for something else, learns
 no part of any answer, and discarding it loses time and nothing else.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,17 +20,20 @@ from bank_format.sealed import HEADER_LIMIT, Tensor, Tensors, seal, unseal
 from bank_format.strict_json import from_json, to_json
 
 __all__ = [
+    "PART_FILE",
     "STATE_FILE",
     "StateContent",
     "WorkRoom",
     "WorkState",
     "build_state",
     "discard_state",
+    "is_work_file",
     "parse_state",
     "state_limit",
 ]
 
 STATE_FILE = "state.safetensors"
+PART_FILE = re.compile(r"part-([0-9a-f]{64})\.safetensors")  # the digits of its seal
 _HINT = "learning starts anew; supsup tasks clean removes the file"
 
 
@@ -179,8 +183,13 @@ def parse_state(data: bytes, record: BankRecord, task: str, name: str) -> WorkSt
     return WorkState(content.plan, content.step, _of_this_machine(tensors))
 
 
+def is_work_file(name: str) -> bool:
+    """Tell whether a file of this name is a state, a part of one, or one of them half written."""
+    return name == STATE_FILE or PART_FILE.fullmatch(name) is not None or is_temporary(name)
+
+
 def discard_state(folder: Path) -> None:
-    """Remove the state and the temporary files from a folder of work that the caller has claimed.
+    """Remove state, parts and temporary files from a folder of work that the caller has claimed.
 
     Raises:
         StorageError: the system refused.
@@ -190,7 +199,7 @@ def discard_state(folder: Path) -> None:
     except (FileNotFoundError, NotADirectoryError):
         return
     for name in names:
-        if name == STATE_FILE or is_temporary(name):
+        if is_work_file(name):
             unlink(folder / name)
 
 

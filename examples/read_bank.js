@@ -1,12 +1,8 @@
 // Reads a bank from the description of its format alone (bank_format/FORMAT.md), without supsup:
-// checks every seal and digest, decodes every mask, prints each task's name and density.
-//
+// checks every seal and digest, decodes every mask, prints each task's name and density:
 //     node examples/read_bank.js BANK          exit code 0, or 5 where a file is damaged
-const { createHash } = require("node:crypto");
-const fs = require("node:fs");
-const path = require("node:path");
-
-const sha256 = (bytes) => createHash("sha256").update(bytes).digest("hex");
+const [crypto, fs, path] = [require("node:crypto"), require("node:fs"), require("node:path")];
+const sha256 = (bytes) => crypto.createHash("sha256").update(bytes).digest("hex");
 const packedSize = (bits) => Math.ceil(bits / 8);
 const byCodePoint = (a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b));
 const must = (held, invariant) => {
@@ -15,7 +11,6 @@ const must = (held, invariant) => {
 
 // JavaScript has one kind of number, canonical JSON has two (1 and 1.0), and a digest covers their
 // spelling. So a number is read as the text "n1.0", a text as "s…", and a key "kind" as "skind".
-const TOKEN = /"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*/g;
 const tagged = (token) => (token[0] === '"' ? `"s${token.slice(1)}` : `"n${token}"`);
 
 function canonical(value) {
@@ -28,7 +23,7 @@ function canonical(value) {
 }
 
 function parseCanonical(text, end = "") {
-  const value = JSON.parse(text.replace(TOKEN, tagged));
+  const value = JSON.parse(text.replace(/"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*/g, tagged));
   must(canonical(value) + end === text, "I3");
   return value;
 }
@@ -45,8 +40,7 @@ function readSealed(file) {
   must(sha256(data.subarray(0, -32)) === data.subarray(-32).toString("hex"), "I2");
   const start = 8 + Number(data.readBigUInt64LE(0));
   must(start <= Math.min(data.length, 8 + 2 ** 23), "I3");
-  const header = JSON.parse(data.toString("utf8", 8, start));
-  const { __metadata__: texts, "~seal": seal, ...entries } = header;
+  const { __metadata__: texts, "~seal": seal, ...entries } = JSON.parse(data.subarray(8, start));
   must(String(seal.data_offsets) === `${data.length - start - 32},${data.length - start}`, "I3");
   const tensors = {};
   const described = Object.keys(entries).sort(byCodePoint).map((name) => {
@@ -57,47 +51,54 @@ function readSealed(file) {
   return { tensors, described: JSON.stringify(described), metadata: parseCanonical(texts.supsup) };
 }
 
-function onesOf(bytes) {
-  const places = [];
-  for (let place = 0; place < 8 * bytes.length; place++)
-    if ((bytes[place >> 3] >> (place & 7)) & 1) places.push(place);
-  return places;
-}
+const onesOf = (bytes) =>
+  [...Array(8 * bytes.length).keys()].filter((i) => (bytes[i >> 3] >> (i & 7)) & 1);
 
 // The positions of a mask's ones, of n weights.
 function decode(coding, stored, n) {
-  if (coding.scoding === "spacked") {
-    must(stored.length === packedSize(n), "I9");
-    return onesOf(stored);
-  }
+  must(coding.scoding !== "spacked" || stored.length === packedSize(n), "I9");
+  if (coding.scoding === "spacked") return onesOf(stored);
   const [k, ones] = [Number(coding.sk.slice(1)), Number(coding.sones.slice(1))];
   const split = packedSize(ones * k);
   const ends = onesOf(stored.subarray(split));
   must(stored.length < packedSize(n) && split <= stored.length && ends.length === ones, "I9");
   must(split === stored.length || stored.at(-1) !== 0, "I9");
   const gaps = ends.map((end, i) => (end - (i ? ends[i - 1] + 1 : 0)) * 2 ** k);
-  for (const place of onesOf(stored.subarray(0, split)))
-    gaps[Math.floor(place / k)] += 2 ** (place % k);
+  for (const i of onesOf(stored.subarray(0, split))) gaps[Math.floor(i / k)] += 2 ** (i % k);
   let position = -1;
   return gaps.map((gap) => (position += gap + 1));
 }
 
-function readTask(file, base, masked) {
-  const { tensors, described, metadata } = readSealed(file);
+// The positions where the parents' votes, +1 or -1 each, weighed and added up, exceed the bias.
+function vote(stored, parents, n) {
+  const weight = (place) => stored.readFloatLE(4 * place);
+  const kept = parents.map((ones) => new Set(ones));
+  const sum = (i) => kept.reduce((sum, ones, k) => sum + (ones.has(i) ? weight(k) : -weight(k)), 0);
+  return [...Array(n).keys()].filter((i) => sum(i) > weight(parents.length));
+}
+
+function readTask(folder, task, base, masked, kinds = ["smask", "scombination"]) {
+  const { tensors, described, metadata } = readSealed(path.join(folder, `${task}.safetensors`));
   const content = metadata.scontent;
-  must(content.skind === "smask" && content.sversion === "n1", "I4");
-  must(content.stask === `s${path.basename(file, ".safetensors")}`, "I7");
+  must(kinds.includes(content.skind) && content.sversion === "n1", "I4");
+  must(content.stask === `s${task}`, "I7");
   must(content.sbase_sha256 === base, "I8");
-  const covered = `{"content":${canonical(content)},"tensors":${described}}`;
-  must(metadata.scontent_sha256 === `s${sha256(covered)}`, "I10");
-  let [kept, weights] = [0, 0];
-  for (const { sname, sshape } of masked) {
-    const n = sshape.reduce((count, size) => count * Number(size.slice(1)), 1);
-    const positions = decode(content.sencoding[sname], tensors[`mask/${sname.slice(1)}`], n);
-    must((positions.at(-1) ?? 0) < n, "I9");
-    [kept, weights] = [kept + positions.length, weights + n];
-  }
-  return kept / weights;
+  const digest = `s${sha256(`{"content":${canonical(content)},"tensors":${described}}`)}`;
+  must(metadata.scontent_sha256 === digest, "I10");
+  const parents = (content.sencoding ? [] : content.sparents).map(({ stask, scontent_sha256 }) => {
+    const parent = readTask(folder, stask.slice(1), base, masked, ["smask"]);
+    must(parent.digest === scontent_sha256, "I11");
+    return parent.masks;
+  });
+  const sizes = masked.map((one) => one.sshape.reduce((n, size) => n * Number(size.slice(1)), 1));
+  const masks = masked.map(({ sname }, i) => {
+    const [name, of] = [sname.slice(1), parents.map((parent) => parent[i])];
+    if (!content.sencoding) return vote(tensors[`coefficients/${name}`], of, sizes[i]);
+    const ones = decode(content.sencoding[sname], tensors[`mask/${name}`], sizes[i]);
+    must((ones.at(-1) ?? 0) < sizes[i], "I9");
+    return ones;
+  });
+  return { digest, masks, density: masks.flat().length / sizes.reduce((sum, n) => sum + n) };
 }
 
 const bank = process.argv[2] ?? "bank";
@@ -111,7 +112,7 @@ try {
   for (const name of fs.readdirSync(path.join(bank, "masks")).sort()) {
     const task = /^([a-z0-9][a-z0-9._-]{0,63})\.safetensors$/.exec(name)?.[1];
     file = path.join(bank, "masks", name);
-    if (task) console.log(task, readTask(file, base, masked));
+    if (task) console.log(task, readTask(path.dirname(file), task, base, masked).density);
   }
 } catch (error) {
   console.error(`${file}: ${error.message}`);

@@ -6,7 +6,6 @@
     │   └── ImageError              2     no-input          one image file that cannot be read
     ├── TooManyClassesError         2     too-many-classes  more classes than real outputs
     ├── DeviceError                 2     no-device         the device asked for is not there
-    ├── InUseError                  11    in-use            another task is built on this one
     ├── StorageError                13    storage           a file outside the bank: no space, I/O
     └── StoppedError                130   interrupted       stopped by a signal; the work is kept
 
@@ -65,13 +64,6 @@ class DeviceError(SupsupError):
 
     slug = "no-device"
     exit_code = 2
-
-
-class InUseError(SupsupError):
-    """Refuse to remove a task while another one names it as its parent."""
-
-    slug = "in-use"
-    exit_code = 11
 
 
 class StorageError(SupsupError):

@@ -54,7 +54,10 @@ LimitOption = Annotated[
     int | None, typer.Option("--limit", help="A seeded N images of each task.", metavar="N")
 ]
 MethodOption = Annotated[
-    str, typer.Option("--method", help="auto, one-shot, binary or exhaustive.", metavar="METHOD")
+    str,
+    typer.Option(
+        "--method", help="auto, one-shot, binary, descent or exhaustive.", metavar="METHOD"
+    ),
 ]
 ObjectiveOption = Annotated[
     str | None,
@@ -86,6 +89,9 @@ MaxPixelsOption = Annotated[
         max=MOST_PIXELS,
         metavar="N",
     ),
+]
+FailOnNewOption = Annotated[
+    bool, typer.Option("--fail-on-new", help="Exit with 4 if an image is of no known task.")
 ]
 ImagesArgument = Annotated[
     list[str] | None,

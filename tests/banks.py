@@ -78,6 +78,17 @@ def add(bank: Bank, task: str, seed: int = 0, density: float = 0.5) -> Task:
     return bank.add_task(facts(task), masks(bank, seed, density), statistics, PROVENANCE)
 
 
+def add_combination(bank: Bank, task: str, *parents: str, **changes: Any) -> Task:
+    """Add a task that keeps the weights which most of its parents keep."""
+    read = [bank.read_task(one) for one in parents]
+    named = tuple(ParentRecord(one.content.task, one.content_sha256) for one in read)
+    values = np.array([1.0] * len(read) + [0.0], dtype=np.float32)
+    coefficients = {p.name: values for p in bank.record.masked}
+    statistics = {"norm.mean": np.arange(3, dtype=np.float32)}
+    stated = facts(task, **({"parents": named} | changes))
+    return bank.add_combination(stated, coefficients, statistics, PROVENANCE)
+
+
 def flips(data: bytes, every: int = 1) -> Iterator[tuple[int, bytes]]:
     """Yield the bytes with one bit flipped, for each bit in turn (or each `every`-th)."""
     for bit in range(0, len(data) * 8, every):

@@ -4,7 +4,7 @@ import os
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +13,18 @@ from PIL import Image
 from bank_format.bank import Bank
 from bank_format.errors import DamagedError, NoBankError
 from bank_format.layout import MASKS, SUFFIX
+from bank_format.task_records import ParentRecord, TaskFacts
 from bank_format.verify import verify
+from supsup_cli.errors import StoppedError
+from supsup_cli.workflows.learn_stream import learn_stream
+from supsup_cli.workflows.reporting import Silent
+from supsup_cli.workflows.stream_plan import StreamRequest
 from tests.commands import flip_bit, run
+from tests.stops import StopAfter
 
 BASE = ("--arch", "mlp-600", "--input", "1x16x16", "--outputs", 40)
+# A stream keeps sixteen bytes for a weight: with more of them a disk could lose too many ways.
+SMALL_BASE = ("--arch", "mlp-8", "--input", "1x16x16", "--outputs", 20)
 LEARN = ("learn-task", "--steps", 2, "--batch-size", 4, "--device", "cpu")
 
 
@@ -51,23 +59,31 @@ def _pictures(folder: Path) -> Path:
     return folder / "pets"
 
 
-def _bank_of_two(folder: Path) -> None:
+def _bank_of_two(folder: Path, base: tuple[object, ...] = BASE) -> None:
     pets = _pictures(folder)
     for name in ("bank", "other"):
-        assert run("init-base", "--bank", folder / name, *BASE).code == 0
+        assert run("init-base", "--bank", folder / name, *base).code == 0
     for bank, task in (("bank", "first"), ("bank", "second"), ("other", "third")):
-        words = (
-            *LEARN,
-            "--bank",
-            folder / bank,
-            "--data",
-            pets,
-            "--name",
-            task,
-            "--seed",
-            len(task),
-        )
-        assert run(*words).code == 0
+        names = ("--bank", folder / bank, "--data", pets, "--name", task)
+        assert run(*LEARN, *names, "--seed", len(task)).code == 0
+
+
+def _bank_with_a_combination(folder: Path) -> None:
+    """The other bank's third task, and one made of it."""
+    _bank_of_two(folder)
+    other = Bank.open(folder / "other")
+    third = other.read_task("third")
+    parents = (ParentRecord("third", third.content_sha256),)
+    known = {f.name: getattr(third.content, f.name) for f in fields(TaskFacts)}
+    facts = TaskFacts(**(known | {"task": "mixed", "parents": parents}))
+    coefficients = {p.name: np.array([1, 0], np.float32) for p in other.record.masked}
+    other.add_combination(facts, coefficients, {}, third.provenance)
+
+
+def _combination_and_parent(folder: Path) -> None:
+    _bank_with_a_combination(folder)
+    shutil.rmtree(folder / "bank")
+    (folder / "other").rename(folder / "bank")
 
 
 def _half_a_bank(folder: Path) -> None:
@@ -86,6 +102,19 @@ def _unfinished_work(folder: Path) -> None:
         temporary = folder / "bank" / place / ".x.4194305.0123456789abcdef.tmp"  # no pid is so high
         temporary.write_bytes(b"torn")
         os.utime(temporary, (0, 0))
+
+
+def _small_bank(folder: Path) -> None:
+    _bank_of_two(folder, SMALL_BASE)
+
+
+def _half_a_stream(folder: Path) -> None:
+    """A stream that stopped after two of three batches: a state, and a part that will be stale."""
+    _small_bank(folder)
+    request = StreamRequest((str(folder / "pets"),), 3, "stream", 2500, 100, "loss", 4, 0, "cpu")
+    with suppress(StoppedError):
+        learn_stream(folder / "bank", request, Silent(), StopAfter(2))
+    assert (folder / "bank" / "work" / "stream-0" / "state.safetensors").exists()
 
 
 def _damage_that_can_be_mended(folder: Path) -> None:
@@ -117,6 +146,20 @@ SCENARIOS = {
         lambda at: (*LEARN, "--bank", at / "bank", "--data", at / "pets", "--name", "new"),
         _bank_of_two,
     ),
+    "learn-stream": Scenario(
+        lambda at: (
+            *("learn-stream", "--data", at / "pets", "--visit", 2, "--batch-size", 4),
+            *("--device", "cpu", "--bank", at / "bank"),
+        ),
+        _small_bank,
+    ),
+    "learn-stream going on": Scenario(
+        lambda at: (
+            *("learn-stream", "--data", at / "pets", "--visit", 3, "--batch-size", 4),
+            *("--device", "cpu", "--bank", at / "bank"),
+        ),
+        _half_a_stream,
+    ),
     "tasks remove": Scenario(
         lambda at: ("tasks", "remove", "first", "--yes", "--missing-ok", "--bank", at / "bank"),
         _bank_of_two,
@@ -131,6 +174,17 @@ SCENARIOS = {
             *("--bank", at / "bank"),
         ),
         _bank_of_two,
+    ),
+    "tasks copy, with a parent": Scenario(
+        lambda at: ("tasks", "copy", "mixed", "--from", at / "other", "--bank", at / "bank"),
+        _bank_with_a_combination,
+    ),
+    "tasks remove, with a parent": Scenario(
+        lambda at: (
+            *("tasks", "remove", "third", "mixed", "--yes", "--missing-ok"),
+            *("--bank", at / "bank"),
+        ),
+        _combination_and_parent,
     ),
     "tasks export": Scenario(
         lambda at: ("tasks", "export", "first", at / "file", "--bank", at / "bank"), _bank_of_two

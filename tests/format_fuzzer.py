@@ -12,6 +12,7 @@ import resource
 import sys
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,14 +25,16 @@ from bank_format.base_file import parse_base
 from bank_format.bits import count_ones, packed_size, padding_is_zero
 from bank_format.canonical_json import canonical, parse_canonical
 from bank_format.codec import PackedCoding, RiceCoding, decode
+from bank_format.combination_records import CombinationContent
 from bank_format.errors import BankError
 from bank_format.records import BankRecord
 from bank_format.sealed import unseal
 from bank_format.strict_json import from_json
-from bank_format.task_file import content_sha256, parse_task
+from bank_format.task_metadata import content_sha256
+from bank_format.task_reading import parse_task, read_mask
 from bank_format.task_records import Provenance, TaskContent
 from bank_format.work_files import StateContent, WorkState, build_state, parse_state
-from tests.banks import add, create
+from tests.banks import add, add_combination, create
 from tests.mutations import changed_bytes, changed_json, joined, parted, resealed
 
 Outcome: TypeAlias = tuple[str, str]
@@ -46,12 +49,14 @@ class Fuzzer:
         self.bank = create(folder / "bank")
         add(self.bank, "cats", density=0.2)
         add(self.bank, "thin", density=0.04)
+        add_combination(self.bank, "mixed", "cats", "thin")
         self.record = self.bank.record
         state = WorkState("ab" * 32, 7, {"scores": np.ones(3, np.float32)})
         self.files = {
             "base": (self.bank.path / "base.safetensors").read_bytes(),
             "cats": self.bank.task_path("cats").read_bytes(),
             "thin": self.bank.task_path("thin").read_bytes(),
+            "mixed": self.bank.task_path("mixed").read_bytes(),
             "state": build_state(self.record, "birds", state),
         }
         self.json = (self.bank.path / "bank.json").read_bytes()
@@ -102,7 +107,7 @@ class Fuzzer:
         return self.give("metadata", name, joined(json.dumps(header, ensure_ascii=False), body))
 
     def tensors(self, source: random.Random) -> Outcome:
-        name = source.choice(["cats", "thin"])
+        name = source.choice(["cats", "thin", "mixed"])
         header, body = parted(self.files[name])
         tensors, metadata = unseal(self.files[name], name)
         assert isinstance(metadata, dict)
@@ -114,7 +119,7 @@ class Fuzzer:
                 first, last = entry["data_offsets"]
                 stored = np.frombuffer(body[first:last], tensors[tensor].dtype)
                 tensors[tensor] = stored.reshape(tensors[tensor].shape)
-        for coding in content["encoding"].values():
+        for coding in content.get("encoding", {}).values():
             if coding["coding"] == "rice" and source.random() < 0.5:
                 coding["ones"] += source.choice([-1, 0, 1, 2**40])
                 coding["k"] = source.randrange(-1, 35)
@@ -148,9 +153,11 @@ class Fuzzer:
         _, metadata = unseal(self.files["cats"], "cats")
         assert isinstance(metadata, dict)
         state: Any = unseal(self.files["state"], "state")[1]
+        mixed: Any = unseal(self.files["mixed"], "mixed")[1]
         record, value = source.choice(
             [
                 (TaskContent, metadata["content"]),
+                (CombinationContent, mixed["content"]),
                 (Provenance, metadata["provenance"]),
                 (StateContent, state["content"]),
                 (BankRecord, {k: v for k, v in json.loads(self.json).items() if k != "sha256"}),
@@ -175,7 +182,8 @@ class Fuzzer:
             elif name == "state":
                 parse_state(data, self.record, "birds", "file")
             else:
-                task = parse_task(data, self.record, name, "file")
+                read_parent = partial(read_mask, self.bank.path, self.record)
+                task = parse_task(data, self.record, name, "file", read_parent)
                 assert sum(map(count_ones, task.masks.values())) <= task.weights
 
         return kind, outcome(work, BankError)

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from supsup_cli.core.learning import Learning
 from supsup_cli.core.masks import MaskLayout, Masks, MaskStack
 from supsup_cli.core.networks import masked_parameters
 
@@ -30,6 +31,13 @@ def signed_constant(network: nn.Module, seed: int) -> nn.Module:
         signs = torch.randint(0, 2, parameter.shape, generator=stream) * 2 - 1
         parameter.data = signs * (2 / parameter[0].numel()) ** 0.5
     return network.requires_grad_(False).eval()
+
+
+def finish(learning: Learning) -> Masks:
+    """Take all steps: parameter name → bool of its shape."""
+    while not learning.done:
+        learning.advance()
+    return learning.masks()
 
 
 def layout_of(network: nn.Module) -> MaskLayout:

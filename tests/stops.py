@@ -47,8 +47,8 @@ class Notes(Silent):
         self.said.append(text)
 
 
-def request(*data: str, recipe: str = "default", steps: int = STEPS) -> LearnRequest:
-    return LearnRequest(data or (TASK,), None, recipe, steps, None, 0, "cpu")
+def request(*data: str, recipe: str = "default", steps: int = STEPS, **ways: Any) -> LearnRequest:
+    return LearnRequest(data or (TASK,), None, recipe, steps, None, 0, "cpu", **ways)
 
 
 def stop_after(bank: Path, steps: int, *data: str, **options: Any) -> StoppedError:

@@ -13,7 +13,7 @@ from tests.commands import SMALL, answer, flip_bit, run, run_apart
 
 SHARE = (int, float)
 TASK = {"task": str, "bytes": int, "density": float, "accuracy": SHARE}
-LEARNED = TASK | {"status": str, "steps": int, "seconds": SHARE, "content_sha256": str}
+LEARNED = TASK | {"kind": str, "status": str, "steps": int, "seconds": SHARE, "content_sha256": str}
 SHARES = {
     "accuracy_given": SHARE,
     "accuracy_inferred": SHARE,
@@ -38,8 +38,16 @@ DOCUMENTS: dict[str, tuple[tuple[object, ...], dict[str, Any]]] = {
     ),
     "predict": (("--data", "mnist-perm-0", "--limit", 2), {"results": [PREDICTED | NO_ERROR]}),
     "evaluate": (
-        ("--limit", 20),
-        {"tasks": [{"task": str, "images": int, **SHARES}], "mean": SHARES, **DECIDED},
+        ("--limit", 20, "--group-sizes", "1,2"),
+        {
+            "tasks": [{"task": str, "images": int, **SHARES}],
+            "mean": SHARES,
+            "by_group": [{"group": int, **SHARES}],
+            "confusion": [{"task": str, "named": str, "images": int}],
+            "plot": type(None),
+            "csv": type(None),
+            **DECIDED,
+        },
     ),
     "stats": (
         (),

@@ -10,7 +10,7 @@ from torch import Tensor
 from supsup_cli.core.batch_order import BatchOrder
 from supsup_cli.core.learning import LabelledImages, Learning, Pixels
 from supsup_cli.core.networks import MultilayerPerceptron, masked_parameters
-from supsup_cli.core.recipes import DEFAULT, PAPER, Recipe
+from supsup_cli.core.recipes import DEFAULT, PAPER, SEPARABLE, Recipe
 from tests.networks import signed_constant
 
 PIXELS = Pixels(torch.full((1, 1, 1), 0.5), torch.full((1, 1, 1), 0.25))
@@ -48,7 +48,7 @@ def _left_and_resumed(learning: Learning, recipe: Recipe) -> Learning:
     return resumed
 
 
-@pytest.mark.parametrize("recipe", [DEFAULT, FAST_PAPER])
+@pytest.mark.parametrize("recipe", [DEFAULT, FAST_PAPER, SEPARABLE])
 def test_stopped_at_twenty_moments_in_sequence_and_resumed_the_masks_are_the_same(
     recipe: Recipe,
 ) -> None:
@@ -66,7 +66,7 @@ def test_stopped_at_twenty_moments_in_sequence_and_resumed_the_masks_are_the_sam
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 
 
-@pytest.mark.parametrize("recipe", [DEFAULT, FAST_PAPER])
+@pytest.mark.parametrize("recipe", [DEFAULT, FAST_PAPER, SEPARABLE])
 @pytest.mark.parametrize("batch_size", [7, 35, 64, 200])
 def test_every_state_is_that_of_a_run_that_was_never_stopped(
     recipe: Recipe, batch_size: int
@@ -96,7 +96,7 @@ def test_a_state_is_a_copy_that_later_steps_do_not_change() -> None:
     }  # fmt: skip
 
 
-def test_another_recipe_s_state_or_a_misshapen_one_is_refused() -> None:
+def test_another_recipe_s_state_is_refused() -> None:
     learning = _fresh(DEFAULT)
     learning.advance()
     state = learning.state()
@@ -104,6 +104,15 @@ def test_another_recipe_s_state_or_a_misshapen_one_is_refused() -> None:
         _fresh(PAPER).restore(state, 1)
     with pytest.raises(ValueError, match="expected at most 1000"):
         _fresh(DEFAULT).restore(state, 1001)
+    with pytest.raises(ValueError, match="generator's state"):
+        _fresh(SEPARABLE).restore(state, 1)
+
+
+@pytest.mark.parametrize("recipe", [DEFAULT, SEPARABLE])
+def test_a_misshapen_state_is_refused(recipe: Recipe) -> None:
+    learning = _fresh(recipe)
+    learning.advance()
+    state = learning.state()
     for name, tensor in state.items():
         without = {key: value for key, value in state.items() if key != name}
         for changed in (
@@ -113,7 +122,7 @@ def test_another_recipe_s_state_or_a_misshapen_one_is_refused() -> None:
             state | {f"{name}-2": tensor},
         ):
             with pytest.raises(ValueError, match=r"state|used"):
-                _fresh(DEFAULT).restore(changed, 1)
+                _fresh(recipe).restore(changed, 1)
 
 
 @pytest.mark.parametrize("used", [-1.0, 0.5, 71.0, float("nan"), float("inf")])

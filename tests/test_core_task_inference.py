@@ -1,3 +1,4 @@
+import dataclasses
 from collections.abc import Callable
 
 import pytest
@@ -15,11 +16,11 @@ from supsup_cli.core.superposition import (
     superfluous_pull,
     superpose,
 )
-from supsup_cli.core.task_inference import Method, alpha_gradients, infer_tasks
+from supsup_cli.core.task_inference import Method, alpha_gradients, descent, infer_tasks
 from tests.networks import TinyConvolution, layout_of, random_stack, signed_constant
 
 OUTPUTS, REAL, TASKS = 20, 4, 5
-METHODS: list[Method] = ["one-shot", "binary", "exhaustive"]
+METHODS: list[Method] = ["one-shot", "binary", "descent", "exhaustive"]
 OBJECTIVES: list[Objective] = ["H", "G", "R"]
 
 
@@ -153,6 +154,74 @@ def test_binary_ends_with_two_tasks_even_when_all_are_equal(tasks: int) -> None:
         own=own()[:1].expand(tasks, -1),
     )
     assert (~scores.isnan()).sum(1).tolist() == [2, 2, 2]
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_descent_follows_the_gradient_within_the_simplex(
+    network: nn.Module, objective: Objective
+) -> None:
+    stack = random_stack(layout_of(network), TASKS, seed=1)
+    groups = images(3, 2)
+    scores = descent(network, stack, groups, loss_of(objective))
+    alphas = scores.exp()
+    torch.testing.assert_close(alphas.sum(1), torch.ones(3))
+    even = torch.full((3, TASKS), 1 / TASKS)
+    mixtures = [superpose(stack, each) for each in (even, alphas)]
+    for group in range(3):
+        before, after = (
+            float(
+                loss_of(objective)(
+                    masked_forward(
+                        network, {name: mask[group] for name, mask in mixed.items()}, groups[group]
+                    )
+                )
+            )
+            for mixed in mixtures
+        )
+        if objective != "G":  # of which only the gradient is meant to be used
+            assert after < before
+    for row, group in zip(scores, groups, strict=True):
+        alone = descent(network, stack, group[None], loss_of(objective))[0]
+        assert int(row.argmax()) == int(alone.argmax())
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_equal_tasks_have_equal_scores_and_the_first_is_named(method: Method) -> None:
+    network = signed_constant(MultilayerPerceptron((784, 12, OUTPUTS)), seed=0)
+    stack = random_stack(layout_of(network), 1, seed=1)
+    equal = type(stack)(stack.packed.expand(2, -1).contiguous(), stack.layout)
+    scores = infer_tasks(
+        network,
+        equal,
+        images(2, 1),
+        method=method,
+        objective="R",
+        real=real(),
+        own=own()[:1].expand(2, -1),
+    )
+    torch.testing.assert_close(scores[:, 0], scores[:, 1])
+
+
+def test_gains_weigh_masks_alike_alone_and_in_superposition(network: nn.Module) -> None:
+    plain = random_stack(layout_of(network), 3, seed=1, density=0.1)
+    layers = len(plain.layout.shapes)
+    gains = torch.rand(3, layers, generator=torch.Generator().manual_seed(4)) + 0.5
+    stack = dataclasses.replace(plain, gains=gains)
+    names = list(plain.layout.shapes)
+    for task in range(3):
+        for place, name in enumerate(names):
+            expected = plain.masks(task)[name] * gains[task, place]
+            torch.testing.assert_close(stack.masks(task)[name], expected)
+    alphas = torch.rand(2, 3, generator=torch.Generator().manual_seed(5))
+    mixed = superpose(stack, alphas)
+    for name in names:
+        expected = torch.einsum(
+            "bt,t...->b...", alphas, torch.stack([stack.masks(task)[name] for task in range(3)])
+        )
+        torch.testing.assert_close(mixed[name], expected)
+    vectors = torch.randn(2, stack.layout.bytes * 8)
+    bits = torch.stack([stack.layout.join(stack.masks(task)) for task in range(3)])
+    torch.testing.assert_close(stack.products(vectors), vectors @ bits.T, rtol=1e-4, atol=1e-3)
 
 
 def test_exhaustive_scores_are_those_of_each_mask_alone(network: nn.Module) -> None:

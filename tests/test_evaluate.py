@@ -1,10 +1,12 @@
 """Test accuracy: each number computed again from what predict and infer-task answer."""
 
+import csv
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from supsup_cli.data import catalog
 from supsup_cli.data.splits import choose
@@ -34,12 +36,18 @@ def _expected(bank: Path, task: str, how: tuple[object, ...] = ()) -> dict[str, 
         "accuracy_inferred": sum(t and c for t, c in both) / 50,
         "accuracy_inferred_shared": sum(c for _, c in both) / 50,
         "task_accuracy": sum(one["task"] == task for one in decisions) / len(decisions),
-        "false_alarms": 0.0,
+        "false_alarms": sum(not one["known"] for one in inferred) / 50,
     }
 
 
 @pytest.mark.parametrize(
-    "how", [(), ("--method", "one-shot", "--objective", "G"), ("--method", "binary", "--group", 8)]
+    "how",
+    [
+        (),
+        ("--method", "one-shot", "--objective", "G"),
+        ("--method", "binary", "--group", 8),
+        ("--method", "descent", "--group", 25),
+    ],
 )
 def test_the_numbers_are_those_of_predict_and_infer_task(
     how: tuple[object, ...], bank: Path
@@ -70,11 +78,87 @@ def test_some_tasks_are_measured_while_all_compete(bank: Path) -> None:
     assert some == [whole[2], whole[0]]
 
 
+def test_sizes_of_groups_are_those_of_group(bank: Path) -> None:
+    words = ("evaluate", "--bank", bank, *LIMIT, "--method", "binary")
+    document = answer(*words, "--group-sizes", "8,1,8")
+    assert [one["group"] for one in document["by_group"]] == [1, 8]
+    for one in document["by_group"]:
+        alone = answer(*words, "--group", one["group"])
+        assert {key: one[key] for key in alone["mean"]} == alone["mean"]
+        assert alone["by_group"] == []
+    text = run(*words, "--group-sizes", "1,8").out
+    assert "group of" in text
+
+
+@pytest.mark.parametrize("sizes", ["0", "a", "1,", "1;2", "-1"])
+def test_sizes_that_are_no_numbers_are_refused(sizes: str, bank: Path) -> None:
+    ran = run("evaluate", "--bank", bank, f"--group-sizes={sizes}", "--json")
+    assert (ran.code, ran.error["code"]) == (2, "usage")
+
+
+def test_confusion_counts_every_image_under_the_task_it_is_taken_for(bank: Path) -> None:
+    words = ("evaluate", "--bank", bank, *LIMIT, "--method", "one-shot")
+    document = answer(*words)
+    for one in document["tasks"]:
+        counts = {
+            each["named"]: each["images"]
+            for each in document["confusion"]
+            if each["task"] == one["task"]
+        }
+        assert sum(counts.values()) == 50
+        assert counts.get(one["task"], 0) == round(50 * one["task_accuracy"])
+        decided = ("infer-task", "--bank", bank, "--data", one["task"], *LIMIT)
+        named = [each["task"] for each in answer(*decided, "--method", "one-shot")["results"]]
+        assert counts == {name: named.count(name) for name in named}
+    wrong = [one for one in document["confusion"] if one["task"] != one["named"]]
+    worst = max(wrong, key=lambda one: int(one["images"]))
+    told = [line.split() for line in run(*words).out.splitlines()]
+    assert [worst["task"], worst["named"], str(worst["images"])] in told
+
+
+def test_csv_holds_the_table_and_the_confusion(bank: Path, tmp_path: Path) -> None:
+    table = tmp_path / "table.csv"
+    words = ("evaluate", "--bank", bank, *LIMIT, "--csv", table)
+    document = answer(*words)
+    assert document["csv"] == str(table)
+    with table.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    counts = {(one["task"], one["named"]): one["images"] for one in document["confusion"]}
+    assert [row["task"] for row in rows] == NAMES
+    for row, one in zip(rows, document["tasks"], strict=True):
+        assert list(row) == [*one_row(one), *(f"named {name}" for name in NAMES)]
+        for key in ("accuracy_given", "accuracy_inferred", "task_accuracy"):
+            assert float(row[key]) == one[key]
+        named = [int(row[f"named {name}"]) for name in NAMES]
+        assert named == [counts.get((one["task"], name), 0) for name in NAMES]
+    assert answer(*words) | {"seconds": 0} == document | {"seconds": 0}  # it is written anew
+    nowhere = run(*words[:-1], tmp_path / "none" / "a.csv", "--json")
+    assert (nowhere.code, nowhere.error["code"]) == (13, "storage")
+
+
+def one_row(task: dict[str, Any]) -> list[str]:
+    return ["task", "images", *(key for key in task if key not in ("task", "images"))]
+
+
+def test_plot_writes_a_picture(bank: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    words = ("evaluate", "--bank", bank, *LIMIT, "--plot")
+    narrow, wide = tmp_path / "tasks.png", tmp_path / "sizes.png"
+    assert answer(*words, narrow)["plot"] == str(narrow)
+    answer(*words, wide, "--group-sizes", "1,4")
+    with Image.open(narrow) as one, Image.open(wide) as two:
+        assert (one.format, two.format) == ("PNG", "PNG")
+        assert two.width == 2 * one.width
+        assert len(one.convert("RGB").getcolors(maxcolors=1 << 20)) > 10
+    unknown = run(*words, tmp_path / "tasks.xyz", "--json")
+    assert (unknown.code, unknown.error["code"]) == (2, "usage")
+
+
 def test_text_shows_shares_and_their_mean(bank: Path) -> None:
     document = answer("evaluate", "--bank", bank, *LIMIT)
     lines = run("evaluate", "--bank", bank, *LIMIT).out.splitlines()
     assert lines[0].split()[:3] == ["task", "images", "given"]
-    rows = {line.split()[0]: line for line in lines[1:]}
+    rows = {line.split()[0]: line for line in lines[1:6]}
     for one in [*document["tasks"], {"task": "mean", "images": 200, **document["mean"]}]:
         assert f"{100 * one['accuracy_inferred']:.2f} %" in rows[one["task"]]
         assert str(one["images"]) in rows[one["task"]]

@@ -1,6 +1,8 @@
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,16 +10,31 @@ import pytest
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
-def run(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+Small = Callable[..., str]
+
+
+def run(script: str, *arguments: str, **sizes: str) -> subprocess.CompletedProcess[str]:
     """Run a script with the `supsup` of this environment on PATH."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     return subprocess.run(
         ["sh", str(EXAMPLES / script), *arguments],
-        env={**os.environ, "PATH": path},
+        env={**os.environ, "PATH": path, **sizes},
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Small:
+    """Run a script at sizes that take seconds; returns what it printed."""
+
+    def run_small(script: str, **sizes: object) -> str:
+        done = run(script, str(tmp_path), **{name: str(size) for name, size in sizes.items()})
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run_small
 
 
 def test_ci_smoke_passes() -> None:
@@ -37,12 +54,91 @@ def test_quickstart_names_the_task_of_every_image_and_classifies_nearly_all(
     assert "3 whole tasks; the bank is whole" in done.stdout
 
 
+def test_density_sweep_learns_every_density() -> None:
+    done = run("density_sweep.sh", "3")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count("$ supsup learn-task") == 7
+    assert done.stdout.count("learned") == 14
+    rows = [line.split() for line in done.stdout.splitlines() if line.startswith("mnist-perm-0")]
+    shares = [float(row[7]) for row in rows]
+    assert shares[:6] == sorted(shares[:6])
+    assert shares[0] < 0.01
+    assert shares[-1] > 0.4
+
+
+def test_transfer_learns_and_combines() -> None:
+    done = run("transfer.sh", "150")
+    assert done.returncode == 0, done.stderr
+    accuracies = {
+        line.split()[0]: float(line.split()[2])
+        for line in done.stdout.splitlines()
+        if line.startswith(("fresh", "transferred")) and "learned" in line
+    }
+    assert accuracies["transferred"] > accuracies["fresh"]
+    assert "6 whole tasks; the bank is whole" in done.stdout
+
+
+def test_permuted_tasks_are_told_apart_by_both_recipes(small: Small) -> None:
+    done = small("permuted.sh", TASKS=2, STEPS=60, LIMIT=20)
+    means = [line.split() for line in done.splitlines() if line.startswith("mean")]
+    assert [line[1] for line in means] == ["40"] * 3
+    assert float(means[0][8]) > 90
+
+
+def test_rotated_groups_decide_together(small: Small) -> None:
+    done = small("rotated.sh", RANGE="0..180:90", ARCH="mlp-32", STEPS=60, LIMIT=128)
+    assert done.count("group 128,") == 2
+    assert done.count("group image,") == 1
+    assert done.count("\nmean ") == 3
+
+
+def test_split_is_told_apart_with_negatives(small: Small) -> None:
+    done = small("split.sh", STEPS=60, LIMIT=20)
+    means = [line.split() for line in done.splitlines() if line.startswith("mean")]
+    assert len(means) == 6
+    assert float(means[0][4]) > 40  # ten digits; chance is 10
+
+
+def test_a_stream_opens_a_mask_for_each_task(small: Small) -> None:
+    done = small("stream.sh", VISIT=60)
+    listed = done.split("$ supsup tasks")[1].split("$ supsup evaluate")[0]
+    assert [f"seen-{number}" for number in range(5) if f"seen-{number} " in listed] == [
+        "seen-0", "seen-1", "seen-2", "seen-3"
+    ]  # fmt: skip
+
+
+def test_own_folders_are_tasks(small: Small) -> None:
+    done = small("own_folder.sh", STEPS=60)
+    assert "zero-or-one" in done.split("$ supsup tasks")[1]
+    assert done.split("$ supsup predict")[1].count("  scrambled  ") > 10
+
+
+def test_mixed_tasks_live_in_one_bank(small: Small) -> None:
+    done = small("mixed.sh", STEPS=150, LIMIT=20)
+    learned = done.split("$ supsup evaluate")[0]
+    assert learned.count(" learned ") == 7
+    assert "$ cmp before.txt after.txt" in done
+    assert "new, nearest" in done.split("$ supsup infer-task")[1]
+
+
+def test_a_hundred_tasks_answer_image_by_image(small: Small) -> None:
+    done = small("hundred_tasks.sh", TASKS=3, STEPS=100)
+    told = re.search(r"(\d+) images: (\d+) of the right task", done)
+    assert told
+    assert told.groups() == ("60", "60")
+
+
 def test_no_example_is_left_untested_or_undescribed() -> None:
-    examples = {path.name for path in EXAMPLES.iterdir()} - {"install.sh", "README.md"}
+    examples = {path.name for path in EXAMPLES.iterdir()}
+    examples -= {"install.sh", "workplace.sh", "README.md"}
     described = (EXAMPLES / "README.md").read_text(encoding="utf-8")
-    # The last has its own file of tests, test_javascript_reader.
-    assert examples == {"ci_smoke.sh", "quickstart.sh", "read_bank.js"}
-    assert all(f"[{name}]({name})" in described for name in examples)
+    scripts = {name for name in examples if name.endswith(".sh")}
+    tests = Path(__file__).read_text(encoding="utf-8")
+    assert [name for name in scripts if f'("{name}"' not in tests] == []
+    # The one that is no script has its own file of tests, test_javascript_reader.
+    pictures = {"density.png", "transfer.png"}
+    assert examples - scripts == {"read_bank.js", *pictures}
+    assert all(f"]({name})" in described for name in examples)
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.sh")), ids=lambda path: path.name)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from bank_format.bank import Bank
+from bank_format.task_records import ParentRecord
 from tests.banks import PROVENANCE, add, create, facts, masks, spec
 from tests.commands import ROOT, answer
 
@@ -53,6 +54,26 @@ def test_it_reads_every_coding(tmp_path: Path) -> None:
         name = f"d{round(100 * density)}"
         small.add_task(facts(name), masks(small, density=density), {}, PROVENANCE)
     assert densities(small.path) == {name: small.read_task(name).density for name in small.tasks()}
+
+
+@needs_node
+def test_it_reads_combinations_and_names_what_they_lack(tmp_path: Path) -> None:
+    small = create(tmp_path / "bank", spec((("a.weight", (40, 50)), ("b.weight", (7, 11)))))
+    for seed, name in enumerate("abc"):
+        add(small, name, seed, 0.2)
+    named = tuple(ParentRecord(one, small.read_task(one).content_sha256) for one in "abc")
+    for name, values in {"most": (1, 1, 1, 0), "odd": (0.1, 0.2, -0.3, 1e-9)}.items():
+        stored = {p.name: np.array(values, np.float32) for p in small.record.masked}
+        small.add_combination(facts(name, parents=named), stored, {}, PROVENANCE)
+    known = {name: small.read_task(name).density for name in small.tasks()}
+    assert len(set(known.values())) == 5
+    assert densities(small.path) == known
+    small.task_path("b").unlink()
+    add(small, "b", 9)
+    done = read(small.path)
+    assert (done.returncode, done.stderr.split(": ")) == (
+        5, [str(small.task_path("most")), "breaks I11 of FORMAT.md\n"],
+    )  # fmt: skip
 
 
 @needs_node

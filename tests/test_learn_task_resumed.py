@@ -16,11 +16,13 @@ from supsup_cli.workflows import checkpoints, task_learning
 from tests.commands import answer, learn, make_bank, run
 from tests.stops import STATE, STEPS, TASK, learn_to_the_end, stop_after
 
+RECIPES = ("default", "paper", "separable")
+
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Digest of the task, learned without a stop, for each recipe."""
-    banks = {one: make_bank(tmp_path_factory.mktemp(one) / "bank") for one in ("default", "paper")}
+    banks = {one: make_bank(tmp_path_factory.mktemp(one) / "bank") for one in RECIPES}
     return {recipe: learn_to_the_end(bank, recipe=recipe)[0] for recipe, bank in banks.items()}
 
 
@@ -42,7 +44,7 @@ def every_step_saved(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpoints, "_SHARE", float("inf"))
 
 
-@pytest.mark.parametrize("recipe", ["default", "paper"])
+@pytest.mark.parametrize("recipe", RECIPES)
 def test_stopped_ten_times_the_same_command_gives_the_same_content(
     recipe: str, fresh: Path, whole: dict[str, str]
 ) -> None:
@@ -76,7 +78,7 @@ def test_a_stop_while_the_masks_are_measured_keeps_every_step(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(task_learning, "_accuracy", interrupted)
+        patch.setattr(task_learning, "accuracy", interrupted)
         ran = run("learn-task", "--bank", fresh, "--data", TASK, "--steps", STEPS, "--json")
     assert (ran.code, ran.error["code"]) == (130, "interrupted")
     assert f"at step {STEPS} of {STEPS}, saved; 0 of 1" in ran.error["message"]

@@ -8,11 +8,10 @@ import pytest
 
 from bank_format.bank import Bank
 from bank_format.errors import NoSuchTaskError
-from bank_format.task_file import Task
 from bank_format.task_records import ParentRecord
 from bank_format.verify import verify
 from supsup_cli.cli import main
-from tests.banks import PROVENANCE, add, create, facts, masks
+from tests.banks import PROVENANCE, add, add_combination, create, facts, masks
 from tests.commands import answer, flip_bit, run
 
 
@@ -22,11 +21,6 @@ def bank(tmp_path: Path) -> Bank:
     for name in ("a", "b", "c"):
         add(bank, name)
     return bank
-
-
-def add_child(bank: Bank, name: str, *parents: Task) -> Task:
-    records = tuple(ParentRecord(one.content.task, one.content_sha256) for one in parents)
-    return bank.add_task(facts(name, parents=records), masks(bank), {}, PROVENANCE)
 
 
 def remove(bank: Bank, *words: object) -> dict[str, str]:
@@ -86,31 +80,39 @@ def test_what_is_gone_is_done_only_if_missing_ok(bank: Bank) -> None:
 
 
 def test_a_parent_stays_while_a_child_names_it(bank: Bank) -> None:
-    add_child(bank, "child", bank.read_task("a"), bank.read_task("b"))
+    add_combination(bank, "child", "a", "b")
     for words in (("a", "c", "--yes"), ("a", "--dry-run"), ("b", "a", "--yes")):
         ran = run("tasks", "remove", *words, "--bank", bank.path, "--json")
         assert (ran.code, ran.error["code"]) == (11, "in-use")
-        assert "task 'child' found built on it" in ran.error["message"]
-        assert "tasks show child" in ran.error["hint"]
+        assert "task 'child' found combining task" in ran.error["message"]
+        assert f"tasks remove child --bank {bank.path}" in ran.error["hint"]
     assert bank.tasks() == ["a", "b", "c", "child"]
     assert remove(bank, "child", "--yes") == {"child": "removed"}
     assert remove(bank, "a", "b", "--yes") == {"a": "removed", "b": "removed"}
 
 
 def test_a_name_alone_makes_no_parent(bank: Bank) -> None:
-    other = ParentRecord("a", "ef" * 32)  # another task that had this name once
-    bank.add_task(facts("child", parents=(other,)), masks(bank), {}, PROVENANCE)
+    add_combination(bank, "child", "a", "b")
+    bank.task_path("a").unlink()
+    add(bank, "a", seed=9)  # another task that took the name
     assert remove(bank, "a", "--yes") == {"a": "removed"}
+    assert run("tasks", "remove", "b", "--yes", "--bank", bank.path).code == 11
+
+
+def test_a_mask_stands_by_itself_whatever_its_learning_began_with(bank: Bank) -> None:
+    parent = ParentRecord("a", bank.read_task("a").content_sha256)
+    bank.add_task(facts("later", parents=(parent,)), masks(bank), {}, PROVENANCE)
+    assert remove(bank, "a", "--yes") == {"a": "removed"}
+    assert bank.read_task("later").content.parents == (parent,)
 
 
 def test_children_go_before_their_parents(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
-    add_child(bank, "a-child", bank.read_task("c"))
-    add_child(bank, "b-grandchild", bank.read_task("a-child"))
+    add_combination(bank, "child", "a", "c")
     order: list[str] = []
     monkeypatch.setattr(Bank, "remove_task", lambda _self, name: order.append(name))
-    remove(bank, "a-child", "c", "b-grandchild", "a", "--yes")
-    assert sorted(order) == ["a", "a-child", "b-grandchild", "c"]
-    assert order.index("b-grandchild") < order.index("a-child") < order.index("c")
+    remove(bank, "a", "c", "child", "b", "--yes")
+    assert sorted(order) == ["a", "b", "c", "child"]
+    assert order.index("child") < min(order.index("a"), order.index("c"))
 
 
 def test_a_damaged_task_can_be_removed(bank: Bank) -> None:
@@ -122,9 +124,10 @@ def test_a_damaged_task_can_be_removed(bank: Bank) -> None:
 
 
 def test_a_damaged_parent_is_known_by_its_name(bank: Bank) -> None:
-    add_child(bank, "child", bank.read_task("a"))
+    add_combination(bank, "child", "a", "b")
     flip_bit(bank.task_path("a"), 300)
     assert run("tasks", "remove", "a", "--yes", "--bank", bank.path).code == 11
+    assert run("tasks", "remove", "b", "--yes", "--bank", bank.path).code == 11
 
 
 def test_another_command_may_be_faster(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:

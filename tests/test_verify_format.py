@@ -62,7 +62,8 @@ def resealed(path: Path, changes: dict[str, Json]) -> None:
     [
         ({"version": 2}, "I4", "version 2 found"),
         ({"version": 2, "novelty": {}}, "I4", "version 2 found"),
-        ({"kind": "combination"}, "I4", "kind 'combination' version 1 found"),
+        ({"kind": "quilt"}, "I4", "kind 'quilt' version 1 found"),
+        ({"kind": "combination"}, "I5", "content.encoding: unknown key"),
         ({"kind": None}, "I4", "kind None"),
         ({"version": 0}, "I4", "version 0 found"),
         ({"version": 1.0}, "I4", "version 1.0 found"),
@@ -86,7 +87,7 @@ def test_a_right_seal_does_not_excuse_a_wrong_task(
     resealed(bank.task_path("pets"), changes)
     problem = only(verify(bank.path))
     assert problem.invariant == invariant
-    newer_or_other = message.startswith(("version 2", "kind 'combination'", "base"))
+    newer_or_other = message.startswith(("version 2", "kind 'quilt'", "base"))
     assert problem.exit_code == (12 if newer_or_other else 5)
     assert message in problem.message
     assert str(bank.task_path("pets")) in problem.message

@@ -1,6 +1,7 @@
 """Ask: `infer-task`, `predict` and `evaluate`."""
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,6 +15,7 @@ from supsup_cli.options import (
     DataOption,
     DebugOption,
     DeviceOption,
+    FailOnNewOption,
     GroupOption,
     ImagesArgument,
     JsonOption,
@@ -23,6 +25,7 @@ from supsup_cli.options import (
     ObjectiveOption,
     QuietOption,
     SeedOption,
+    usable_path,
 )
 from supsup_cli.output import Terminal
 from supsup_cli.workflows.results.common import Result
@@ -40,6 +43,7 @@ def infer_task(
     group: GroupOption = "image",
     top: Annotated[int, typer.Option(help="Scores of the K best tasks.", metavar="K")] = 3,
     limit: LimitOption = None,
+    fail_on_new: FailOnNewOption = False,
     max_pixels: MaxPixelsOption = MAX_PIXELS,
     device: DeviceOption = "auto",
     seed: SeedOption = 0,
@@ -58,7 +62,7 @@ def infer_task(
         decision = DecisionRequest(method, objective, group, device)
         return workflow.infer_task(bank, inputs, decision, top, terminal)
 
-    answer(work, as_json=as_json, quiet=quiet)
+    answer(work, as_json=as_json, quiet=quiet, fail_on_new=fail_on_new)
 
 
 @app.command()
@@ -76,6 +80,7 @@ def predict(
     objective: ObjectiveOption = None,
     group: GroupOption = "image",
     limit: LimitOption = None,
+    fail_on_new: FailOnNewOption = False,
     max_pixels: MaxPixelsOption = MAX_PIXELS,
     device: DeviceOption = "auto",
     seed: SeedOption = 0,
@@ -94,7 +99,7 @@ def predict(
         decision = DecisionRequest(method, objective, group, device)
         return workflow.predict(bank, inputs, decision, task, terminal)
 
-    answer(work, as_json=as_json, quiet=quiet)
+    answer(work, as_json=as_json, quiet=quiet, fail_on_new=fail_on_new)
 
 
 @app.command()
@@ -109,7 +114,16 @@ def evaluate(
     method: MethodOption = "auto",
     objective: ObjectiveOption = None,
     group: GroupOption = "image",
+    group_sizes: Annotated[
+        str, typer.Option(help="Compare groups of these many images.", metavar="N,N,…")
+    ] = "",
     limit: LimitOption = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Picture of the accuracies.", callback=usable_path)
+    ] = None,
+    csv: Annotated[
+        Path | None, typer.Option(help="Table of tasks and their confusion.", callback=usable_path)
+    ] = None,
     max_pixels: MaxPixelsOption = MAX_PIXELS,
     device: DeviceOption = "auto",
     seed: SeedOption = 0,
@@ -124,8 +138,9 @@ def evaluate(
         from supsup_cli.workflows.deciding import DecisionRequest
 
         decision = DecisionRequest(method, objective, group, device)
-        return workflow.evaluate(
-            bank, decision, tasks or (), limit, seed, terminal, max_pixels=max_pixels
+        request = workflow.EvaluateRequest(
+            tasks or (), limit, seed, group_sizes, plot, csv, max_pixels
         )
+        return workflow.evaluate(bank, decision, request, terminal)
 
     answer(work, as_json=as_json, quiet=quiet)

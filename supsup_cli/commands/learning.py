@@ -68,13 +68,28 @@ def learn_task(
     data: DataOption = None,
     bank: BankOption = DEFAULT_BANK,
     name: Annotated[str | None, typer.Option(help="The task's name; default: the data's.")] = None,
-    recipe: Annotated[str, typer.Option(help="default or paper.")] = "default",
+    recipe: Annotated[
+        str, typer.Option(help="default, paper, or separable (for tasks that look alike).")
+    ] = "default",
     steps: Annotated[
         int | None, typer.Option(help="Updates of the mask.", min=1, max=MOST_STEPS)
     ] = None,
     batch_size: Annotated[
         int | None, typer.Option(help="Images per update.", min=1, max=MOST_IMAGES)
     ] = None,
+    density: Annotated[
+        str | None, typer.Option(help="Weights to keep: a share, or er:S (denser with S).")
+    ] = None,
+    transfer: Annotated[
+        bool, typer.Option("--transfer", help="Start from the masks of earlier tasks.")
+    ] = False,
+    combine: Annotated[
+        float | None,
+        typer.Option(help="Combine earlier masks if that classifies this share.", metavar="SHARE"),
+    ] = None,
+    detect: Annotated[
+        bool, typer.Option("--detect", help="Learn nothing that belongs to a known task (NNs).")
+    ] = False,
     max_pixels: MaxPixelsOption = MAX_PIXELS,
     device: DeviceOption = "auto",
     seed: SeedOption = 0,
@@ -89,7 +104,18 @@ def learn_task(
         from supsup_cli.workflows.learning_plan import LearnRequest
 
         request = LearnRequest(
-            data or (), name, recipe, steps, batch_size, seed, device, max_pixels
+            data=data or (),
+            name=name,
+            recipe=recipe,
+            steps=steps,
+            batch_size=batch_size,
+            seed=seed,
+            device=device,
+            density=density,
+            transfer=transfer,
+            combine=combine,
+            detect=detect,
+            max_pixels=max_pixels,
         )
         with stop_signals() as stop:
             return workflow.learn_task(bank, request, terminal, stop)

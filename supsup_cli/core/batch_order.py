@@ -5,6 +5,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from .seeds import restore_stream
+
 
 class BatchOrder:
     """Batches without replacement, a new order each time all images have been seen.
@@ -57,10 +59,7 @@ class BatchOrder:
         before, used = state["order/generator"], float(state["order/used"])
         if not (used.is_integer() and 0 <= used <= self._images):
             raise ValueError(f"{used} images used, expected 0 to {self._images}")
-        try:
-            self._stream.set_state(before)
-        except (RuntimeError, TypeError) as error:
-            raise ValueError(f"no generator's state ({error})") from error
+        restore_stream(self._stream, before)
         self._draw()
         self._used = int(used)
 

@@ -9,11 +9,13 @@ from torch import Tensor, nn
 from .batch_order import BatchOrder
 from .mask_learner import MaskLearner
 from .masks import Masks, initial_scores
+from .negatives import make_warp
 from .recipes import Recipe
-from .seeds import generator
+from .seeds import generator, restore_stream
 from .superposition import masked_forward
 
 _EVALUATION_IMAGES = 2048
+_WARPS = "warps/generator"
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,10 @@ class LabelledImages:
 class Learning:
     """Learning one task's masks by cross-entropy over all outputs; the weights stay as they are.
 
-    Wortsman et al. 2020, section 3.2. It goes step by step, so that whoever drives it can leave
-    between any two of them, and go on from the state later with the same masks at the end.
+    Wortsman et al. 2020, sections 3.1 and 3.2. It goes step by step, so that whoever drives it can
+    leave between any two of them, and go on from the state later with the same masks at the end. A
+    recipe with negatives shows one beside every image, and asks for an even answer of the
+    superfluous outputs.
 
     Args:
         network: frozen network, in evaluation mode.
@@ -61,6 +65,7 @@ class Learning:
         recipe: optimiser, schedule, steps, batch size.
         seed: of the scores and of the order of the images, together with `task`.
         task: name that sets the random streams of tasks apart.
+        start: scores to begin with, parameter name → float32 of its shape; None draws them.
 
     Raises:
         ValueError: there are no images.
@@ -76,15 +81,22 @@ class Learning:
         *,
         seed: int,
         task: str,
+        start: Mapping[str, Tensor] | None = None,
     ) -> None:
         if len(data.images) == 0:
             raise ValueError("no training images")
         self._data = data
         self._pixels = pixels
         self._steps = recipe.steps
+        self._negatives = recipe.negatives
+        height, width = data.images.shape[-2:]
+        self._warp = make_warp(height, width, data.images.device)
+        self._fields = generator(seed, "warps", task)
+        self._outputs = data.targets.unique()
         shapes = {name: tuple(network.get_parameter(name).shape) for name in masked}
-        drawn = initial_scores(shapes, seed=seed, task=task)
-        scores = {name: score.to(data.images.device) for name, score in drawn.items()}
+        first = initial_scores(shapes, seed=seed, task=task) if start is None else start
+        device = data.images.device
+        scores = {name: score.to(device, copy=True) for name, score in first.items()}
         self._learner = MaskLearner(network, scores, recipe)
         stream = generator(seed, "batches", task)
         self._order = BatchOrder(len(data.images), recipe.batch_size, stream)
@@ -100,9 +112,16 @@ class Learning:
         return self.steps_done >= self._steps
 
     def advance(self) -> None:
-        """Take the next step."""
+        """Take the next step.
+
+        Raises:
+            ValueError: the recipe has negatives, and there are no superfluous outputs.
+        """
         here = self._order.next_batch().to(self._data.images.device)
-        self._learner.step(self._pixels(self._data.images[here]), self._data.targets[here])
+        inputs = self._pixels(self._data.images[here])
+        if self._negatives:
+            inputs = torch.cat((inputs, self._warp(inputs, self._negatives, self._fields)))
+        self._learner.step(inputs, self._data.targets[here], self._outputs)
 
     def masks(self) -> Masks:
         """Give the masks as they are: parameter name → bool of its shape.
@@ -116,9 +135,11 @@ class Learning:
         """Copy all that the next step depends on, besides `steps_done`.
 
         Returns:
-            The tensors of `MaskLearner.state` and of `BatchOrder.state`, on the CPU.
+            The tensors of `MaskLearner.state` and of `BatchOrder.state`, on the CPU; where there
+            are negatives "warps/generator", uint8, the stream of their fields.
         """
-        return self._learner.state() | self._order.state()
+        fields = {_WARPS: self._fields.get_state()} if self._negatives else {}
+        return self._learner.state() | self._order.state() | fields
 
     def restore(self, state: Mapping[str, Tensor], steps_done: int) -> None:
         """Go on where another learning of the same task, data and recipe was.
@@ -134,7 +155,10 @@ class Learning:
             raise ValueError(f"{steps_done} steps done found, expected at most {self._steps}")
         order = {name: state[name] for name in self._order.state() if name in state}
         self._order.restore(order)
-        scores = {name: tensor for name, tensor in state.items() if name not in order}
+        taken = {*order, _WARPS} if self._negatives else order
+        if self._negatives:
+            restore_stream(self._fields, state.get(_WARPS))
+        scores = {name: tensor for name, tensor in state.items() if name not in taken}
         self._learner.restore(scores, steps_done)
 
 

@@ -5,22 +5,23 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.nn import functional as F
 
-from .masks import Masks, straight_through, threshold, write_supermask
+from .masks import Masks
+from .negatives import loss_with_negatives
 from .recipes import Recipe, optimiser, optimiser_keys, wind_forward
+from .selection import selection
 
 
 class MaskLearner:
     """Scores over the frozen network that follow cross-entropy, a batch at a time.
 
-    Wortsman et al. 2020, section 3.2, with the threshold of Piggyback. It knows neither its task
-    nor where its batches come from.
+    Wortsman et al. 2020, sections 3.1 and 3.2; see `selection` for what makes a mask of scores. It
+    knows neither its task nor where its batches come from.
 
     Args:
         network: frozen network, in evaluation mode.
         scores: parameter name → float32 of its shape, on the network's device; updated in place.
-        recipe: optimiser, schedule and its length, scale of the logits.
+        recipe: optimiser, schedule and its length, scale of the logits, density.
 
     Attributes:
         steps_done: number of updates so far.
@@ -35,27 +36,34 @@ class MaskLearner:
         self._effective = {
             name: weight.detach().clone().requires_grad_() for name, weight in self._weights.items()
         }
+        self._select = selection(self._weights, recipe.density)
         self._rule, self._schedule = optimiser(recipe, scores.values())
 
-    def step(self, inputs: Tensor, targets: Tensor) -> None:
+    def step(self, inputs: Tensor, targets: Tensor, outputs: Tensor) -> None:
         """Update the scores once.
 
         Args:
-            inputs: (B, C, H, W) float32, normalised, on the network's device.
+            inputs: (B, C, H, W) float32, normalised, on the network's device; or (2 B, C, H, W),
+                as many negatives behind the images.
             targets: (B,) int64, the output that stands for each image's class.
+            outputs: (K,) int64, the task's own outputs; negatives are asked for the others.
+
+        Raises:
+            ValueError: there are negatives and no superfluous outputs.
         """
-        write_supermask(self._effective, self._weights, self._scores)
+        self._select.write(self._effective, self._scores, self.steps_done / self._recipe.steps)
         logits = functional_call(self._network, self._effective, (inputs,))
-        loss = F.cross_entropy(logits * self._recipe.logit_scale, targets)
+        logits = logits * self._recipe.logit_scale
+        loss = loss_with_negatives(logits, targets, outputs, self._recipe.negatives_weight)
         gradients = torch.autograd.grad(loss, list(self._effective.values()))
-        straight_through(self._scores, self._weights, gradients)
+        self._select.differentiate(self._scores, gradients)
         self._rule.step()
         self._rule.zero_grad()  # frees the gradients before memory for new ones is needed
         self._schedule.step()
         self.steps_done += 1
 
     def masks(self) -> Masks:
-        """Threshold the scores.
+        """Select by the scores.
 
         Returns:
             parameter name → bool of its shape, on the network's device.
@@ -65,7 +73,7 @@ class MaskLearner:
         """
         if not all(bool(score.isfinite().all()) for score in self._scores.values()):
             raise ValueError("learning diverged: scores are no longer finite")
-        return threshold(self._scores)
+        return self._select.masks(self._scores)
 
     def state(self) -> dict[str, Tensor]:
         """Copy all that the next step depends on, besides `steps_done`.

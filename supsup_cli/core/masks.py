@@ -109,17 +109,50 @@ class MaskStack:
     Attributes:
         packed: (T, bytes) uint8, least significant bit first.
         layout: which bits belong to which parameter.
+        gains: (T, L) float32, what a kept weight of each of the L parameters counts; None: one.
     """
 
     packed: Tensor
     layout: MaskLayout
+    gains: Tensor | None = None
 
     def __len__(self) -> int:
         return self.packed.shape[0]
 
     def masks(self, index: int) -> Masks:
-        """Unpack one task's mask: parameter name → float32 zeros and ones of its shape."""
-        return self.layout.split(bit_kernels.unpack(self.packed[index]))
+        """Unpack one task's mask: parameter name → float32 of its shape, zeros and gains."""
+        masks = self.layout.split(bit_kernels.unpack(self.packed[index]))
+        if self.gains is None:
+            return masks
+        gains = self.gains[index].tolist()
+        return {name: mask * one for (name, mask), one in zip(masks.items(), gains, strict=True)}
+
+    def weighted_sum(self, alphas: Tensor) -> Tensor:
+        """Add up all masks with coefficients: (B, T) float32 → (B, 8 · bytes) float32."""
+        if self.gains is None:
+            return bit_kernels.weighted_sum(alphas, self.packed)
+        parts = [
+            bit_kernels.weighted_sum(alphas * gain, part)
+            for gain, part in zip(self.gains.T, self._parts(), strict=True)
+        ]
+        return torch.cat(parts, dim=1)
+
+    def products(self, vectors: Tensor) -> Tensor:
+        """Multiply (B, 8 · bytes) float32 vectors with every mask: (B, T) float32."""
+        if self.gains is None:
+            return bit_kernels.products(vectors, self.packed)
+        total = vectors.new_zeros(len(vectors), len(self))
+        lengths = [part.shape[1] * 8 for part in self._parts()]
+        pieces = zip(self.gains.T, vectors.split(lengths, dim=1), self._parts(), strict=True)
+        for gain, vector, part in pieces:
+            total.addcmul_(bit_kernels.products(vector, part), gain)
+        return total
+
+    def _parts(self) -> tuple[Tensor, ...]:
+        """Cut the packed masks by parameter: (T, its bytes) uint8 each."""
+        sizes = [_packed_bytes(shape) for shape in self.layout.shapes.values()]
+        parts: tuple[Tensor, ...] = self.packed.split(sizes, dim=1)
+        return parts
 
 
 def _packed_bytes(shape: tuple[int, ...]) -> int:

@@ -21,3 +21,17 @@ def derive_seed(seed: int, *purpose: str) -> int:
 def generator(seed: int, *purpose: str) -> torch.Generator:
     """Open the stream of `derive_seed` as a CPU generator, so that every device draws the same."""
     return torch.Generator().manual_seed(derive_seed(seed, *purpose))
+
+
+def restore_stream(stream: torch.Generator, state: torch.Tensor | None) -> None:
+    """Set a stream to where `get_state` found it, or another of its kind.
+
+    Raises:
+        ValueError: no state of a generator, or None.
+    """
+    if state is None:
+        raise ValueError("no generator's state found, expected one")
+    try:
+        stream.set_state(state)
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(f"no generator's state ({error})") from error

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from . import bit_kernels
 from .masks import Masks, MaskStack
 
 Objective = Literal["H", "G", "R"]
@@ -40,7 +39,7 @@ def superpose(stack: MaskStack, alphas: Tensor) -> Masks:
     Returns:
         parameter name → (B, *shape) float32.
     """
-    return stack.layout.split(bit_kernels.weighted_sum(alphas, stack.packed))
+    return stack.layout.split(stack.weighted_sum(alphas))
 
 
 def entropy(logits: Tensor) -> Tensor:

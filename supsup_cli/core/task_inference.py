@@ -1,4 +1,4 @@
-"""Which task is this? One-Shot, Binary, and every mask tried (exhaustive).
+"""Which task is this? One-Shot, Binary, gradient descent, and every mask tried (exhaustive).
 
 Every method takes G groups of n images and gives one decision a group: n = 1 decides per image.
 Scores are larger for better tasks; NaN marks a task that a method left out.
@@ -11,17 +11,19 @@ import torch
 from torch import Tensor, nn
 from torch.func import grad, vmap
 
-from . import bit_kernels
 from .masks import MaskStack
 from .superposition import Objective, masked_forward, misfit, mixture_loss, superpose
 
-Method = Literal["one-shot", "binary", "exhaustive"]
-METHODS: tuple[Method, ...] = ("one-shot", "binary", "exhaustive")
+Method = Literal["one-shot", "binary", "descent", "exhaustive"]
+METHODS: tuple[Method, ...] = ("one-shot", "binary", "descent", "exhaustive")
 
 # Per-group gradients hold P floats a group: as many groups at once as fit into 2²⁴ floats (64 MiB).
 _GRADIENT_VALUES = 1 << 24
 # Images that go through the network at once.
 _CHUNK_IMAGES = 1024
+# Gradient descent on alpha: how far a step goes, in standard deviations of the gradient over the
+# tasks; the most steps; the share of one task at which it has converged.
+_STEP, _MOST_STEPS, _CONVERGED = 0.3, 30, 0.99
 
 
 def infer_tasks(
@@ -58,7 +60,7 @@ def infer_tasks(
         raise ValueError(f"objective {objective} needs superfluous outputs")
     if alone:
         return exhaustive(network, stack, groups, objective, own)
-    compare = one_shot if method == "one-shot" else binary
+    compare = {"one-shot": one_shot, "binary": binary, "descent": descent}[method]
 
     def loss(logits: Tensor) -> Tensor:
         return mixture_loss(objective, logits, real).mean()
@@ -147,6 +149,35 @@ def binary(
         left = left.gather(1, keep)
 
 
+def descent(
+    network: nn.Module, stack: MaskStack, groups: Tensor, loss: Callable[[Tensor], Tensor]
+) -> Tensor:
+    """Follow the gradient from the even superposition until one task has nearly all of it.
+
+    Wortsman et al. 2020, Eq. 3: α ← α − η ∂L/∂α, renormalised to the simplex, here by a softmax:
+    log α ← log α − η ∂L/∂α + constant, so that no share leaves (0, 1). The first step alone, with
+    η → ∞, is One-Shot. As losses differ in scale, η is 0.3 over the standard deviation of the
+    gradient over tasks. It ends when every group has a task with α ≥ 0.99, or after 30 steps.
+
+    Args:
+        network: frozen network that all masks share.
+        stack: T packed masks.
+        groups: (G, n, *input_shape), float32, normalised.
+        loss: (n, O) logits → () loss of a group.
+
+    Returns:
+        (G, T) float32, nats: log α.
+    """
+    log_alphas = torch.zeros(len(groups), len(stack), device=groups.device).log_softmax(1)
+    for _ in range(_MOST_STEPS):
+        if bool((log_alphas.exp().amax(1) >= _CONVERGED).all()):
+            break
+        gradient = alpha_gradients(network, stack, log_alphas.exp(), groups, loss)
+        spread = gradient.std(1, correction=0, keepdim=True).clamp_min(torch.finfo().tiny)
+        log_alphas = (log_alphas - _STEP * gradient / spread).log_softmax(1)
+    return log_alphas
+
+
 def alpha_gradients(
     network: nn.Module,
     stack: MaskStack,
@@ -181,7 +212,7 @@ def alpha_gradients(
         gradients = _gradient_by_chunks(group_loss, mixture, groups[0])
     else:
         gradients = vmap(grad(group_loss), in_dims=(None if shared else 0, 0))(mixture, groups)
-    return bit_kernels.products(stack.layout.join(gradients, lead=1), stack.packed)
+    return stack.products(stack.layout.join(gradients, lead=1))
 
 
 def _gradient_by_chunks(

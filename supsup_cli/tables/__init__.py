@@ -1,6 +1,6 @@
 """Results as text for people: lines, and tables where there are rows."""
 
-from supsup_cli.tables import asking, data, doctor, keeping, learning, stats, tasks
+from supsup_cli.tables import asking, data, doctor, keeping, learning, stats, streams, tasks
 from supsup_cli.tables.cells import lines
 
-__all__ = ["asking", "data", "doctor", "keeping", "learning", "lines", "stats", "tasks"]
+__all__ = ["asking", "data", "doctor", "keeping", "learning", "lines", "stats", "streams", "tasks"]

@@ -5,7 +5,17 @@ from collections.abc import Iterator
 from rich.table import Table
 
 from supsup_cli.tables.cells import failures, lines, share, table
-from supsup_cli.workflows.results.asking import EvaluateResult, InferResult, PredictResult, Scores
+from supsup_cli.workflows.results.asking import (
+    EvaluateResult,
+    InferredSource,
+    InferResult,
+    NamedTask,
+    PredictedSource,
+    PredictResult,
+    Scores,
+)
+
+_MOST_CONFUSIONS = 5
 
 
 @lines.register
@@ -15,7 +25,7 @@ def _(result: InferResult) -> Iterator[str | Table]:
             yield f"{one.source}  error: {one.error}"
             continue
         ranking = "  ".join(f"{task} {score:.2f}" for task, score in one.scores)
-        yield f"{one.source}  {one.task}  [{ranking}]"
+        yield f"{one.source}  {_recognised(one)}  [{ranking}]"
     images = sum(one.images for one in result.results)
     yield (
         f"{images} images, {result.method} {result.objective}, group {result.group}, "
@@ -29,7 +39,7 @@ def _(result: PredictResult) -> Iterator[str | Table]:
         if one.error is not None:
             yield f"{one.source}  error: {one.error}"
         else:
-            yield f"{one.source}  {one.task}  {one.label}  {share(one.probability)}"
+            yield f"{one.source}  {_recognised(one)}  {one.label}  {share(one.probability)}"
 
 
 @lines.register
@@ -38,13 +48,28 @@ def _(result: EvaluateResult) -> Iterator[str | Table]:
     if len(rows) > 1:
         total = sum(one.images for one in result.tasks)
         rows.append(("mean", f"{total}", *_shares(result.mean)))
-    head = ("task", "images", "given", "inferred", "inferred, shared labels", "task right")
+    shares = ("given", "inferred", "inferred, shared labels", "task right", "false alarms")
+    head = ("task", "images", *shares)
     yield from table(head, rows)
+    sizes = [(f"{one.group}", *_shares(one)) for one in result.by_group]
+    yield from table(("group of", *shares), sizes)
+    wrong = sorted((one for one in result.confusion if one.task != one.named), key=_by_images)
+    yield from table(
+        ("task", "taken for", "images"),
+        [(one.task, one.named, f"{one.images}") for one in wrong[:_MOST_CONFUSIONS]],
+    )
     yield (
         f"{result.method} {result.objective}, group {result.group}, {result.seconds:.1f} s; "
-        "inferred: task and class right"
+        "inferred: task and class right; false alarms: called new"
     )
+    for file in (result.csv, result.plot):
+        if file:
+            yield f"written: {file}"
     yield from failures(result.failed)
+
+
+def _by_images(one: NamedTask) -> int:
+    return -one.images
 
 
 def _shares(scores: Scores) -> tuple[str, ...]:
@@ -53,4 +78,9 @@ def _shares(scores: Scores) -> tuple[str, ...]:
         share(scores.accuracy_inferred),
         share(scores.accuracy_inferred_shared),
         share(scores.task_accuracy),
+        share(scores.false_alarms),
     )
+
+
+def _recognised(one: InferredSource | PredictedSource) -> str:
+    return f"{one.task}" if one.known else f"new, nearest {one.task}"

@@ -1,11 +1,11 @@
 """The answers of `init-base` and `learn-task` as text."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich.table import Table
 
 from supsup_cli.tables.cells import failures, lines, share, size, table
-from supsup_cli.workflows.results.learning import InitResult, LearnResult
+from supsup_cli.workflows.results.learning import InitResult, LearnedTask, LearnResult
 
 
 @lines.register
@@ -20,6 +20,12 @@ def _(result: InitResult) -> Iterator[str | Table]:
 
 @lines.register
 def _(result: LearnResult) -> Iterator[str | Table]:
+    yield from learned(result.tasks)
+    yield from failures(result.failed)
+
+
+def learned(tasks: Sequence[LearnedTask]) -> Iterator[Table]:
+    """Lay out the tasks that a command learned, or found."""
     rows = [
         (
             one.task,
@@ -31,8 +37,7 @@ def _(result: LearnResult) -> Iterator[str | Table]:
             size(one.bytes),
             one.content_sha256[:12],
         )
-        for one in result.tasks
+        for one in tasks
     ]
     head = ("task", "status", "accuracy", "steps", "time", "density", "size", "content")
     yield from table(head, rows)
-    yield from failures(result.failed)

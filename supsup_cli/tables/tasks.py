@@ -120,7 +120,12 @@ def _facts(task: ShownTask) -> Sequence[tuple[str, str]]:
         (f"statistics {name}", " x ".join(map(str, shape)))
         for name, shape in task.statistics.items()
     ]
-    return [*facts, *statistics]
+    coefficients = [
+        (f"coefficients {one.parameter}", ", ".join(f"{value:.4g}" for value in one.coefficients))
+        for one in task.layers
+        if one.coefficients
+    ]
+    return [*facts, *coefficients, *statistics]
 
 
 def _accuracy(task: ShownTask) -> str:

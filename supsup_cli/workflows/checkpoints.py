@@ -3,21 +3,50 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
+from bank_format.canonical_json import canonical, parse_canonical
 from bank_format.errors import BankError, StorageError
+from bank_format.strict_json import from_json, to_json
+from bank_format.task_records import ParentRecord
 from bank_format.work_files import WorkRoom, WorkState
+from bank_format.work_parts import remove_parts
 from supsup_cli import __version__
-from supsup_cli.core.learning import Learning
 from supsup_cli.core.recipes import Recipe
 from supsup_cli.workflows.reporting import Reporter
 
 _INTERVAL = 15.0  # seconds of learning between two states
 _SHARE = 0.01  # of the time, at most, is spent on keeping them
-_SECONDS = "seconds"
+# Beside the tensors of the learning itself.
+_SECONDS, _PARENTS = "seconds", "parents"
+
+
+class Resumable(Protocol):
+    """What can be left between two steps, and taken up again."""
+
+    @property
+    def steps_done(self) -> int:
+        """Number of steps so far."""
+
+    def state(self) -> Mapping[str, Tensor]:
+        """Copy all that the next step depends on, besides `steps_done` and parts."""
+
+    def restore(self, state: Mapping[str, Tensor], steps_done: int) -> None:
+        """Go on from there.
+
+        Raises:
+            ValueError: no such state. BankError: a part of it cannot be read.
+        """
+
+
+_Resumed = TypeVar("_Resumed", bound=Resumable)
 
 
 def plan_digest(task: str, data: str, recipe: Recipe, seed: int, device: str) -> str:
@@ -41,8 +70,13 @@ def plan_digest(task: str, data: str, recipe: Recipe, seed: int, device: str) ->
         "steps": recipe.steps,
         "seed": seed,
         "device": device,
-        "versions": [__version__, str(torch.__version__)],
     }
+    return digest_with_versions(plan)
+
+
+def digest_with_versions(plan: Mapping[str, object]) -> str:
+    """Digest a plan of JSON values together with the versions of supsup and torch."""
+    plan = {**plan, "versions": [__version__, str(torch.__version__)]}
     text = json.dumps(plan, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -57,6 +91,10 @@ class Checkpoints:
         plan: see `plan_digest`.
         reporter: who is told.
         clock: seconds that pass.
+
+    Attributes:
+        parents: tasks whose masks the learning began with, whatever the bank holds by now; set by
+            whoever begins it, kept with each state.
     """
 
     def __init__(
@@ -73,46 +111,62 @@ class Checkpoints:
         self._began = clock()
         self._due = self._began + _INTERVAL
         self._failed = False
+        self.parents: tuple[ParentRecord, ...] = ()
 
-    def begin(self, fresh: Callable[[], Learning]) -> Learning:
-        """Begin to learn where an earlier run stopped, or anew.
+    def resume(self, blank: Callable[[], _Resumed]) -> _Resumed | None:
+        """Go on where an earlier run stopped; None if it left nothing to go on from.
 
         Args:
-            fresh: opens the learning at its first step.
+            blank: opens a learning of this plan, whose scores do not matter.
         """
-        learning = fresh()
         left = self._left()
         if left is None:
-            return learning
+            return None
         tensors = {name: torch.from_numpy(array.copy()) for name, array in left.tensors.items()}
         seconds = tensors.pop(_SECONDS, torch.zeros(()))
+        parents = tensors.pop(_PARENTS, torch.empty(0, dtype=torch.uint8))
+        learning = blank()
         try:
             learning.restore(tensors, left.step)
             spent = float(seconds)
-        except (ValueError, RuntimeError) as error:
+            self.parents = _parsed(parents)
+        except (ValueError, RuntimeError, BankError) as error:
             self._anew(f"{self._room.path}: {error}")
-            return fresh()
+            return None
         self._began -= max(0.0, spent)
         self._reporter.note(f"task {self._room.task}: goes on after step {left.step}")
         return learning
 
-    def after_step(self, learning: Learning) -> None:
-        """Keep the state if it is time to."""
+    def after_step(
+        self, learning: Resumable, write_parts: Callable[[], Collection[str]] = tuple
+    ) -> None:
+        """Keep the state if it is time to; see `save`."""
         if self._clock() >= self._due:
-            self.save(learning)
+            self.save(learning, write_parts)
 
-    def save(self, learning: Learning) -> bool:
-        """Keep the state now, and tell whether that was possible."""
+    def save(self, learning: Resumable, write_parts: Callable[[], Collection[str]] = tuple) -> bool:
+        """Keep the state now, and tell whether that was possible.
+
+        Args:
+            learning: to be left here.
+            write_parts: writes the parts that the state will name, and names them.
+        """
         began = self._clock()
-        tensors = {name: np.asarray(tensor) for name, tensor in learning.state().items()}
-        tensors[_SECONDS] = np.asarray(self.seconds())
         try:
+            parts = write_parts()
+            tensors = {name: np.asarray(tensor) for name, tensor in learning.state().items()}
+            tensors[_SECONDS] = np.asarray(self.seconds())
+            if self.parents:
+                tensors[_PARENTS] = _written(self.parents)
             self._room.write(WorkState(self._plan, learning.steps_done, tensors))
             saved = True
-        except StorageError as error:
+            if parts:
+                with suppress(StorageError):
+                    remove_parts(self._room, but=parts)
+        except (StorageError, ValueError) as error:  # a long stream's decisions may be too many
             saved = False
             if not self._failed:
-                self._reporter.note(f"{error.message}; learning goes on, not to be taken up again")
+                self._reporter.note(f"{error}; learning goes on, not to be taken up again")
             self._failed = True
         now = self._clock()
         self._due = now + max(_INTERVAL, (now - began) / _SHARE)
@@ -137,3 +191,22 @@ class Checkpoints:
 
     def _anew(self, reason: str) -> None:
         self._reporter.note(f"{reason}; learning starts anew")
+
+
+def _written(parents: Sequence[ParentRecord]) -> NDArray[np.uint8]:
+    text = canonical([to_json(one) for one in parents])
+    return np.frombuffer(text, np.uint8)
+
+
+def _parsed(written: Tensor) -> tuple[ParentRecord, ...]:
+    """Read what `_written` gave.
+
+    Raises:
+        ValueError: it is anything else.
+    """
+    if written.numel() == 0:
+        return ()
+    stated = parse_canonical(written.numpy().tobytes())
+    if not isinstance(stated, list):
+        raise ValueError(f"{_PARENTS}: {str(stated)[:40]} found, expected a list")
+    return tuple(from_json(ParentRecord, one, _PARENTS) for one in stated)

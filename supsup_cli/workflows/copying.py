@@ -3,6 +3,8 @@
 import dataclasses
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +13,13 @@ from numpy.typing import NDArray
 from bank_format import files
 from bank_format.bank import Bank
 from bank_format.errors import DamagedError, NameTakenError
+from bank_format.kinship import needed_parents
 from bank_format.layout import MASKS
-from bank_format.task_file import Task, parse_task
+from bank_format.task_copies import check_same_base
+from bank_format.task_file import Task
 from bank_format.task_folder import read_task_file
+from bank_format.task_reading import parse_task, read_mask
+from bank_format.task_records import ParentRecord, TaskContent
 from supsup_cli.errors import UsageError
 from supsup_cli.workflows.results.tasks import CopiedTask, CopyResult, ExportedTask, ExportResult
 
@@ -25,7 +31,7 @@ def copy_tasks(
 ) -> CopyResult:
     """Copy tasks of another bank; all are read and compared before the first is copied.
 
-    What their parents were is told by their files; to read or to use them needs no parent.
+    A combination brings its parents, under their own names, where they are not here.
 
     Args:
         path: the bank's folder.
@@ -35,43 +41,68 @@ def copy_tasks(
         dry_run: change nothing.
 
     Raises:
-        UsageError: one new name for several tasks.
+        UsageError: one new name for several tasks, or a parent's name for its child.
         OtherBaseError: the banks have different bases.
-        NameTakenError: a name stands for something else here. LockedError: it is being learned.
+        NameTakenError: a name, a parent's too, stands for something else here.
+        LockedError: it is being learned.
         BankError: a bank or a task cannot be read, or there is no such task.
     """
     asked = list(dict.fromkeys(names))
     if as_name is not None and len(asked) != 1:
         raise UsageError(f"--as {as_name}: {len(asked)} tasks found, expected one")
     bank, source = Bank.open(path), Bank.open(source_path)
-    bank.check_base_of(source)
-    plans: list[tuple[str, Task, Task | None]] = []
+    check_same_base(path, bank.record, source_path, source.record)
+    plans: dict[str, _Plan] = {}
+    along: dict[str, _Plan] = {}
     there = set(bank.tasks())
     for name in asked:
         new = name if as_name is None else as_name
         bank.task_path(new)
         task = source.read_task(name)
-        plans.append((new, task, _equal_task(bank, new, task, source) if new in there else None))
-    copied = []
-    for new, task, there_already in plans:
-        status, ours = ("exists" if there_already else "would-copy"), there_already
-        if ours is None and not dry_run:
-            status, ours = _copy(bank, new, task, source)
-        same_name = new == task.content.task
-        digest = ours.content_sha256 if ours else task.content_sha256 if same_name else None
-        copied.append(
-            CopiedTask(
-                task=new,
-                status=status,
-                source_task=task.content.task,
-                bytes=(ours or task).bytes_on_disk,
-                content_sha256=digest,
-                source_sha256=task.content_sha256,
-            )
+        for parent in needed_parents(task):
+            if parent.task == new:
+                raise UsageError(
+                    f"--as {new}: the name of a task that {name!r} combines found, expected another"
+                )
+            if parent.task in there:
+                _check_parent(bank, parent, task, source)
+            elif parent.task not in asked:
+                along[parent.task] = _Plan(parent.task, source.read_task(parent.task), None)
+        plans[new] = _Plan(
+            new, task, _equal_task(bank, new, task, source) if new in there else None
         )
+    plans |= along
+    copied = {}
+    for plan in sorted(plans.values(), key=lambda plan: bool(needed_parents(plan.task))):
+        status, ours = ("exists" if plan.there else "would-copy"), plan.there
+        if ours is None and not dry_run:
+            status, ours = _copy(bank, plan.name, plan.task, source)
+        copied[plan.name] = _describe(plan, status, ours)
     if not dry_run:
         bank.settle()
-    return CopyResult(tuple(copied), str(source_path), dry_run)
+    return CopyResult(tuple(copied[name] for name in plans), str(source_path), dry_run)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """A task to copy under a name, and the equal one that has the name already."""
+
+    name: str
+    task: Task
+    there: Task | None
+
+
+def _describe(plan: _Plan, status: str, ours: Task | None) -> CopiedTask:
+    task = plan.task
+    same_name = plan.name == task.content.task
+    return CopiedTask(
+        task=plan.name,
+        status=status,
+        source_task=task.content.task,
+        bytes=(ours or task).bytes_on_disk,
+        content_sha256=ours.content_sha256 if ours else task.content_sha256 if same_name else None,
+        source_sha256=task.content_sha256,
+    )
 
 
 def export_task(path: Path, name: str, file: Path, *, dry_run: bool) -> ExportResult:
@@ -84,7 +115,8 @@ def export_task(path: Path, name: str, file: Path, *, dry_run: bool) -> ExportRe
     """
     bank = Bank.open(path)
     data = read_task_file(path, bank.record, name)
-    task = parse_task(data, bank.record, name, str(bank.task_path(name)))
+    read_parent = partial(read_mask, path, bank.record)
+    task = parse_task(data, bank.record, name, str(bank.task_path(name)), read_parent)
     folder = file.parent.resolve()
     # masks/ may be a link to another disk
     if any(folder.is_relative_to(one.resolve()) for one in (path, path / MASKS)):
@@ -115,13 +147,31 @@ def _copy(bank: Bank, new: str, task: Task, source: Bank) -> tuple[str, Task]:
             return "exists", _equal_task(bank, new, task, source)
 
 
+def _check_parent(bank: Bank, parent: ParentRecord, child: Task, source: Bank) -> None:
+    """Refuse a combination whose parent's name stands for another task here.
+
+    How its bits are coded is a part of what it names.
+    """
+    found = bank.read_task(parent.task).content_sha256
+    if found != parent.content_sha256:
+        raise NameTakenError(
+            f"{bank.task_path(parent.task)}: content {found[:16]}… found, task "
+            f"{child.content.task!r} of {source.path} combines {parent.content_sha256[:16]}…; "
+            "it is unchanged",
+            hint="copy into another bank of the same base",
+        )
+
+
 def _equal_task(bank: Bank, name: str, theirs: Task, source: Bank) -> Task:
     """Read the task that has a name here, if it is the other bank's but for the name."""
     ours = bank.read_task(name)
     # How bits are coded is no part of what they are.
-    content = dataclasses.replace(theirs.content, task=name, encoding=ours.content.encoding)
+    content = dataclasses.replace(theirs.content, task=name)
+    if isinstance(content, TaskContent) and isinstance(ours.content, TaskContent):
+        content = dataclasses.replace(content, encoding=ours.content.encoding)
     if (
         content != ours.content
+        or not _equal_arrays(ours.coefficients, theirs.coefficients)
         or not _equal_arrays(ours.masks, theirs.masks)
         or not _equal_arrays(ours.statistics, theirs.statistics)
     ):

@@ -17,6 +17,7 @@ from supsup_cli.workflows.deciding import (
 )
 from supsup_cli.workflows.inputs import InputBatch, InputRequest, joined, read_inputs
 from supsup_cli.workflows.opening import OpenTasks, open_tasks
+from supsup_cli.workflows.recognising import recognise
 from supsup_cli.workflows.reporting import Reporter
 from supsup_cli.workflows.results.asking import InferredSource, InferResult
 
@@ -56,13 +57,15 @@ def _decide(opened: OpenTasks, rule: Rule, batch: InputBatch, top: int) -> list[
     }
     if usable:
         scores = score_groups(opened, rule, batch.images, groups)
-        for row, best, members in zip(scores, best_tasks(scores), groups, strict=True):
+        best = best_tasks(scores)
+        known = recognise(opened, batch.images, groups, best)
+        for row, winner, knows, members in zip(scores, best, known, groups, strict=True):
             first = usable[members[0]]
             answers[first] = InferredSource(
                 source=_group_name(rule, batch, first),
                 images=len(members),
-                task=opened.names[best],
-                known=True,
+                task=opened.names[winner],
+                known=bool(knows),
                 scores=_top(opened, row, top),
                 error=None,
             )

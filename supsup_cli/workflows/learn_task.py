@@ -10,6 +10,7 @@ from bank_format.task_file import Task
 from supsup_cli.core.recipes import Recipe
 from supsup_cli.data import catalog
 from supsup_cli.errors import StoppedError
+from supsup_cli.workflows.detecting import known_task
 from supsup_cli.workflows.learning_plan import (
     LearnRequest,
     Plan,
@@ -18,13 +19,14 @@ from supsup_cli.workflows.learning_plan import (
     equal_task,
     make_plans,
 )
-from supsup_cli.workflows.listing import accuracy_share
+from supsup_cli.workflows.lessons import Lesson
+from supsup_cli.workflows.measuring import describe
 from supsup_cli.workflows.opening import OpenNetwork, open_network
 from supsup_cli.workflows.reporting import Advance, Reporter
 from supsup_cli.workflows.results.common import FailedInput
 from supsup_cli.workflows.results.learning import LearnedTask, LearnResult
 from supsup_cli.workflows.stopping import NeverStop, Stop
-from supsup_cli.workflows.task_learning import Lesson, learn_lesson
+from supsup_cli.workflows.task_learning import discard_room, learn_lesson
 
 _NEVER = NeverStop()
 
@@ -35,7 +37,8 @@ def learn_task(
     """Learn the tasks one after the other; what is there already and equal is left alone.
 
     All names and claims are checked before any data are read; each task is claimed when its turn
-    comes. One that another process has begun meanwhile is tried again after all others.
+    comes. One that another process has begun meanwhile is tried again after all others. With
+    `detect`, data that belongs to a known task is not learned; the known task is answered instead.
 
     Raises:
         UsageError, NoInputError, TooManyClassesError: what was asked for cannot be learned.
@@ -55,7 +58,7 @@ def learn_task(
     for plan in plans:
         if plan.task not in there:
             check_classes(net, plan, reporter)
-    course = _Course(net, plans, recipe, request.seed, request.max_pixels, reporter, stop)
+    course = _Course(net, plans, recipe, request, reporter, stop)
     for task in there.values():
         course.found(task)
     left = [plan for plan in plans if plan.task not in there]
@@ -76,8 +79,7 @@ class _Course:
     net: OpenNetwork
     plans: list[Plan]
     recipe: Recipe
-    seed: int
-    max_pixels: int
+    request: LearnRequest
     reporter: Reporter
     stop: Stop
     done: dict[str, LearnedTask] = field(default_factory=dict)
@@ -103,20 +105,28 @@ class _Course:
             raise KeyboardInterrupt
         bank = self.net.bank
         with bank.claim(plan.task) as room:
+            seed = self.request.seed
             if plan.task in bank.tasks():
-                self.found(equal_task(self.net, plan, self.recipe, self.seed))
+                self.found(equal_task(self.net, plan, self.recipe, seed))
                 advance(self.recipe.steps)
                 return
             shape = bank.record.input.shape
-            data = catalog.load(plan.data, shape, seed=self.seed, max_pixels=self.max_pixels)
+            data = catalog.load(plan.data, shape, seed=seed, max_pixels=self.request.max_pixels)
             self.failed += [FailedInput(source, error) for source, error in data.broken]
-            lesson = Lesson(plan.task, data, self.recipe, self.seed)
+            known = known_task(self.net, data) if self.request.detect else None
+            if known is not None:
+                self.done[plan.task] = describe(known, "known", 0.0)
+                self.reporter.note(f"{plan.data}: belongs to task {known.content.task!r}")
+                discard_room(room)  # begun when the bank did not know the task yet
+                advance(self.recipe.steps)
+                return
+            lesson = Lesson(plan.task, data, self.recipe, seed)
             task = learn_lesson(self.net, lesson, room, self.reporter, self.stop, advance)
-            self.done[plan.task] = _describe(task, "learned", task.provenance.seconds)
+            self.done[plan.task] = describe(task, "learned", task.provenance.seconds)
 
     def found(self, task: Task) -> None:
         """Take up a task that is there already; what is left of its learning goes."""
-        self.done[task.content.task] = _describe(task, "exists", 0.0)
+        self.done[task.content.task] = describe(task, "exists", 0.0)
         # A learner that still holds it, or a bank that cannot be written, may keep it.
         with suppress(BankError):
             self.net.bank.discard_work(task.content.task)
@@ -134,16 +144,3 @@ class _Course:
             hint="type the same command again: it goes on from there",
             beside=dataclasses.asdict(self.result()),
         )
-
-
-def _describe(task: Task, status: str, seconds: float) -> LearnedTask:
-    return LearnedTask(
-        task=task.content.task,
-        status=status,
-        accuracy=accuracy_share(task),
-        steps=task.content.steps,
-        seconds=seconds,
-        density=task.density,
-        bytes=task.bytes_on_disk,
-        content_sha256=task.content_sha256,
-    )

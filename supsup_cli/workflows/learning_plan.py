@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 from bank_format.errors import NameTakenError
 from bank_format.task_file import Task
+from supsup_cli.core.density import parse_density
 from supsup_cli.core.recipes import RECIPES, Recipe
 from supsup_cli.data import catalog, names
 from supsup_cli.data.limits import MAX_PIXELS
 from supsup_cli.errors import TooManyClassesError, UsageError
+from supsup_cli.workflows.earlier_masks import combination_steps
 from supsup_cli.workflows.opening import OpenNetwork
 from supsup_cli.workflows.reporting import Reporter
 
@@ -29,6 +31,10 @@ class LearnRequest:
     batch_size: int | None
     seed: int
     device: str
+    density: str | None = None
+    transfer: bool = False
+    combine: float | None = None
+    detect: bool = False
     max_pixels: int = MAX_PIXELS
 
 
@@ -45,15 +51,24 @@ def chosen_recipe(request: LearnRequest) -> Recipe:
     """Give the recipe that was asked for, with the steps and batch size that were asked for.
 
     Raises:
-        UsageError: there is no such recipe.
+        UsageError: there is no such recipe, or no such density or share.
     """
     if request.recipe not in RECIPES:
-        raise UsageError(f"--recipe {request.recipe}: expected {' or '.join(RECIPES)}")
+        raise UsageError(f"--recipe {request.recipe}: expected {', '.join(RECIPES)}")
+    if request.combine is not None and not 0 < request.combine <= 1:
+        raise UsageError(f"--combine {request.combine}: expected a share in (0, 1]")
+    try:
+        density = None if request.density is None else parse_density(request.density)
+    except ValueError as error:
+        raise UsageError(f"--density: {error}") from error
     recipe = RECIPES[request.recipe]
     return dataclasses.replace(
         recipe,
         steps=recipe.steps if request.steps is None else request.steps,
         batch_size=recipe.batch_size if request.batch_size is None else request.batch_size,
+        density=density,
+        transfer=request.transfer,
+        combine=request.combine,
     )
 
 
@@ -106,7 +121,7 @@ def equal_task(net: OpenNetwork, plan: Plan, recipe: Recipe, seed: int) -> Task:
         "data": plan.digest,
         "recipe": (recipe.name, recipe.settings()),
         "seed": seed,
-        "steps": recipe.steps,
+        "steps": combination_steps(recipe) if content.kind == "combination" else recipe.steps,
     }
     for key, value in asked.items():
         if found[key] != value:

@@ -1,16 +1,21 @@
 """Opening a bank for computing: its network on a device, its masks as one packed stack."""
 
+import dataclasses
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bank_format.bank import Bank
+from bank_format.bits import count_ones
 from bank_format.records import BankRecord
 from bank_format.task_file import Task
+from supsup_cli.core.density import gain
 from supsup_cli.core.learning import Pixels
 from supsup_cli.core.masks import MaskLayout, MaskStack
 from supsup_cli.core.networks import NetworkSpec, build_network, freeze
@@ -112,15 +117,25 @@ def open_network(path: Path, device: str) -> OpenNetwork:
 def open_tasks(path: Path, device: str, names: Sequence[str] | None = None) -> OpenTasks:
     """Open a bank with the masks of some or all of its tasks.
 
-    Every task's file must be whole: leaving out the one a picture belongs to would answer wrongly.
-
     Raises:
         BankError: as `open_network`, or a task cannot be read or is not there.
         NoInputError: the bank has no task yet.
     """
-    net = open_network(path, device)
+    return stack_tasks(open_network(path, device), names)
+
+
+def stack_tasks(net: OpenNetwork, names: Sequence[str] | None = None) -> OpenTasks:
+    """Read the masks of some or all tasks of an open bank.
+
+    Every task's file must be whole: leaving out the one a picture belongs to would answer wrongly.
+
+    Raises:
+        BankError: a task cannot be read or is not there.
+        NoInputError: the bank has no task yet.
+    """
     tasks, packed = net.bank.read_tasks(names)
     if not tasks:
+        path = net.bank.path
         raise NoInputError(
             f"{path}: no task found, expected at least one",
             hint=f"supsup learn-task --bank {shlex.quote(str(path))} --data mnist-perm-0",
@@ -130,8 +145,28 @@ def open_tasks(path: Path, device: str, names: Sequence[str] | None = None) -> O
     for row, task in zip(own, tasks, strict=True):
         row[[one.output for one in task.content.classes]] = True
     real = torch.arange(record.outputs) < record.real_outputs
-    stack = MaskStack(torch.from_numpy(packed).to(net.device), net.layout)
+    stack = stack_of(net, tasks, packed)
     return OpenTasks(net, tuple(tasks), stack, real.to(net.device), own.to(net.device))
+
+
+def stack_of(net: OpenNetwork, tasks: Sequence[Task], packed: NDArray[np.uint8]) -> MaskStack:
+    """Put tasks' masks on the network's device, with the gains of those that are sparse.
+
+    Args:
+        net: the open network.
+        tasks: what their files say.
+        packed: (T, bytes) uint8, their masks, as `Bank.read_tasks` gives them.
+    """
+    stack = MaskStack(torch.from_numpy(packed).to(net.device), net.layout)
+    sparse = ["density" in task.content.recipe.settings for task in tasks]
+    if not any(sparse):
+        return stack
+    gains = torch.ones(len(tasks), len(net.layout.shapes))
+    for row, task, has_gain in zip(gains, tasks, sparse, strict=True):
+        for place, one in enumerate(net.bank.record.masked):
+            if has_gain:
+                row[place] = gain(count_ones(task.masks[one.name]), one.count)
+    return dataclasses.replace(stack, gains=gains.to(net.device))
 
 
 def _pixels(record: BankRecord, device: torch.device) -> Pixels:

@@ -2,10 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from supsup_cli.errors import StorageError, UsageError
+from supsup_cli.workflows.results.asking import EvaluateResult
+
+_MOST_NAMES = 20
 
 
 def plot_overlaps(
@@ -17,22 +21,66 @@ def plot_overlaps(
         UsageError: matplotlib is missing, or it does not know the file's format.
         StorageError: the file cannot be written.
     """
+    figure = _figure(path, (6, 5))
+    place = {task: index for index, task in enumerate(tasks)}
+    equal = np.eye(len(tasks))
+    for one, other, share in pairs:
+        equal[place[one], place[other]] = equal[place[other], place[one]] = share
+    axes = figure.add_subplot(title="Share of equal bits", xlabel="task", ylabel="task")
+    figure.colorbar(axes.imshow(equal, vmin=0, vmax=1))
+    if len(tasks) <= _MOST_NAMES:
+        axes.set_xticks(range(len(tasks)), tasks, rotation=90)
+        axes.set_yticks(range(len(tasks)), tasks)
+    _save(figure, path)
+
+
+def plot_evaluation(result: EvaluateResult, path: Path) -> None:
+    """Draw the accuracy of each task, and where they were compared, of each size of groups.
+
+    Raises:
+        UsageError: matplotlib is missing, or it does not know the file's format.
+        StorageError: the file cannot be written.
+    """
+    panels = 2 if result.by_group else 1
+    figure = _figure(path, (6 * panels, 4))
+    by = f"{result.method} {result.objective}"
+    axes = figure.add_subplot(
+        1, panels, 1, title=f"{by}, group {result.group}", xlabel="task", ylabel="share"
+    )
+    places = range(len(result.tasks))
+    axes.plot(places, [one.accuracy_given for one in result.tasks], "o", label="task given")
+    inferred = [one.accuracy_inferred for one in result.tasks]
+    axes.plot(places, inferred, "x", label="task and class inferred")
+    axes.legend()
+    if len(result.tasks) <= _MOST_NAMES:
+        axes.set_xticks(places, [one.task for one in result.tasks], rotation=90)
+    if result.by_group:
+        axes = figure.add_subplot(
+            1, panels, 2, title=by, xlabel="images that share a decision", ylabel="share"
+        )
+        sizes = [one.group for one in result.by_group]
+        right = [one.task_accuracy for one in result.by_group]
+        axes.plot(sizes, right, "o-", label="task right")
+        both = [one.accuracy_inferred for one in result.by_group]
+        axes.plot(sizes, both, "x-", label="task and class right")
+        axes.axhline(result.mean.accuracy_given, linestyle=":", label="task given")
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(sizes, [str(size) for size in sizes])
+        axes.legend()
+    _save(figure, path)
+
+
+def _figure(path: Path, inches: tuple[int, int]) -> Any:  # matplotlib has no types here
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise UsageError(
             f"--plot {path}: matplotlib is not installed", hint="pip install 'supsup[plot]'"
         ) from error
-    place = {task: index for index, task in enumerate(tasks)}
-    equal = np.eye(len(tasks))
-    for one, other, share in pairs:
-        equal[place[one], place[other]] = equal[place[other], place[one]] = share
-    figure = Figure(figsize=(6, 5), layout="constrained")
-    axes = figure.add_subplot(title="Share of equal bits", xlabel="task", ylabel="task")
-    figure.colorbar(axes.imshow(equal, vmin=0, vmax=1))
-    if len(tasks) <= 20:
-        axes.set_xticks(range(len(tasks)), tasks, rotation=90)
-        axes.set_yticks(range(len(tasks)), tasks)
+    return Figure(figsize=inches, layout="constrained")
+
+
+def _save(figure: Any, path: Path) -> None:
     try:
         figure.savefig(path)
     except OSError as error:

@@ -16,6 +16,7 @@ from supsup_cli.workflows.deciding import (
 )
 from supsup_cli.workflows.inputs import InputBatch, InputRequest, joined, read_inputs
 from supsup_cli.workflows.opening import OpenTasks, open_tasks
+from supsup_cli.workflows.recognising import recognise
 from supsup_cli.workflows.reporting import Reporter
 from supsup_cli.workflows.results.asking import PredictedSource, PredictResult
 
@@ -28,6 +29,8 @@ def predict(
     reporter: Reporter,
 ) -> PredictResult:
     """Classify every image: under `task` if given (GG), else under its inferred task (GNs, GNu).
+
+    With `task` given, nobody asks whether it knows the images, and `known` is true.
 
     Raises:
         UsageError, NoInputError: options or inputs that cannot be used.
@@ -43,12 +46,15 @@ def predict(
         for batch in batches if rule is None or rule.single else iter([joined(batches)]):
             usable = batch.usable
             chosen = np.zeros(len(usable), dtype=np.int64)
+            known = np.ones(len(usable), dtype=np.bool_)
             if rule is not None and usable:
                 groups = group_places(rule.group, [batch.folders[place] for place in usable])
                 best = best_tasks(score_groups(opened, rule, batch.images, groups))
-                for members, index in zip(groups, best, strict=True):
+                knows = recognise(opened, batch.images, groups, best)
+                for members, index, whether in zip(groups, best, knows, strict=True):
                     chosen[members] = index
-            results += _answers(opened, batch, chosen)
+                    known[members] = whether
+            results += _answers(opened, batch, chosen, known)
             advance(len(batch.sources))
     return PredictResult(
         results=tuple(results),
@@ -60,7 +66,10 @@ def predict(
 
 
 def _answers(
-    opened: OpenTasks, batch: InputBatch, chosen: NDArray[np.int64]
+    opened: OpenTasks,
+    batch: InputBatch,
+    chosen: NDArray[np.int64],
+    known: NDArray[np.bool_],
 ) -> list[PredictedSource]:
     labels, probabilities = classify(opened, batch.images, chosen)
     answers = [
@@ -72,7 +81,7 @@ def _answers(
         answers[place] = PredictedSource(
             source=batch.sources[place],
             task=content.task,
-            known=True,
+            known=bool(known[image]),
             label=content.classes[int(labels[image])].name,
             probability=float(probabilities[image]),
             error=None,

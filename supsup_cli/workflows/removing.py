@@ -1,15 +1,13 @@
 """`tasks remove`: take tasks away, unless another task is built on them."""
 
-import shlex
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bank_format.bank import Bank
 from bank_format.errors import BankError, NoSuchTaskError
-from bank_format.task_folder import no_such_task
+from bank_format.kinship import children_of, named_parents, refuse_parent
+from bank_format.task_folder import no_such_task, read_task_file
 from bank_format.task_records import ParentRecord
-from supsup_cli.errors import InUseError
 from supsup_cli.workflows.reporting import Reporter
 from supsup_cli.workflows.results.tasks import RemovedTask, RemoveResult
 
@@ -27,6 +25,9 @@ def remove_tasks(
 ) -> RemoveResult:
     """Remove tasks; all is checked before the first is gone, and children go before parents.
 
+    Children are combinations, which cannot be read without their parents. A mask whose learning
+    began with others' masks stands by itself.
+
     Args:
         path: the bank's folder.
         names: the tasks.
@@ -37,7 +38,7 @@ def remove_tasks(
 
     Raises:
         BankError: no bank, a name that no task can have, no such task, or the system refused.
-        InUseError: another task names one of these as its parent.
+        InUseError: a combination is made of one of these.
     """
     bank = Bank.open(path)
     asked = list(dict.fromkeys(names))
@@ -47,13 +48,16 @@ def remove_tasks(
     present = [name for name in asked if name in there]
     if not missing_ok and len(present) < len(asked):
         raise no_such_task(path, next(name for name in asked if name not in there))
-    lineage = _read_lineage(bank, there, reporter) if present else {}
-    for name in present:
-        _refuse_parent(bank, name, present, lineage)
+    parents = _read_parents(bank, there, reporter) if present else {}
+    for name, children in children_of(path, bank.record, present).items():
+        refuse_parent(path, name, children)
     done = {name: "missing" if name not in there else "would-remove" for name in asked}
     if present and not dry_run:
         confirm(f"remove {_named(present)} from {path}")
-        for name in _children_first(present, lineage):
+        masks = [name for name in present if parents.get(name) == ()]
+        children = [name for name in present if parents.get(name)]
+        unknown = [name for name in present if name not in parents]
+        for name in (*children, *unknown, *masks):
             try:
                 bank.remove_task(name)
                 done[name] = "removed"
@@ -66,64 +70,18 @@ def remove_tasks(
     return RemoveResult(tuple(RemovedTask(*one) for one in done.items()), dry_run)
 
 
-@dataclass(frozen=True)
-class _Lineage:
-    """What a task is, and what it is built on."""
-
-    digest: str
-    parents: tuple[ParentRecord, ...]
-
-
-def _read_lineage(bank: Bank, names: Sequence[str], reporter: Reporter) -> dict[str, _Lineage]:
-    lineage = {}
+def _read_parents(
+    bank: Bank, names: Sequence[str], reporter: Reporter
+) -> dict[str, tuple[ParentRecord, ...]]:
+    """Tell what each task cannot be read without: a combination its parents, which are masks."""
+    parents = {}
     for name in names:
         try:
-            task = bank.read_task(name)
+            data = read_task_file(bank.path, bank.record, name)
+            parents[name] = named_parents(data, str(bank.task_path(name)))
         except BankError as error:
             reporter.note(f"{error.message}; what it is built on is unknown")
-        else:
-            lineage[name] = _Lineage(task.content_sha256, task.content.parents)
-    return lineage
-
-
-def _refuse_parent(
-    bank: Bank, name: str, removed: Sequence[str], lineage: Mapping[str, _Lineage]
-) -> None:
-    def is_parent(one: ParentRecord) -> bool:
-        # What a damaged task was is known by its name alone.
-        known = lineage.get(name)
-        return one.content_sha256 == known.digest if known else one.task == name
-
-    children = [
-        child
-        for child, its in lineage.items()
-        if child not in removed and any(map(is_parent, its.parents))
-    ]
-    if children:
-        raise InUseError(
-            f"task {name!r}: {_named(children)} found built on it, expected none; "
-            "nothing was removed",
-            hint=f"supsup tasks show {' '.join(children[:_MOST_NAMED])} "
-            f"--bank {shlex.quote(str(bank.path))}",
-        )
-
-
-def _children_first(names: Sequence[str], lineage: Mapping[str, _Lineage]) -> list[str]:
-    """Order tasks so that a command killed on the way leaves no child without its parent."""
-    ordered: list[str] = []
-    left = list(names)
-    while left:
-        needed = {
-            one.task
-            for child in left
-            if child in lineage
-            for one in lineage[child].parents
-            if one.task != child
-        }
-        free = [name for name in left if name not in needed] or left
-        ordered += free
-        left = [name for name in left if name not in free]
-    return ordered
+    return parents
 
 
 def _named(names: Sequence[str]) -> str:

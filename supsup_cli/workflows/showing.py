@@ -8,7 +8,7 @@ from bank_format.bank import Bank
 from bank_format.bits import count_ones
 from bank_format.codec import stored_bytes
 from bank_format.task_file import Task
-from bank_format.task_records import CalibrationRecord
+from bank_format.task_records import CalibrationRecord, TaskContent
 from supsup_cli.workflows.listing import describe
 from supsup_cli.workflows.results.tasks import (
     ShownCalibration,
@@ -66,8 +66,15 @@ def _calibration(told: CalibrationRecord | None) -> ShownCalibration | None:
 def _layers(bank: Bank, task: Task) -> tuple[ShownLayer, ...]:
     layers = []
     for parameter in bank.record.masked:
-        mask, encoding = task.masks[parameter.name], task.content.encoding[parameter.name]
+        mask = task.masks[parameter.name]
         ones = count_ones(mask)
+        coding, size, coefficients = "coefficients", 0, ()
+        if isinstance(task.content, TaskContent):
+            encoding = task.content.encoding[parameter.name]
+            coding, size = encoding.coding, stored_bytes(encoding, mask, parameter.count)
+        else:
+            stored = task.coefficients[parameter.name]
+            size, coefficients = stored.nbytes, tuple(stored.tolist())
         layers.append(
             ShownLayer(
                 parameter=parameter.name,
@@ -75,8 +82,9 @@ def _layers(bank: Bank, task: Task) -> tuple[ShownLayer, ...]:
                 weights=parameter.count,
                 ones=ones,
                 density=ones / parameter.count,
-                coding=encoding.coding,
-                bytes=stored_bytes(encoding, mask, parameter.count),
+                coding=coding,
+                bytes=size,
+                coefficients=coefficients,
             )
         )
     return tuple(layers)

@@ -1,9 +1,6 @@
 """Learning one task that was claimed: from its data, or from where it stopped, to its commit."""
 
-import platform
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import numpy as np
 import torch
@@ -12,36 +9,24 @@ from torch import Tensor
 from bank_format.errors import StorageError
 from bank_format.task_file import Task
 from bank_format.task_records import (
-    AccuracyRecord,
-    CalibrationRecord,
     ClassRecord,
     DataRecord,
-    Provenance,
+    ParentRecord,
     RecipeRecord,
     TaskFacts,
 )
 from bank_format.work_files import WorkRoom
-from supsup_cli import __version__
-from supsup_cli.core.learning import LabelledImages, Learning, class_log_probabilities
+from supsup_cli.core.density import mask_values
+from supsup_cli.core.learning import LabelledImages, Learning
 from supsup_cli.core.masks import Masks
-from supsup_cli.core.novelty import CALIBRATION_LEVELS, calibration_quantiles
-from supsup_cli.core.recipes import Recipe
-from supsup_cli.data.splits import Split, TaskData
 from supsup_cli.errors import UsageError
 from supsup_cli.workflows.checkpoints import Checkpoints, plan_digest
+from supsup_cli.workflows.earlier_masks import Combination, combine, earlier_masks
+from supsup_cli.workflows.lessons import Lesson
+from supsup_cli.workflows.measuring import accuracy, calibration, labelled, provenance
 from supsup_cli.workflows.opening import OpenNetwork
 from supsup_cli.workflows.reporting import Advance, Reporter
 from supsup_cli.workflows.stopping import Stop
-
-
-@dataclass(frozen=True)
-class Lesson:
-    """What one task is learned from and how."""
-
-    task: str
-    data: TaskData
-    recipe: Recipe
-    seed: int
 
 
 def learn_lesson(
@@ -71,43 +56,91 @@ def learn_lesson(
     plan = plan_digest(lesson.task, data.digest, recipe, lesson.seed, net.device.type)
     checkpoints = Checkpoints(room, plan, reporter)
     outputs = torch.tensor(data.outputs, device=net.device)
+    train = labelled(net, data.train, outputs)
     try:
-        learning = checkpoints.begin(lambda: _opened(net, lesson, outputs))
-        advance(learning.steps_done)
-        _take_steps(lesson, learning, checkpoints, stop, advance)
-        masks = learning.masks()
+        learning = _begun(net, lesson, train, checkpoints, reporter)
+        if isinstance(learning, Learning):
+            advance(learning.steps_done)
+            _take_steps(lesson, learning, checkpoints, stop, advance)
+            masks = learning.masks()
     except ValueError as error:
-        _discard(room)
+        discard_room(room)
         raise UsageError(f"task {lesson.task!r}: {error}") from error
+    if isinstance(learning, Combination):
+        facts = _facts(net, lesson, learning.masks, outputs, learning.parents, learning.steps)
+        coefficients = learning.coefficients
+        made = provenance(net, data.source, checkpoints.seconds())
+        with stop.steps():
+            task = net.bank.add_combination(facts, coefficients, {}, made)
+            discard_room(room)
+        advance(recipe.steps)
+        return task
+    values = mask_values(masks, sparse=recipe.density is not None)
     try:
-        facts = _facts(net, lesson, masks, outputs)
+        facts = _facts(net, lesson, values, outputs, checkpoints.parents, recipe.steps)
     except KeyboardInterrupt:
         raise _stopped(lesson, learning, checkpoints) from None
     arrays = {name: np.asarray(mask.cpu()) for name, mask in masks.items()}
-    provenance = _provenance(net, data.source, checkpoints.seconds())
+    made = provenance(net, data.source, checkpoints.seconds())
     with stop.steps():  # it takes a moment, and is told as done once it is done
-        task = net.bank.add_task(facts, arrays, {}, provenance)
-        _discard(room)
+        task = net.bank.add_task(facts, arrays, {}, made)
+        discard_room(room)
     return task
 
 
-def _discard(room: WorkRoom) -> None:
-    with suppress(StorageError):  # what is left of the work does no harm
+def _begun(
+    net: OpenNetwork,
+    lesson: Lesson,
+    train: LabelledImages,
+    checkpoints: Checkpoints,
+    reporter: Reporter,
+) -> Learning | Combination:
+    """Go on where an earlier run stopped, or begin; a combination that is good enough is the end.
+
+    What an earlier run found in the bank is not asked for again: its state holds what came of it.
+    """
+    recipe = lesson.recipe
+    left = checkpoints.resume(lambda: _opened(net, lesson, train))
+    if left is not None:
+        return left
+    earlier = None
+    if recipe.transfer or recipe.combine is not None:
+        earlier = earlier_masks(net, train, recipe, reporter)
+        if earlier is None:
+            reporter.note(f"task {lesson.task}: no earlier mask to start from or to combine")
+    if earlier is not None and recipe.combine is not None:
+        made = combine(net, earlier, train, lesson)
+        names = ", ".join(parent.task for parent in made.parents)
+        reporter.note(
+            f"task {lesson.task}: combining {names} classifies {made.accuracy:.2%} of the "
+            f"calibration images, {recipe.combine:.2%} asked for"
+        )
+        if made.accuracy >= recipe.combine:
+            return made
+    if earlier is None or not recipe.transfer:
+        return _opened(net, lesson, train)
+    checkpoints.parents = earlier.parents
+    return _opened(net, lesson, train, earlier.scores(recipe, lesson.seed, lesson.task))
+
+
+def discard_room(room: WorkRoom) -> None:
+    """Remove what is left of the work, if that is possible; it does no harm."""
+    with suppress(StorageError):
         room.discard()
 
 
-def _opened(net: OpenNetwork, lesson: Lesson, outputs: Tensor) -> Learning:
-    train = lesson.data.train
-    images = torch.from_numpy(train.images).to(net.device)
-    targets = outputs[torch.from_numpy(train.labels).to(net.device)]
+def _opened(
+    net: OpenNetwork, lesson: Lesson, train: LabelledImages, start: Masks | None = None
+) -> Learning:
     return Learning(
         net.network,
         tuple(net.layout.shapes),
-        LabelledImages(images, targets),
+        train,
         net.pixels,
         lesson.recipe,
         seed=lesson.seed,
         task=lesson.task,
+        start=start,
     )
 
 
@@ -129,53 +162,24 @@ def _stopped(lesson: Lesson, learning: Learning, checkpoints: Checkpoints) -> Ke
     return KeyboardInterrupt(f"task {lesson.task!r} at {place}, {saved}")
 
 
-def _facts(net: OpenNetwork, lesson: Lesson, masks: Masks, outputs: Tensor) -> TaskFacts:
+def _facts(
+    net: OpenNetwork,
+    lesson: Lesson,
+    values: Masks,
+    outputs: Tensor,
+    parents: tuple[ParentRecord, ...],
+    steps: int,
+) -> TaskFacts:
+    """Measure a task's masks, (name → float32 of its shape), and say what is known of the task."""
     data, recipe = lesson.data, lesson.recipe
-    floats = {name: mask.to(torch.float32) for name, mask in masks.items()}
     return TaskFacts(
         task=lesson.task,
         classes=tuple(map(ClassRecord, data.classes, data.outputs)),
         data=DataRecord(data.name, data.digest),
         recipe=RecipeRecord(recipe.name, recipe.settings()),
         seed=lesson.seed,
-        steps=recipe.steps,
-        accuracy=_accuracy(net, floats, data.test, outputs),
-        calibration=_calibration(net, floats, data.calibration, outputs),
-    )
-
-
-def _accuracy(
-    net: OpenNetwork, masks: Masks, test: Split, outputs: Tensor
-) -> AccuracyRecord | None:
-    if len(test) == 0:
-        return None
-    images = torch.from_numpy(test.images).to(net.device)
-    guesses = class_log_probabilities(net.network, masks, images, net.pixels, outputs).argmax(-1)
-    return AccuracyRecord(int((guesses.cpu().numpy() == test.labels).sum()), len(test))
-
-
-def _calibration(
-    net: OpenNetwork, masks: Masks, split: Split, outputs: Tensor
-) -> CalibrationRecord | None:
-    if len(split) == 0 or len(outputs) == net.bank.record.outputs:
-        return None
-    images = torch.from_numpy(split.images).to(net.device)
-    values = calibration_quantiles(net.network, masks, images, net.pixels, outputs)
-    return CalibrationRecord("R", len(split), CALIBRATION_LEVELS, tuple(values.tolist()))
-
-
-def _provenance(net: OpenNetwork, source: str, seconds: float) -> Provenance:
-    versions = {
-        "numpy": np.__version__,
-        "python": platform.python_version(),
-        "supsup": __version__,
-        "torch": str(torch.__version__),
-    }
-    return Provenance(
-        created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-        seconds=seconds,
-        machine=f"{platform.system()} {platform.machine()}, {net.device.type}, "
-        f"{torch.get_num_threads()} threads",
-        versions=versions,
-        source=source,
+        steps=steps,
+        accuracy=accuracy(net, values, data.test, outputs),
+        calibration=calibration(net, values, data.calibration, outputs),
+        parents=parents,
     )

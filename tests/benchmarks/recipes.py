@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 
 from supsup_cli.core.recipes import RECIPES
 from supsup_cli.workflows.deciding import DecisionRequest
-from supsup_cli.workflows.evaluate import evaluate
+from supsup_cli.workflows.evaluate import EvaluateRequest, evaluate
 from supsup_cli.workflows.init_base import BaseRequest, init_base
 from supsup_cli.workflows.learn_task import learn_task
 from supsup_cli.workflows.learning_plan import LearnRequest
@@ -72,7 +72,7 @@ def main() -> None:
 def _share(bank: Path, method: str, objective: str, options: argparse.Namespace) -> str:
     decision = DecisionRequest(method, objective, "image", "auto")
     limit = options.images // options.tasks
-    result = evaluate(bank, decision, (), limit, 0, Silent())
+    result = evaluate(bank, decision, EvaluateRequest(limit=limit), Silent())
     return f"{100 * result.mean.task_accuracy:.2f} %"
 
 

@@ -81,15 +81,35 @@ class EvaluatedTask(Scores):
 
 
 @dataclass(frozen=True)
+class GroupScores(Scores):
+    """The mean over tasks where `group` images share each decision."""
+
+    group: int
+
+
+@dataclass(frozen=True)
+class NamedTask:
+    """How many `images` of `task` were said to be of the task `named`; right where both agree."""
+
+    task: str
+    named: str
+    images: int
+
+
+@dataclass(frozen=True)
 class EvaluateResult:
-    """Answer of `evaluate`; `mean` weighs tasks alike."""
+    """Answer of `evaluate`; `mean` weighs tasks alike, `confusion` holds counts above zero."""
 
     tasks: tuple[EvaluatedTask, ...]
     mean: Scores
+    by_group: tuple[GroupScores, ...]
+    confusion: tuple[NamedTask, ...]
     method: str
     objective: str
     group: str
     seconds: float
+    plot: str | None
+    csv: str | None
     failed: tuple[FailedInput, ...]
 
     @property

@@ -23,9 +23,13 @@ class InitResult:
 
 @dataclass(frozen=True)
 class LearnedTask:
-    """One task of `learn-task`; `seconds` is 0 and nothing changed if its status is `exists`."""
+    """One task of `learn-task`; `seconds` is 0 and nothing changed if its status is `exists`.
+
+    With status `known` it is the task that the data belongs to, and nothing was learned.
+    """
 
     task: str
+    kind: str
     status: str
     accuracy: float | None
     steps: int

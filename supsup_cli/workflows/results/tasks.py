@@ -40,7 +40,10 @@ class ShownClass:
 
 @dataclass(frozen=True)
 class ShownLayer:
-    """The mask of one parameter: `bytes` as stored, `density` the share of weights kept."""
+    """The mask of one parameter: `bytes` as stored, `density` the share of weights kept.
+
+    `coefficients` are a combination's: one for each parent, in their order, then the bias.
+    """
 
     parameter: str
     shape: tuple[int, ...]
@@ -49,6 +52,7 @@ class ShownLayer:
     density: float
     coding: str
     bytes: int
+    coefficients: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,7 @@ class ShownCalibration:
 
 @dataclass(frozen=True)
 class ShownParent:
-    """A task that learning started from."""
+    """A task that learning started from, or that a combination is made of."""
 
     task: str
     content_sha256: str

@@ -1,0 +1,67 @@
+"""The command that learns a stream."""
+
+from typing import Annotated
+
+import typer
+
+from supsup_cli.commands.answering import answer
+from supsup_cli.data.limits import MAX_PIXELS
+from supsup_cli.options import (
+    DEFAULT_BANK,
+    MOST_IMAGES,
+    MOST_STEPS,
+    BankOption,
+    DataOption,
+    DebugOption,
+    DeviceOption,
+    JsonOption,
+    MaxPixelsOption,
+    QuietOption,
+    SeedOption,
+)
+from supsup_cli.output import Terminal
+from supsup_cli.stop_signals import stop_signals
+from supsup_cli.workflows.results.common import Result
+
+_MOST_MASKS = 100_000
+
+app = typer.Typer()
+
+
+@app.command("learn-stream")
+def learn_stream(
+    data: DataOption = None,
+    bank: BankOption = DEFAULT_BANK,
+    visit: Annotated[
+        int,
+        typer.Option(help="Batches of each --data, every time it comes.", min=1, max=MOST_STEPS),
+    ] = 1000,
+    name: Annotated[str, typer.Option(help="Tasks become NAME-0, NAME-1, ….")] = "stream",
+    budget: Annotated[int, typer.Option(help="Masks at most.", min=1, max=_MOST_MASKS)] = 2500,
+    check_every: Annotated[
+        int, typer.Option(help="Batches between comparisons of all masks.", min=1, max=MOST_STEPS)
+    ] = 100,
+    rule: Annotated[str, typer.Option(help="When a mask is due: loss, or the paper's.")] = "loss",
+    batch_size: Annotated[
+        int, typer.Option(help="Images per batch.", min=1, max=MOST_IMAGES)
+    ] = 128,
+    max_pixels: MaxPixelsOption = MAX_PIXELS,
+    device: DeviceOption = "auto",
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Learn from batches whose tasks and boundaries are hidden (NNs); --data is the order."""
+
+    def work(terminal: Terminal) -> Result:
+        from supsup_cli.workflows import learn_stream as workflow
+        from supsup_cli.workflows.stream_plan import StreamRequest
+
+        request = StreamRequest(
+            data or (), visit, name, budget, check_every, rule, batch_size, seed, device, max_pixels
+        )
+        with stop_signals() as stop:
+            return workflow.learn_stream(bank, request, terminal, stop)
+
+    answer(work, as_json=as_json, quiet=quiet)

@@ -1,0 +1,87 @@
+"""What a task file tells of a mask besides its bits: accuracy, calibration, where it was made."""
+
+import platform
+from datetime import UTC, datetime
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bank_format.task_file import Task
+from bank_format.task_records import AccuracyRecord, CalibrationRecord, Provenance
+from supsup_cli import __version__
+from supsup_cli.core.learning import LabelledImages, class_log_probabilities
+from supsup_cli.core.masks import Masks
+from supsup_cli.core.novelty import CALIBRATION_LEVELS, DAMPED_LOG_ODDS, calibration_quantiles
+from supsup_cli.data.splits import Split
+from supsup_cli.workflows.listing import accuracy_share
+from supsup_cli.workflows.opening import OpenNetwork
+from supsup_cli.workflows.results.learning import LearnedTask
+
+
+def labelled(net: OpenNetwork, split: Split, outputs: Tensor) -> LabelledImages:
+    """Put a split on the network's device, its labels as outputs (K,) int64 of the classes."""
+    images = torch.from_numpy(split.images).to(net.device)
+    return LabelledImages(images, outputs[torch.from_numpy(split.labels).to(net.device)])
+
+
+def accuracy(net: OpenNetwork, masks: Masks, test: Split, outputs: Tensor) -> AccuracyRecord | None:
+    """Count the test images classified rightly with the task given; None if there are none.
+
+    Args:
+        net: the network.
+        masks: parameter name → float32 zeros and ones.
+        test: the test split.
+        outputs: (K,) int64, the output of each class.
+    """
+    if len(test) == 0:
+        return None
+    images = torch.tensor(test.images, device=net.device)  # a copy: MNIST's own is read-only
+    guesses = class_log_probabilities(net.network, masks, images, net.pixels, outputs).argmax(-1)
+    return AccuracyRecord(int((guesses.cpu().numpy() == test.labels).sum()), len(test))
+
+
+def calibration(
+    net: OpenNetwork, masks: Masks, split: Split, outputs: Tensor
+) -> CalibrationRecord | None:
+    """Measure how a task's own images fit its mask; None without images or superfluous outputs."""
+    if len(split) == 0 or len(outputs) == net.bank.record.outputs:
+        return None
+    images = torch.from_numpy(split.images).to(net.device)
+    values = calibration_quantiles(net.network, masks, images, net.pixels, outputs)
+    return CalibrationRecord(
+        DAMPED_LOG_ODDS, len(split), CALIBRATION_LEVELS, tuple(values.tolist())
+    )
+
+
+def provenance(net: OpenNetwork, source: str, seconds: float) -> Provenance:
+    """Tell when, where and with what a task was learned; `source` is the data's folder or ""."""
+    versions = {
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "supsup": __version__,
+        "torch": str(torch.__version__),
+    }
+    return Provenance(
+        created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        seconds=seconds,
+        machine=f"{platform.system()} {platform.machine()}, {net.device.type}, "
+        f"{torch.get_num_threads()} threads",
+        versions=versions,
+        source=source,
+    )
+
+
+def describe(task: Task, status: str, seconds: float) -> LearnedTask:
+    """Answer for one task, with what its file says."""
+    return LearnedTask(
+        task=task.content.task,
+        kind=task.content.kind,
+        status=status,
+        accuracy=accuracy_share(task),
+        steps=task.content.steps,
+        seconds=seconds,
+        density=task.density,
+        bytes=task.bytes_on_disk,
+        content_sha256=task.content_sha256,
+    )
