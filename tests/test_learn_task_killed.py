@@ -67,25 +67,35 @@ def _delays(seed: int, longest: float, growth: float = 1.0) -> Iterator[float]:
         longest *= growth
 
 
+def _killed_until_done(
+    words: list[str], bank: Path, whole: Path, folder: Path, seed: int
+) -> set[int]:
+    """Signal the command until it ends by itself; give the exit codes that were seen."""
+    kinds = set()
+    # growing, so that the slowest machine comes to an end
+    for delay, number in zip(_delays(seed, 0.4, growth=1.05), SIGNALS * 25, strict=False):
+        ran = _signalled([*words, str(bank)], folder, number, delay)
+        _check(ran, number)
+        kinds.add(ran.code)
+        assert _contents(bank).items() <= _contents(whole).items()
+        if ran.code == 0:
+            break
+    return kinds
+
+
 @pytest.mark.parametrize("recipe", ["default", pytest.param("paper", marks=pytest.mark.slow)])
 def test_killed_until_it_is_done_it_learns_the_same(recipe: str, tmp_path: Path) -> None:
     data = [word for task in TASKS for word in ("--data", task)]
     words = ["learn-task", *data, "--steps", "200", "--recipe", recipe, "--json", "--bank"]
     whole = make_bank(tmp_path / "whole")
     assert run(*words, whole).code == 0
-    bank = make_bank(tmp_path / "bank")
-    kinds = []
-    # growing, so that the slowest machine comes to an end
-    for delay, number in zip(_delays(1, 0.4, growth=1.05), SIGNALS * 25, strict=False):
-        ran = _signalled([*words, str(bank)], tmp_path, number, delay)
-        _check(ran, number)
-        kinds.append(ran.code)
-        whole_so_far = _contents(bank)
-        assert whole_so_far.items() <= _contents(whole).items()
-        if ran.code == 0:
+    # A child may be faster than the first signals, or lose one that comes while it is forked.
+    for attempt in range(3):
+        bank = make_bank(tmp_path / f"bank-{attempt}")
+        kinds = _killed_until_done(words, bank, whole, tmp_path, seed=attempt)
+        if {130, -signal.SIGKILL} <= kinds:
             break
-    assert kinds[-1] == 0
-    assert {130, -signal.SIGKILL} <= set(kinds)
+    assert {130, -signal.SIGKILL, 0} <= kinds
     assert _contents(bank) == _contents(whole)
     assert answer("verify", "--bank", bank)["problems"] == []
     assert run(*words, bank).code == 0
