@@ -17,7 +17,6 @@ from supsup_cli.core.transfer import (
     choose_parents,
     fit_loss,
     fit_losses,
-    subset,
     transferred_scores,
 )
 from supsup_cli.data import embedded
@@ -53,7 +52,7 @@ def test_the_mask_that_fits_comes_first(learned: Learned) -> None:
     chosen = choose_parents(losses)
     assert chosen[0] == 1
     assert sorted(chosen) == [0, 1, 2, 3]
-    assert torch.equal(subset(stack, chosen).packed[0], stack.packed[1])
+    assert torch.equal(stack.subset(chosen).packed[0], stack.packed[1])
     assert choose_parents(torch.arange(20.0).flip(0)) == [19 - n for n in range(MOST_PARENTS)]
 
 
@@ -124,7 +123,7 @@ def test_coefficients_are_a_vote() -> None:
 @pytest.mark.parametrize("order", [[1, 0, 2], [0, 1, 2]])
 def test_a_combination_finds_the_mask_that_fits(learned: Learned, order: list[int]) -> None:
     network, data, stack = learned
-    parents = subset(stack, order)
+    parents = stack.subset(order)
     steps = []
     found = learn_coefficients(
         network,

@@ -12,6 +12,7 @@ from .masks import Masks, initial_scores
 from .negatives import make_warp
 from .recipes import Recipe
 from .seeds import generator, restore_stream
+from .statistics import Statistics
 from .superposition import masked_forward
 
 _EVALUATION_IMAGES = 2048
@@ -131,6 +132,10 @@ class Learning:
         """
         return self._learner.masks()
 
+    def statistics(self) -> Statistics:
+        """Give the task's statistics as they are: buffer name → float32."""
+        return self._learner.statistics()
+
     def state(self) -> dict[str, Tensor]:
         """Copy all that the next step depends on, besides `steps_done`.
 
@@ -169,7 +174,7 @@ def class_log_probabilities(
 
     Args:
         network: frozen network.
-        masks: parameter name → float32 zeros and ones.
+        masks: parameter name → float32 zeros and ones; buffer name → the task's statistics.
         images: (N, C, H, W) uint8 on the network's device.
         pixels: how bytes become inputs.
         outputs: (K,) int64, the output of each class.

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from . import bit_kernels
 from .seeds import generator
+from .statistics import Statistics
 
 Masks = dict[str, Tensor]
 
@@ -110,22 +111,35 @@ class MaskStack:
         packed: (T, bytes) uint8, least significant bit first.
         layout: which bits belong to which parameter.
         gains: (T, L) float32, what a kept weight of each of the L parameters counts; None: one.
+        statistics: of each task, for a network that normalises; None for one that does not.
     """
 
     packed: Tensor
     layout: MaskLayout
     gains: Tensor | None = None
+    statistics: tuple[Statistics, ...] | None = None
 
     def __len__(self) -> int:
         return self.packed.shape[0]
 
     def masks(self, index: int) -> Masks:
-        """Unpack one task's mask: parameter name → float32 of its shape, zeros and gains."""
+        """Unpack one task's mask, with the statistics that belong to it.
+
+        Returns:
+            parameter name → float32 of its shape, zeros and gains; buffer name → statistics.
+        """
         masks = self.layout.split(bit_kernels.unpack(self.packed[index]))
-        if self.gains is None:
-            return masks
-        gains = self.gains[index].tolist()
-        return {name: mask * one for (name, mask), one in zip(masks.items(), gains, strict=True)}
+        if self.gains is not None:
+            gains = self.gains[index].tolist()
+            masks = {name: masks[name] * one for name, one in zip(masks, gains, strict=True)}
+        return masks if self.statistics is None else masks | self.statistics[index]
+
+    def subset(self, chosen: Sequence[int]) -> "MaskStack":
+        """Take some of the tasks, in the order given."""
+        rows = list(chosen)
+        gains = None if self.gains is None else self.gains[rows]
+        own = None if self.statistics is None else tuple(self.statistics[row] for row in rows)
+        return MaskStack(self.packed[rows], self.layout, gains, own)
 
     def weighted_sum(self, alphas: Tensor) -> Tensor:
         """Add up all masks with coefficients: (B, T) float32 → (B, 8 · bytes) float32."""

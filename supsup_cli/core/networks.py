@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .seeds import generator
+from .statistics import blank_statistics
 
 _NAMED_PERCEPTRONS: dict[str, tuple[int, ...]] = {
     "lenet-300-100": (300, 100),
@@ -87,6 +88,8 @@ def kaiming_normal(shape: tuple[int, ...], *, seed: int, name: str) -> Tensor:
 def freeze(network: nn.Module, weights: Mapping[str, np.ndarray], device: torch.device) -> None:
     """Give the network its weights for ever: no gradient reaches them, evaluation mode.
 
+    Normalisation layers get blank statistics; each task brings its own.
+
     Args:
         network: from `build_network`.
         weights: every parameter by name, float32, of the network's shapes.
@@ -96,5 +99,6 @@ def freeze(network: nn.Module, weights: Mapping[str, np.ndarray], device: torch.
         RuntimeError: a name or a shape does not fit the network.
     """
     state = {name: torch.from_numpy(array).to(device) for name, array in weights.items()}
+    state |= blank_statistics(network, device)
     network.load_state_dict(state, strict=True, assign=True)
     network.requires_grad_(False).eval()

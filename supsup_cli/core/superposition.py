@@ -18,13 +18,18 @@ def masked_forward(network: nn.Module, masks: Mapping[str, Tensor], images: Tens
 
     Args:
         network: frozen network that all masks share.
-        masks: parameter name → tensor of its shape; zeros and ones, or any mixture of masks.
+        masks: parameter name → tensor of its shape; zeros and ones, or any mixture of masks. Where
+            the network normalises, buffer name → the task's own statistics beside them.
         images: (B, *input_shape), float32, normalised.
 
     Returns:
         (B, O) float32 logits.
     """
-    effective = {name: network.get_parameter(name) * mask for name, mask in masks.items()}
+    parameters = dict(network.named_parameters())
+    effective = {
+        name: parameters[name] * value if name in parameters else value
+        for name, value in masks.items()
+    }
     logits: Tensor = functional_call(network, effective, (images,))
     return logits
 

@@ -1,7 +1,6 @@
 """Starting a new task's scores from what earlier tasks have learned."""
 
 import math
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -93,10 +92,3 @@ def transferred_scores(
         bound = 1 / math.sqrt(share[0].numel())
         scores[name] = kept * (_FROM_MASKS * bound) + drawn[name].to(share.device) * _OWN
     return scores
-
-
-def subset(stack: MaskStack, chosen: Sequence[int]) -> MaskStack:
-    """Take some masks of a stack, in the order given."""
-    rows = list(chosen)
-    gains = None if stack.gains is None else stack.gains[rows]
-    return MaskStack(stack.packed[rows], stack.layout, gains)

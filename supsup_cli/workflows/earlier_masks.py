@@ -16,7 +16,7 @@ from supsup_cli.core.density import mask_values
 from supsup_cli.core.learning import LabelledImages, class_log_probabilities
 from supsup_cli.core.masks import Masks, MaskStack
 from supsup_cli.core.recipes import Recipe
-from supsup_cli.core.transfer import choose_parents, fit_losses, subset, transferred_scores
+from supsup_cli.core.transfer import choose_parents, fit_losses, transferred_scores
 from supsup_cli.workflows.lessons import Lesson
 from supsup_cli.workflows.opening import OpenNetwork, stack_of
 from supsup_cli.workflows.reporting import Reporter
@@ -108,7 +108,7 @@ def earlier_masks(
     losses = fit_losses(net.network, stack, train, net.pixels)
     chosen = choose_parents(losses)
     return EarlierMasks(
-        tuple(tried[place] for place in chosen), subset(stack, chosen), losses[chosen]
+        tuple(tried[place] for place in chosen), stack.subset(chosen), losses[chosen]
     )
 
 

@@ -13,12 +13,14 @@ from torch import Tensor, nn
 
 from bank_format.bank import Bank
 from bank_format.bits import count_ones
+from bank_format.errors import OtherBaseError
 from bank_format.records import BankRecord
 from bank_format.task_file import Task
 from supsup_cli.core.density import gain
 from supsup_cli.core.learning import Pixels
 from supsup_cli.core.masks import MaskLayout, MaskStack
 from supsup_cli.core.networks import NetworkSpec, build_network, freeze
+from supsup_cli.core.statistics import Statistics, blank_statistics
 from supsup_cli.errors import DeviceError, NoInputError, UsageError
 
 
@@ -150,14 +152,19 @@ def stack_tasks(net: OpenNetwork, names: Sequence[str] | None = None) -> OpenTas
 
 
 def stack_of(net: OpenNetwork, tasks: Sequence[Task], packed: NDArray[np.uint8]) -> MaskStack:
-    """Put tasks' masks on the network's device, with the gains of those that are sparse.
+    """Put tasks' masks on the network's device, with gains where sparse, and their statistics.
 
     Args:
         net: the open network.
         tasks: what their files say.
         packed: (T, bytes) uint8, their masks, as `Bank.read_tasks` gives them.
+
+    Raises:
+        OtherBaseError: a task's statistics are not those of this network.
     """
-    stack = MaskStack(torch.from_numpy(packed).to(net.device), net.layout)
+    stack = MaskStack(
+        torch.from_numpy(packed).to(net.device), net.layout, None, _statistics(net, tasks)
+    )
     sparse = ["density" in task.content.recipe.settings for task in tasks]
     if not any(sparse):
         return stack
@@ -167,6 +174,27 @@ def stack_of(net: OpenNetwork, tasks: Sequence[Task], packed: NDArray[np.uint8])
             if has_gain:
                 row[place] = gain(count_ones(task.masks[one.name]), one.count)
     return dataclasses.replace(stack, gains=gains.to(net.device))
+
+
+def _statistics(net: OpenNetwork, tasks: Sequence[Task]) -> tuple[Statistics, ...] | None:
+    """Give each task's statistics in the network's shapes; None where it does not normalise."""
+    blank = blank_statistics(net.network, net.device)
+    expected = {name: tuple(one.shape) for name, one in blank.items()}
+    for task in tasks:
+        found = {name: one.shape for name, one in task.statistics.items()}
+        if found != expected:
+            odd = min(name for name, _ in found.items() ^ expected.items())
+            raise OtherBaseError(
+                f"{net.bank.task_path(task.content.task)}: statistics {odd} of shape "
+                f"{found.get(odd)} found, expected {expected.get(odd)}",
+                hint="pip install --upgrade supsup",
+            )
+    if not blank:
+        return None
+    return tuple(
+        {name: torch.from_numpy(one).to(net.device) for name, one in task.statistics.items()}
+        for task in tasks
+    )
 
 
 def _pixels(record: BankRecord, device: torch.device) -> Pixels:

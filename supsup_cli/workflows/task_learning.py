@@ -62,7 +62,7 @@ def learn_lesson(
         if isinstance(learning, Learning):
             advance(learning.steps_done)
             _take_steps(lesson, learning, checkpoints, stop, advance)
-            masks = learning.masks()
+            masks, statistics = learning.masks(), learning.statistics()
     except ValueError as error:
         discard_room(room)
         raise UsageError(f"task {lesson.task!r}: {error}") from error
@@ -75,15 +75,15 @@ def learn_lesson(
             discard_room(room)
         advance(recipe.steps)
         return task
-    values = mask_values(masks, sparse=recipe.density is not None)
+    values = mask_values(masks, sparse=recipe.density is not None) | statistics
     try:
         facts = _facts(net, lesson, values, outputs, checkpoints.parents, recipe.steps)
     except KeyboardInterrupt:
         raise _stopped(lesson, learning, checkpoints) from None
-    arrays = {name: np.asarray(mask.cpu()) for name, mask in masks.items()}
+    arrays, kept = _arrays(masks), _arrays(statistics)
     made = provenance(net, data.source, checkpoints.seconds())
     with stop.steps():  # it takes a moment, and is told as done once it is done
-        task = net.bank.add_task(facts, arrays, {}, made)
+        task = net.bank.add_task(facts, arrays, kept, made)
         discard_room(room)
     return task
 
@@ -162,6 +162,10 @@ def _stopped(lesson: Lesson, learning: Learning, checkpoints: Checkpoints) -> Ke
     return KeyboardInterrupt(f"task {lesson.task!r} at {place}, {saved}")
 
 
+def _arrays(tensors: Masks) -> dict[str, np.ndarray]:
+    return {name: np.asarray(tensor.cpu()) for name, tensor in tensors.items()}
+
+
 def _facts(
     net: OpenNetwork,
     lesson: Lesson,
@@ -170,7 +174,7 @@ def _facts(
     parents: tuple[ParentRecord, ...],
     steps: int,
 ) -> TaskFacts:
-    """Measure a task's masks, (name → float32 of its shape), and say what is known of the task."""
+    """Measure a task's masks and statistics, name → float32, and say what is known of the task."""
     data, recipe = lesson.data, lesson.recipe
     return TaskFacts(
         task=lesson.task,
