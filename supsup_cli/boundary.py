@@ -60,7 +60,7 @@ def _run(app: typer.Typer, words: Sequence[str], stop: StopSignals) -> int:
         if debug:
             raise
         problem = _unexpected(error)
-        if stop.received:  # some libraries turn an interrupted import into an error of their own
+        if stop.asked:  # some libraries turn an interrupted import into an error of their own
             problem = _INTERRUPTED
     else:
         if code != 130:

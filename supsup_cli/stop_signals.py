@@ -13,13 +13,12 @@ class StopSignals:
     """The signals of one command; the `Stop` of its workflow.
 
     Attributes:
-        asked: whether a signal came while steps ran.
-        received: whether any signal came at all.
+        asked: whether any signal came. Some code ignores every exception, an interruption too; what
+            looks here between two steps stops all the same.
     """
 
     def __init__(self) -> None:
         self.asked = False
-        self.received = False
         self._steps_run = False
 
     @contextmanager
@@ -35,25 +34,30 @@ class StopSignals:
         """Handle a signal.
 
         Raises:
-            KeyboardInterrupt: no steps run, or it is not the first that came while they did.
+            KeyboardInterrupt: no steps run, or it is not the first.
         """
-        self.received = True
-        if not self._steps_run or self.asked:
-            raise KeyboardInterrupt
+        waits = self._steps_run and not self.asked
         self.asked = True
+        if not waits:
+            raise KeyboardInterrupt
 
 
 @contextmanager
 def stop_signals() -> Iterator[StopSignals]:
     """Handle the signals while a command runs, and as before afterwards.
 
-    A signal that is ignored, as under nohup, stays so. Outside the main thread, which alone may
-    handle signals, nothing changes.
+    Whoever asks again meanwhile gets the same. A signal that is ignored, as under nohup, stays so.
+    Outside the main thread, which alone may handle signals, nothing changes.
     """
     stop = StopSignals()
     before = {}
     if threading.current_thread() is threading.main_thread():
         before = {number: signal.getsignal(number) for number in _SIGNALS}
+    for handler in before.values():
+        installed = getattr(handler, "__self__", None)
+        if isinstance(installed, StopSignals):
+            yield installed
+            return
     handled = {number: handler for number, handler in before.items() if handler != signal.SIG_IGN}
     try:
         for number in handled:

@@ -10,7 +10,7 @@ class Stop(Protocol):
 
     @property
     def asked(self) -> bool:
-        """Whether a stop was asked for while steps ran."""
+        """Whether a stop was asked for."""
 
     def steps(self) -> AbstractContextManager[None]:
         """While steps run, ask and let the running one end; at any other time, interrupt."""
