@@ -40,8 +40,9 @@ def regenerate_base(record: BankRecord) -> bytes:
 def init_command(record: BankRecord) -> str:
     """Spell the command that makes a bank of this record, but for its folder."""
     shape = "x".join(map(str, record.input.shape))
+    init = "--weights FILE.safetensors" if record.init == "weights" else f"--init {record.init}"
     return (
         f"supsup init-base --arch {shlex.quote(record.arch)} --input {shape} "
         f"--outputs {record.outputs} --real-outputs {record.real_outputs} "
-        f"--init {record.init} --seed {record.seed}"
+        f"{init} --seed {record.seed}"
     )

@@ -6,11 +6,12 @@ for what a task file says.
 """
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Final, Literal, TypeAlias
 
 from bank_format.bits import packed_size
 from bank_format.names import check_digest, check_parameter_name, check_text
+from bank_format.strict_json import OMITTED
 
 __all__ = [
     "FORMAT_VERSION",
@@ -23,7 +24,8 @@ __all__ = [
 ]
 
 FORMAT_VERSION: Final = 1
-Init: TypeAlias = Literal["signed-constant", "kaiming-normal"]
+Init: TypeAlias = Literal["signed-constant", "kaiming-normal", "weights"]
+# Those that a seed decides; "weights" come from a file.
 INITS: Final[tuple[Init, ...]] = ("signed-constant", "kaiming-normal")
 MOST_PARAMETERS = 10_000
 MOST_WEIGHTS = 2**33
@@ -94,6 +96,7 @@ class BankSpec:
         outputs: number of outputs, superfluous ones included.
         real_outputs: outputs below this one may stand for classes.
         parameters: all parameters, in the network's order; the masked ones' bits are kept in it.
+        weights_sha256: of the file that the weights came from, if init is "weights"; else "".
     """
 
     arch: str
@@ -104,9 +107,17 @@ class BankSpec:
     outputs: int
     real_outputs: int
     parameters: tuple[ParameterRecord, ...]
+    weights_sha256: str = field(default="", metadata=OMITTED)
 
     def __post_init__(self) -> None:
         check_text(self.arch)
+        if (self.init == "weights") != bool(self.weights_sha256):
+            raise ValueError(
+                f"init {self.init!r} and weights_sha256 {self.weights_sha256[:80]!r} found, "
+                "expected a digest if init is 'weights' and only then"
+            )
+        if self.weights_sha256:
+            check_digest(self.weights_sha256)
         if not 0 <= self.seed < 2**63:
             raise ValueError(f"seed {self.seed} found, expected 0 <= seed < 2**63")
         if not 1 <= self.real_outputs <= self.outputs:
@@ -157,4 +168,4 @@ class BankRecord(BankSpec):
     @property
     def spec(self) -> BankSpec:
         """The spec alone."""
-        return BankSpec(**{field.name: getattr(self, field.name) for field in fields(BankSpec)})
+        return BankSpec(**{one.name: getattr(self, one.name) for one in fields(BankSpec)})

@@ -1,5 +1,7 @@
 """Frozen dataclasses <-> JSON by their type hints, refusing whatever the hints do not say.
 
+A field with `OMITTED` in its metadata has no key while it has its default value.
+
 Known hints: int, float, str, Literal of text, tuple[X, ...] and tuples of fixed length,
 Mapping[str, X], dataclasses, and unions of these with None. A dataclass in a union is told by
 its exact set of keys. No value is converted: 1 is no float, true is no int.
@@ -10,6 +12,7 @@ import types
 from collections.abc import Callable, Mapping
 from typing import (
     Any,
+    Final,
     Literal,
     TypeAlias,
     TypeVar,
@@ -22,7 +25,10 @@ from typing import (
 
 from bank_format.canonical_json import Json
 
-__all__ = ["from_json", "to_json"]
+__all__ = ["OMITTED", "from_json", "to_json"]
+
+# Metadata of a field: `field(default=…, metadata=OMITTED)`.
+OMITTED: Final = {"omitted": True}
 
 _Record = TypeVar("_Record")
 _Decoder: TypeAlias = Callable[[Json, str], object]
@@ -59,8 +65,17 @@ def to_json(record: object) -> Json:
     if isinstance(record, Mapping):
         return {str(key): to_json(item) for key, item in record.items()}
     if dataclasses.is_dataclass(record):
-        return {f.name: to_json(getattr(record, f.name)) for f in dataclasses.fields(record)}
+        values = {field: getattr(record, field.name) for field in dataclasses.fields(record)}
+        return {
+            field.name: to_json(value)
+            for field, value in values.items()
+            if not (_is_omitted(field) and value == field.default)
+        }
     raise ValueError(f"a {type(record).__name__} cannot be written as JSON")
+
+
+def _is_omitted(field: dataclasses.Field[Any]) -> bool:
+    return "omitted" in field.metadata
 
 
 def _decoder(hint: Any) -> _Decoder:  # the hints of typing have no common type
@@ -142,15 +157,19 @@ def _mapping(item: _Decoder) -> _Decoder:
 def _dataclass(record: type) -> _Decoder:
     hints = get_type_hints(record)
     fields = {field.name: _decoder(hints[field.name]) for field in dataclasses.fields(record)}
+    defaults = {one.name: one.default for one in dataclasses.fields(record) if _is_omitted(one)}
 
     def decode(value: Json, path: str) -> object:
         if not isinstance(value, dict):
             raise _wrong(path, value, "an object")
-        if value.keys() != fields.keys():
-            different = min(value.keys() ^ fields.keys())
+        if value.keys() | defaults.keys() != fields.keys():
+            different = min((value.keys() | defaults.keys()) ^ fields.keys())
             what = "unknown" if different in value else "missing"
             raise ValueError(f"{_under(path, different)}: {what} key")
-        decoded = {key: item(value[key], _under(path, key)) for key, item in fields.items()}
+        for key, default in defaults.items():
+            if key in value and value[key] == default:
+                raise ValueError(f"{_under(path, key)}: its default found, expected no such key")
+        decoded = {key: fields[key](one, _under(path, key)) for key, one in value.items()}
         try:
             return record(**decoded)
         except ValueError as error:

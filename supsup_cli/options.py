@@ -90,6 +90,19 @@ MaxPixelsOption = Annotated[
         metavar="N",
     ),
 ]
+DataRootOption = Annotated[
+    str,
+    typer.Option(
+        "--data-root",
+        envvar="SUPSUP_DATA",
+        help="Folder of CIFAR and ImageNet.",
+        metavar="FOLDER",
+        callback=usable_path,
+    ),
+]
+DownloadOption = Annotated[
+    bool, typer.Option("--download", help="Fetch CIFAR to the data root if it is not there.")
+]
 FailOnNewOption = Annotated[
     bool, typer.Option("--fail-on-new", help="Exit with 4 if an image is of no known task.")
 ]

@@ -17,7 +17,8 @@ TASKS = ("mnist-perm-0..2", "mnist-split-3")
 
 @pytest.fixture(autouse=True)
 def _no_bank_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("SUPSUP_BANK", raising=False)
+    for name in ("SUPSUP_BANK", "SUPSUP_DATA"):
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture(scope="session")

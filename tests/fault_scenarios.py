@@ -187,7 +187,8 @@ SCENARIOS = {
         _combination_and_parent,
     ),
     "tasks export": Scenario(
-        lambda at: ("tasks", "export", "first", at / "file", "--bank", at / "bank"), _bank_of_two
+        lambda at: ("tasks", "export", "--sealed", "first", at / "file", "--bank", at / "bank"),
+        _bank_of_two,
     ),
     "tasks clean": Scenario(
         lambda at: ("tasks", "clean", "--yes", "--bank", at / "bank"), _unfinished_work, tidy=True

@@ -138,13 +138,15 @@ def test_other_inputs_are_fitted() -> None:
 def test_unknown_data_is_refused() -> None:
     for call in (load, load_test, digest):
         with pytest.raises(UsageError, match="unknown data"):
-            call("cifar10-split-0", GREY)
+            call("cifar9-split-0", GREY)
 
 
 def test_known_forms_are_true() -> None:
     rows = {row.form: row for row in known()}
     examples = {"mnist-perm-N": "mnist-perm-7", "mnist-rot-DEGREES": "mnist-rot-30"}
     for form, row in rows.items():
+        if row.needs_root:
+            continue
         data = load(examples.get(form, form), GREY)
         assert len(data.train) + len(data.calibration) == row.train
         assert len(data.test) == row.test

@@ -140,5 +140,5 @@ def test_a_copy_cannot_have_its_parents_name(bank: Bank, tmp_path: Path) -> None
 
 def test_a_combination_is_exported_as_it_is(bank: Bank, tmp_path: Path) -> None:
     file = tmp_path / "mixed.safetensors"
-    assert run("tasks", "export", "mixed", file, "--bank", bank.path).code == 0
+    assert run("tasks", "export", "--sealed", "mixed", file, "--bank", bank.path).code == 0
     assert file.read_bytes() == bank.task_path("mixed").read_bytes()

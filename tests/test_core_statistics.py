@@ -3,12 +3,14 @@
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
+from supsup_cli.core.exact_statistics import exact_statistics
 from supsup_cli.core.learning import LabelledImages, Learning, Pixels, class_log_probabilities
 from supsup_cli.core.masks import MaskStack
 from supsup_cli.core.networks import freeze, masked_parameters
 from supsup_cli.core.recipes import Recipe
-from supsup_cli.core.statistics import Normalisation, Statistics
+from supsup_cli.core.statistics import Normalisation, Statistics, no_statistics
 from supsup_cli.core.superposition import masked_forward
 from tests.networks import finish, layout_of, pack, signed_constant
 
@@ -83,18 +85,74 @@ def test_an_image_answers_alike_alone_and_among_others() -> None:
     assert torch.allclose(together[:20], alone, atol=1e-5)
 
 
-def test_learning_goes_on_with_the_statistics_it_had() -> None:
+def test_learning_that_is_left_and_taken_up_gives_the_same_statistics() -> None:
     whole, stopped, resumed = (_learning(_network(), 0) for _ in range(3))
-    finish(whole)
+    masks = finish(whole)
     for _ in range(5):
         stopped.advance()
+    stopped.statistics()  # measuring draws from a stream of its own
     resumed.restore(stopped.state(), 5)
-    finish(resumed)
+    assert all(torch.equal(one, masks[name]) for name, one in finish(resumed).items())
     for name, one in whole.statistics().items():
         assert torch.equal(one, resumed.statistics()[name])
-    broken = stopped.state() | {"statistics/norm.running_var": torch.ones(7)}
-    with pytest.raises(ValueError, match=r"statistics/norm\.running_var"):
-        _learning(_network(), 0).restore(broken, 5)
+
+
+def test_in_16_bits_learning_ends_near_where_it_would_and_goes_on_alike() -> None:
+    network = _network()
+    names = masked_parameters(network)
+
+    def opened(precision: torch.dtype) -> Learning:
+        return Learning(
+            network, names, _data(0), PIXELS, RECIPE, seed=0, task="t", precision=precision
+        )
+
+    full, mixed, left, resumed = map(
+        opened, (torch.float32, torch.bfloat16, torch.bfloat16, torch.bfloat16)
+    )
+    masks, in_16_bits = finish(full), finish(mixed)
+    for _ in range(7):
+        left.advance()
+    resumed.restore(left.state(), 7)
+    again = finish(resumed)
+    assert all(torch.equal(one, again[name]) for name, one in in_16_bits.items())
+    assert any(not torch.equal(one, masks[name]) for name, one in in_16_bits.items())
+    alike = torch.cat([(one == masks[name]).flatten() for name, one in in_16_bits.items()])
+    assert alike.float().mean() > 0.9
+    values = {name: mask.float() for name, mask in in_16_bits.items()} | mixed.statistics()
+    assert all(one.dtype == torch.float32 for one in mixed.state().values() if one.dim() > 1)
+    assert (_answers(network, values, _data(0).images).argmax(-1) == _data(0).targets).all()
+
+
+def test_without_statistics_the_images_at_hand_are_normalised_by_themselves() -> None:
+    network = _network()
+    images = torch.randn(5, 1, 8, 8, generator=torch.Generator().manual_seed(0)) * 3 + 2
+    masks = {name: torch.ones_like(one) for name, one in network.named_parameters()}
+    own = no_statistics(network, torch.device("cpu"))
+    alone = masked_forward(network, masks | own, images[:1])
+    seen = exact_statistics(network, masks, [images[:1]])
+    seen["norm.running_var"] *= 35 / 36  # of one map of 6 x 6: from n − 1 to n
+    assert torch.allclose(alone, masked_forward(network, masks | seen, images[:1]), atol=1e-4)
+    together = masked_forward(network, masks | own, images)
+    assert not torch.allclose(together[:1], alone, atol=1e-2)
+    single = Normalisation(2)
+    state = {"running_mean": torch.empty(0), "running_var": torch.empty(0)}
+    value = torch.tensor([[3.0, 4.0]])
+    assert torch.equal(functional_call(single, state, (value,)), value)
+
+
+def test_exact_statistics_are_those_of_all_images_together() -> None:
+    network = _network()
+    masks = {name: torch.ones_like(one) for name, one in network.named_parameters()}
+    batches = torch.randn(4, 64, 1, 8, 8, generator=torch.Generator().manual_seed(0)) + 1
+    found = exact_statistics(network, masks, batches)
+    whole = network.first(batches.flatten(0, 1))
+    assert torch.allclose(found["norm.running_mean"], whole.mean((0, 2, 3)), atol=1e-5)
+    assert torch.allclose(found["norm.running_var"], whole.var((0, 2, 3)), rtol=1e-3)
+    assert not network.training
+    assert network.norm.running_var.tolist() == [1.0] * 6
+    with pytest.raises(ValueError, match="no batch"):
+        exact_statistics(network, masks, [])
+    assert exact_statistics(nn.Linear(2, 2), {"weight": torch.ones(2, 2)}, []) == {}
 
 
 def test_a_stack_gives_each_task_its_own_statistics() -> None:

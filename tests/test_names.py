@@ -51,7 +51,8 @@ def test_expand(names: list[str], expected: list[str]) -> None:
         ("mnist-blur-3", "unknown data"),
         ("mnist-perm-7 ", "unknown data"),
         ("mnist\n", "unknown data"),
-        ("cifar10-split-0", "unknown data"),
+        ("cifar10-split-5", "from 0 to 4"),
+        ("cifar10-0", "unknown data"),
         ("", "unknown data"),
     ],
 )

@@ -96,7 +96,9 @@ def test_a_name_that_is_being_learned_is_not_copied_over(bank: Bank, source: Ban
 
 
 def export(bank: Bank, name: str, file: Path, *words: str) -> dict[str, Any]:
-    (task,) = answer("tasks", "export", name, file, *words, "--bank", bank.path)["tasks"]
+    (task,) = answer("tasks", "export", "--sealed", name, file, *words, "--bank", bank.path)[
+        "tasks"
+    ]
     assert isinstance(task, dict)
     return task
 
@@ -108,7 +110,7 @@ def test_an_export_is_the_files_bytes_and_overwrites_nothing(source: Bank, tmp_p
     assert export(source, "a", file)["status"] == "exported"
     assert file.read_bytes() == source.task_path("a").read_bytes()
     assert export(source, "a", file)["status"] == "exists"
-    ran = run("tasks", "export", "b", file, "--bank", source.path)
+    ran = run("tasks", "export", "--sealed", "b", file, "--bank", source.path)
     assert ran.code == 11
     assert str(file) in ran.err
     assert file.read_bytes() == source.task_path("a").read_bytes()
@@ -124,7 +126,12 @@ def test_an_export_can_be_put_into_a_bank_by_hand(bank: Bank, source: Bank, tmp_
 def test_masks_may_be_a_link_and_are_still_inside(source: Bank, tmp_path: Path) -> None:
     (source.path / "masks").rename(tmp_path / "elsewhere")
     (source.path / "masks").symlink_to(tmp_path / "elsewhere")
-    assert run("tasks", "export", "a", tmp_path / "elsewhere/x", "--bank", source.path).code == 2
+    assert (
+        run(
+            "tasks", "export", "--sealed", "a", tmp_path / "elsewhere/x", "--bank", source.path
+        ).code
+        == 2
+    )
     assert export(source, "a", tmp_path / "x")["status"] == "exported"
 
 
@@ -147,10 +154,10 @@ def test_wrong_exports(source: Bank, tmp_path: Path) -> None:
         tmp_path / "inside" / "c.safetensors": 2,
     }
     for file, code in wrong.items():
-        ran = run("tasks", "export", "a", file, "--bank", source.path)
+        ran = run("tasks", "export", "--sealed", "a", file, "--bank", source.path)
         assert (ran.code, ran.out) == (code, ""), file
         assert str(file) in ran.err
     assert not (tmp_path / "nowhere").exists()
     assert verify(source.path).hints == ()
     flip_bit(source.task_path("a"), 300)
-    assert run("tasks", "export", "a", tmp_path / "x", "--bank", source.path).code == 5
+    assert run("tasks", "export", "--sealed", "a", tmp_path / "x", "--bank", source.path).code == 5

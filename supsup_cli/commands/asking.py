@@ -13,8 +13,10 @@ from supsup_cli.options import (
     DEFAULT_BANK,
     BankOption,
     DataOption,
+    DataRootOption,
     DebugOption,
     DeviceOption,
+    DownloadOption,
     FailOnNewOption,
     GroupOption,
     ImagesArgument,
@@ -45,6 +47,8 @@ def infer_task(
     limit: LimitOption = None,
     fail_on_new: FailOnNewOption = False,
     max_pixels: MaxPixelsOption = MAX_PIXELS,
+    data_root: DataRootOption = "",
+    download: DownloadOption = False,
     device: DeviceOption = "auto",
     seed: SeedOption = 0,
     as_json: JsonOption = False,
@@ -54,11 +58,13 @@ def infer_task(
     """Name the task that each image belongs to, from the image alone (GN)."""
 
     def work(terminal: Terminal) -> Result:
+        from supsup_cli.data.reading import Reading
         from supsup_cli.workflows import infer_task as workflow
         from supsup_cli.workflows.deciding import DecisionRequest
         from supsup_cli.workflows.inputs import InputRequest
 
-        inputs = InputRequest(images or (), sys.stdin, data or (), limit, seed, max_pixels)
+        reading = Reading(max_pixels, data_root, download)
+        inputs = InputRequest(images or (), sys.stdin, data or (), limit, seed, reading)
         decision = DecisionRequest(method, objective, group, device)
         return workflow.infer_task(bank, inputs, decision, top, terminal)
 
@@ -82,6 +88,8 @@ def predict(
     limit: LimitOption = None,
     fail_on_new: FailOnNewOption = False,
     max_pixels: MaxPixelsOption = MAX_PIXELS,
+    data_root: DataRootOption = "",
+    download: DownloadOption = False,
     device: DeviceOption = "auto",
     seed: SeedOption = 0,
     as_json: JsonOption = False,
@@ -91,11 +99,13 @@ def predict(
     """Name the task and the class of each image."""
 
     def work(terminal: Terminal) -> Result:
+        from supsup_cli.data.reading import Reading
         from supsup_cli.workflows import predict as workflow
         from supsup_cli.workflows.deciding import DecisionRequest
         from supsup_cli.workflows.inputs import InputRequest
 
-        inputs = InputRequest(images or (), sys.stdin, data or (), limit, seed, max_pixels)
+        reading = Reading(max_pixels, data_root, download)
+        inputs = InputRequest(images or (), sys.stdin, data or (), limit, seed, reading)
         decision = DecisionRequest(method, objective, group, device)
         return workflow.predict(bank, inputs, decision, task, terminal)
 
@@ -125,6 +135,8 @@ def evaluate(
         Path | None, typer.Option(help="Table of tasks and their confusion.", callback=usable_path)
     ] = None,
     max_pixels: MaxPixelsOption = MAX_PIXELS,
+    data_root: DataRootOption = "",
+    download: DownloadOption = False,
     device: DeviceOption = "auto",
     seed: SeedOption = 0,
     as_json: JsonOption = False,
@@ -134,12 +146,19 @@ def evaluate(
     """Measure test accuracy with the task given (GG) and inferred (GNu, GNs)."""
 
     def work(terminal: Terminal) -> Result:
+        from supsup_cli.data.reading import Reading
         from supsup_cli.workflows import evaluate as workflow
         from supsup_cli.workflows.deciding import DecisionRequest
 
         decision = DecisionRequest(method, objective, group, device)
         request = workflow.EvaluateRequest(
-            tasks or (), limit, seed, group_sizes, plot, csv, max_pixels
+            tasks or (),
+            limit,
+            seed,
+            group_sizes,
+            plot,
+            csv,
+            Reading(max_pixels, data_root, download),
         )
         return workflow.evaluate(bank, decision, request, terminal)
 

@@ -6,7 +6,9 @@ import typer
 
 from supsup_cli.commands.answering import answer
 from supsup_cli.options import (
+    DataRootOption,
     DebugOption,
+    DownloadOption,
     JsonOption,
     LimitOption,
     QuietOption,
@@ -42,6 +44,8 @@ def data_export(
     ],
     split: Annotated[str, typer.Option(help="train, calibration or test.")] = "test",
     limit: LimitOption = None,
+    data_root: DataRootOption = "",
+    download: DownloadOption = False,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -50,8 +54,12 @@ def data_export(
     """Write images of a data set as files."""
 
     def work(_terminal: Terminal) -> Result:
+        from supsup_cli.data.reading import Reading
         from supsup_cli.workflows import data as workflow
 
-        return workflow.data_export(name, folder, split=split, limit=limit, seed=seed)
+        reading = Reading(root=data_root, download=download)
+        return workflow.data_export(
+            name, folder, split=split, limit=limit, seed=seed, reading=reading
+        )
 
     answer(work, as_json=as_json, quiet=quiet)

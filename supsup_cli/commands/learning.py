@@ -1,5 +1,6 @@
 """Learn: `init-base` and `learn-task`."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,13 +14,16 @@ from supsup_cli.options import (
     MOST_STEPS,
     BankOption,
     DataOption,
+    DataRootOption,
     DebugOption,
     DeviceOption,
+    DownloadOption,
     JsonOption,
     MaxPixelsOption,
     QuietOption,
     SeedOption,
     parse_shape,
+    usable_path,
 )
 from supsup_cli.output import Terminal
 from supsup_cli.stop_signals import stop_signals
@@ -32,7 +36,10 @@ app = typer.Typer()
 def init_base(
     bank: BankOption = DEFAULT_BANK,
     arch: Annotated[
-        str, typer.Option(help="lenet-300-100, fc-1024-1024 or mlp-A-B-….")
+        str,
+        typer.Option(
+            help="lenet-300-100, fc-1024-1024, mlp-A-B-…, conv-4, gem-resnet18, resnet18, resnet50."
+        ),
     ] = "lenet-300-100",
     input_shape: Annotated[
         str, typer.Option("--input", help="Channels, height and width.", metavar="CxHxW")
@@ -43,9 +50,20 @@ def init_base(
     real_outputs: Annotated[
         int, typer.Option(help="Outputs that may be classes.", min=1, max=MOST_OUTPUTS)
     ] = 10,
-    init: Annotated[str, typer.Option(help="signed-constant or kaiming-normal.")] = (
-        "signed-constant"
-    ),
+    init: Annotated[
+        str, typer.Option(help="signed-constant (default) or kaiming-normal.", show_default=False)
+    ] = "",
+    weights: Annotated[
+        Path | None,
+        typer.Option(
+            help="Take the weights of a trained network.",
+            metavar="FILE.safetensors",
+            callback=usable_path,
+        ),
+    ] = None,
+    new_head: Annotated[
+        bool, typer.Option("--new-head", help="Draw the last layer, whatever --weights has.")
+    ] = False,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -54,11 +72,13 @@ def init_base(
     """Create a bank: a network drawn from the seed and frozen for ever."""
     shape = parse_shape(input_shape)
 
-    def work(_terminal: Terminal) -> Result:
+    def work(terminal: Terminal) -> Result:
         from supsup_cli.workflows import init_base as workflow
 
-        request = workflow.BaseRequest(arch, shape, outputs, real_outputs, seed, init)
-        return workflow.init_base(bank, request)
+        request = workflow.BaseRequest(
+            arch, shape, outputs, real_outputs, seed, init, weights, new_head
+        )
+        return workflow.init_base(bank, request, terminal)
 
     answer(work, as_json=as_json, quiet=quiet)
 
@@ -91,6 +111,8 @@ def learn_task(
         bool, typer.Option("--detect", help="Learn nothing that belongs to a known task (NNs).")
     ] = False,
     max_pixels: MaxPixelsOption = MAX_PIXELS,
+    data_root: DataRootOption = "",
+    download: DownloadOption = False,
     device: DeviceOption = "auto",
     seed: SeedOption = 0,
     as_json: JsonOption = False,
@@ -100,6 +122,7 @@ def learn_task(
     """Learn a mask for each task and commit each as it is done (GG, GN: the task is known)."""
 
     def work(terminal: Terminal) -> Result:
+        from supsup_cli.data.reading import Reading
         from supsup_cli.workflows import learn_task as workflow
         from supsup_cli.workflows.learning_plan import LearnRequest
 
@@ -115,7 +138,7 @@ def learn_task(
             transfer=transfer,
             combine=combine,
             detect=detect,
-            max_pixels=max_pixels,
+            reading=Reading(max_pixels, data_root, download),
         )
         with stop_signals() as stop:
             return workflow.learn_task(bank, request, terminal, stop)

@@ -12,8 +12,10 @@ from supsup_cli.options import (
     MOST_STEPS,
     BankOption,
     DataOption,
+    DataRootOption,
     DebugOption,
     DeviceOption,
+    DownloadOption,
     JsonOption,
     MaxPixelsOption,
     QuietOption,
@@ -46,6 +48,8 @@ def learn_stream(
         int, typer.Option(help="Images per batch.", min=1, max=MOST_IMAGES)
     ] = 128,
     max_pixels: MaxPixelsOption = MAX_PIXELS,
+    data_root: DataRootOption = "",
+    download: DownloadOption = False,
     device: DeviceOption = "auto",
     seed: SeedOption = 0,
     as_json: JsonOption = False,
@@ -55,11 +59,13 @@ def learn_stream(
     """Learn from batches whose tasks and boundaries are hidden (NNs); --data is the order."""
 
     def work(terminal: Terminal) -> Result:
+        from supsup_cli.data.reading import Reading
         from supsup_cli.workflows import learn_stream as workflow
         from supsup_cli.workflows.stream_plan import StreamRequest
 
+        reading = Reading(max_pixels, data_root, download)
         request = StreamRequest(
-            data or (), visit, name, budget, check_every, rule, batch_size, seed, device, max_pixels
+            data or (), visit, name, budget, check_every, rule, batch_size, seed, device, reading
         )
         with stop_signals() as stop:
             return workflow.learn_stream(bank, request, terminal, stop)

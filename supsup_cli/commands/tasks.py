@@ -135,19 +135,25 @@ def copy(
 @group.command()
 def export(
     name: Annotated[str, typer.Argument(help="The task.", autocompletion=complete_tasks)],
-    file: Annotated[Path, typer.Argument(help="A file that is not there.", callback=usable_path)],
+    file: Annotated[
+        Path,
+        typer.Argument(help="A file that is not there; .onnx for ONNX.", callback=usable_path),
+    ],
     bank: BankOption = DEFAULT_BANK,
+    sealed: Annotated[
+        bool, typer.Option("--sealed", help="The task's own file, for another bank.")
+    ] = False,
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Write a task's sealed file to a file outside the bank; never overwrites one."""
+    """Write a task as a network of its own, safetensors or ONNX; never over another file."""
 
     def work(_terminal: Terminal) -> Result:
-        from supsup_cli.workflows import copying as workflow
+        from supsup_cli.workflows import exporting as workflow
 
-        return workflow.export_task(bank, name, file, dry_run=dry_run)
+        return workflow.export_task(bank, name, file, sealed=sealed, dry_run=dry_run)
 
     answer(work, as_json=as_json, quiet=quiet)
 

@@ -5,17 +5,18 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
-from torch.func import functional_call
 from torch.nn import functional as F
 from torch.optim import Adam
 from torch.optim.lr_scheduler import OneCycleLR
 
 from .batch_order import BatchOrder
 from .density import mask_values
+from .exact_statistics import exact_statistics, sample_batches
 from .learning import LabelledImages, Pixels
 from .masks import Masks, MaskStack
 from .recipes import Recipe
 from .seeds import generator
+from .statistics import blank_statistics, forward_on_batch
 from .transfer import fit_loss
 
 # Coefficients at the start: of the parent that fits best, which alone decides, and of the others.
@@ -82,6 +83,7 @@ def learn_coefficients(
     leaves = {name: start.clone().to(data.images.device).requires_grad_() for name in votes}
     rule = Adam(leaves.values(), lr=_RATE)
     schedule = OneCycleLR(rule, max_lr=_RATE, total_steps=recipe.steps)
+    scratch = blank_statistics(network, data.images.device)
     stream = generator(seed, "combination", task)
     order = BatchOrder(len(data.images), recipe.batch_size, stream)
     for step in range(1, recipe.steps + 1):
@@ -89,7 +91,7 @@ def learn_coefficients(
         masks = Coefficients({name: leaf.detach() for name, leaf in leaves.items()}).masks(votes)
         values = mask_values(masks, sparse=sparse)
         effective = {name: (weights[name] * values[name]).requires_grad_() for name in votes}
-        logits = functional_call(network, effective, (pixels(data.images[here]),))
+        logits = forward_on_batch(network, effective, scratch, pixels(data.images[here]))
         loss = F.cross_entropy(logits * recipe.logit_scale, data.targets[here])
         gradients = torch.autograd.grad(loss, list(effective.values()))
         for (name, leaf), gradient in zip(leaves.items(), gradients, strict=True):
@@ -104,5 +106,8 @@ def learn_coefficients(
     tried = []
     for one in (alone, learned):
         values = mask_values(one.masks(votes), sparse=sparse)
+        draw = generator(seed, "statistics", task)
+        sample = sample_batches(data.images, pixels, recipe.batch_size, draw)
+        values |= exact_statistics(network, values, sample)
         tried.append(float(fit_loss(network, values, data, pixels)))
     return learned if tried[1] < tried[0] else alone

@@ -4,13 +4,12 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from .masks import Masks
 from .negatives import loss_with_negatives
 from .recipes import Recipe, optimiser, optimiser_keys, wind_forward
 from .selection import selection
-from .statistics import Statistics, blank_statistics
+from .statistics import blank_statistics, forward_on_batch
 
 
 class MaskLearner:
@@ -23,13 +22,21 @@ class MaskLearner:
         network: frozen network, in evaluation mode.
         scores: parameter name → float32 of its shape, on the network's device; updated in place.
         recipe: optimiser, schedule and its length, scale of the logits, density.
+        precision: of products and convolutions, see `forward_on_batch`.
 
     Attributes:
         steps_done: number of updates so far.
     """
 
-    def __init__(self, network: nn.Module, scores: Masks, recipe: Recipe) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        scores: Masks,
+        recipe: Recipe,
+        precision: torch.dtype = torch.float32,
+    ) -> None:
         self.steps_done = 0
+        self._precision = precision
         self._network = network
         self._scores = scores
         self._recipe = recipe
@@ -38,6 +45,7 @@ class MaskLearner:
             name: weight.detach().clone().requires_grad_() for name, weight in self._weights.items()
         }
         device = next(iter(scores.values())).device
+        # What running statistics come to is never used: see `exact_statistics`.
         self._statistics = blank_statistics(network, device)
         self._select = selection(self._weights, recipe.density)
         self._rule, self._schedule = optimiser(recipe, scores.values())
@@ -55,9 +63,15 @@ class MaskLearner:
             ValueError: there are negatives and no superfluous outputs.
         """
         self._select.write(self._effective, self._scores, self.steps_done / self._recipe.steps)
-        logits = self._forward(inputs) * self._recipe.logit_scale
+        logits = forward_on_batch(
+            self._network, self._effective, self._statistics, inputs, self._precision
+        )
+        logits = logits * self._recipe.logit_scale
         loss = loss_with_negatives(logits, targets, outputs, self._recipe.negatives_weight)
-        gradients = torch.autograd.grad(loss, list(self._effective.values()))
+        # A convolution may lay its gradient out otherwise than its weights.
+        gradients = [
+            one.contiguous() for one in torch.autograd.grad(loss, list(self._effective.values()))
+        ]
         self._select.differentiate(self._scores, gradients)
         self._rule.step()
         self._rule.zero_grad()  # frees the gradients before memory for new ones is needed
@@ -77,20 +91,14 @@ class MaskLearner:
             raise ValueError("learning diverged: scores are no longer finite")
         return self._select.masks(self._scores)
 
-    def statistics(self) -> Statistics:
-        """Copy the running statistics of the batches so far: buffer name → float32."""
-        return {name: one.clone() for name, one in self._statistics.items()}
-
     def state(self) -> dict[str, Tensor]:
         """Copy all that the next step depends on, besides `steps_done`.
 
         Returns:
-            "statistics/<buffer>", "scores/<parameter>" and, from the first step on,
-            "<key>/<parameter>" for each key of `optimiser_keys`: float32 of their shapes (a "step"
-            has none) on the CPU.
+            "scores/<parameter>" and, from the first step on, "<key>/<parameter>" for each key of
+            `optimiser_keys`: float32 of the parameter's shape (a "step" has none) on the CPU.
         """
         tensors = {f"scores/{name}": score for name, score in self._scores.items()}
-        tensors |= {f"statistics/{name}": one for name, one in self._statistics.items()}
         moments = self._rule.state_dict()["state"]
         for place, name in enumerate(self._scores):
             tensors |= {f"{key}/{name}": value for key, value in moments.get(place, {}).items()}
@@ -110,8 +118,6 @@ class MaskLearner:
         self._check(state, keys)
         for name, score in self._scores.items():
             score.copy_(state[f"scores/{name}"])
-        for name, one in self._statistics.items():
-            one.copy_(state[f"statistics/{name}"])
         moments = {
             place: {key: state[f"{key}/{name}"].clone() for key in keys}
             for place, name in enumerate(self._scores)
@@ -121,22 +127,12 @@ class MaskLearner:
         wind_forward(self._schedule, steps_done)
         self.steps_done = steps_done
 
-    def _forward(self, inputs: Tensor) -> Tensor:
-        """Run the masked network; normalisation uses this batch, and its statistics move on."""
-        values = {**self._effective, **self._statistics}
-        # Only here, so that a measurement between two steps finds the network as it was.
-        self._network.train(bool(self._statistics))
-        logits: Tensor = functional_call(self._network, values, (inputs,))
-        self._network.eval()
-        return logits
-
     def _check(self, state: Mapping[str, Tensor], keys: tuple[str, ...]) -> None:
         expected = {
             f"{key}/{name}": torch.Size() if key == "step" else score.shape
             for name, score in self._scores.items()
             for key in ("scores", *keys)
         }
-        expected |= {f"statistics/{name}": one.shape for name, one in self._statistics.items()}
         found = {name: tensor.shape for name, tensor in state.items()}
         if found != expected:
             different = min(name for name, _ in found.items() ^ expected.items())

@@ -14,6 +14,7 @@ from .statistics import Statistics
 
 Masks = dict[str, Tensor]
 
+_NEAR = 0.25  # of the width that scores have over random weights
 # The largest float32 below zero: "score > this" is "score ≥ 0", zero included.
 _JUST_BELOW_ZERO = -1e-45
 
@@ -32,6 +33,20 @@ def initial_scores(shapes: Mapping[str, tuple[int, ...]], *, seed: int, task: st
         random = torch.rand(shape, generator=generator(seed, "scores", task, name))
         scores[name] = random.mul_(2 * bound).sub_(bound)
     return scores
+
+
+def kept_scores(shapes: Mapping[str, tuple[int, ...]], *, seed: int, task: str) -> Masks:
+    """Draw scores from U(0, ¼ / √fan_in): at first a mask keeps every weight.
+
+    For weights that were trained: dropping half of them at random would undo what they know, which
+    the first steps then learn again (Mallya et al. 2018, section 3, begin so too). Scores this near
+    to zero change sign within a few steps; the factor is measured, not derived.
+
+    Returns:
+        parameter name → float32 of its shape, on the CPU.
+    """
+    drawn = initial_scores(shapes, seed=seed, task=task)
+    return {name: score.abs_().mul_(_NEAR) for name, score in drawn.items()}
 
 
 def threshold(scores: Mapping[str, Tensor]) -> Masks:

@@ -2,8 +2,9 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -11,12 +12,27 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .convolution import Convolution4
+from .recipes import Kind
+from .residual import NarrowResNet18, torchvision_resnet
 from .seeds import generator
-from .statistics import blank_statistics
+from .statistics import AffineNormalisation, blank_statistics
 
 _NAMED_PERCEPTRONS: dict[str, tuple[int, ...]] = {
     "lenet-300-100": (300, 100),
     "fc-1024-1024": (1024, 1024),
+}
+# Suffix of architectures whose normalisation scales and shifts: only for weights that are trained.
+AFFINE = "-affine"
+_CONVOLUTIONS: dict[str, Callable[[tuple[int, int, int], int], nn.Module]] = {
+    "conv-4": Convolution4,
+    "gem-resnet18": NarrowResNet18,
+    "resnet18": partial(torchvision_resnet, "resnet18"),
+    "resnet50": partial(torchvision_resnet, "resnet50"),
+    **{
+        f"{arch}{AFFINE}": partial(torchvision_resnet, arch, normalisation=AffineNormalisation)
+        for arch in ("resnet18", "resnet50")
+    },
 }
 _PERCEPTRON = re.compile(r"mlp(?:-[1-9][0-9]{0,5}){1,16}")
 
@@ -53,12 +69,15 @@ def build_network(spec: NetworkSpec) -> nn.Module:
     """Build the module of a spec on the meta device: shapes, no memory, no weights.
 
     Raises:
-        ValueError: the architecture is unknown.
+        ValueError: the architecture is unknown, or images are too small for it.
     """
+    if spec.arch in _CONVOLUTIONS:
+        with torch.device("meta"):
+            return _CONVOLUTIONS[spec.arch](spec.input_shape, spec.outputs)
     hidden = _NAMED_PERCEPTRONS.get(spec.arch)
     if hidden is None:
         if not _PERCEPTRON.fullmatch(spec.arch):
-            known = ", ".join((*_NAMED_PERCEPTRONS, "mlp-A-B-…"))
+            known = ", ".join((*_NAMED_PERCEPTRONS, "mlp-A-B-…", *_CONVOLUTIONS))
             raise ValueError(f"unknown architecture {spec.arch!r}; known: {known}")
         hidden = tuple(int(size) for size in spec.arch.split("-")[1:])
     with torch.device("meta"):
@@ -73,6 +92,12 @@ def masked_parameters(network: nn.Module) -> tuple[str, ...]:
         for name, module in network.named_modules()
         if isinstance(module, edges)
     )
+
+
+def kind_of(network: nn.Module) -> Kind:
+    """Tell what a network is made of, which decides what a recipe's name stands for."""
+    convolves = any(isinstance(module, nn.Conv2d) for module in network.modules())
+    return "convolution" if convolves else "perceptron"
 
 
 def kaiming_normal(shape: tuple[int, ...], *, seed: int, name: str) -> Tensor:

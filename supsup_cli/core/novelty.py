@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from .learning import Pixels
 from .masks import Masks
-from .superposition import log_odds, masked_forward
+from .superposition import images_at_once, log_odds, masked_forward
 
 # The misfit grows where a mask fits badly: thresholds are read off the upper tail, so it is the
 # finer one.
@@ -95,7 +95,7 @@ def misfits(
         (N,) float64 on the CPU, nats.
     """
     values = [torch.empty(0, dtype=torch.float64)]
-    for part in images.split(_IMAGES_AT_ONCE):
+    for part in images.split(images_at_once(images, _IMAGES_AT_ONCE)):
         inputs = pixels(part)
         logits = masked_forward(network, masks, inputs)
         own = torch.zeros(logits.shape[-1], dtype=torch.bool, device=logits.device)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 from torch import Tensor
@@ -10,6 +11,8 @@ from torch.optim import Adam, Optimizer, RMSprop
 from torch.optim.lr_scheduler import ConstantLR, LambdaLR, LRScheduler, OneCycleLR
 
 from .density import Density
+
+Kind = Literal["perceptron", "convolution", "units"]
 
 _RISING_STEPS = 100
 _FULL_STEPS = 300
@@ -28,8 +31,9 @@ class Recipe:
         optimiser: which update rule the scores follow.
         learning_rate: of every step if `schedule` is constant, else at the peak; divided by a
             layer's fan-in if `per_fan_in`.
-        schedule: constant; one cycle (Smith & Topin 2018) over all steps; or inverse-root, which
-            knows no end: it rises over 100 steps and falls as 1/√t from the 300th on.
+        schedule: constant; one cycle (Smith & Topin 2018) over all steps; half a cosine from the
+            peak down to zero (Loshchilov & Hutter 2017); or inverse-root, which knows no end: it
+            rises over 100 steps and falls as 1/√t from the 300th on.
         per_fan_in: whether a layer's rate is `learning_rate` / fan_in. A step then moves the
             inputs of all units equally far, however wide the network is (Yang & Hu 2021).
         hidden_rate: factor on the rate of the layers between the first and the last.
@@ -45,6 +49,8 @@ class Recipe:
         batch_size: images per update unless the user says otherwise.
         density: how many weights a mask keeps; None keeps those whose score is not below zero.
         transfer: whether scores start from the masks of earlier tasks.
+        patience: how many checks on calibration images may pass without a better one before
+            learning stops, see `early_stopping.EarlyStopping`; 0 never stops.
         combine: share of calibration images that a combination of earlier masks must classify
             rightly to be kept instead of a new mask; None tries no combination.
     """
@@ -52,7 +58,7 @@ class Recipe:
     name: str
     optimiser: Literal["rmsprop", "adam"]
     learning_rate: float
-    schedule: Literal["constant", "one-cycle", "inverse-root"]
+    schedule: Literal["constant", "one-cycle", "cosine", "inverse-root"]
     per_fan_in: bool = False
     hidden_rate: float = 1.0
     last_rate: float = 1.0
@@ -64,6 +70,7 @@ class Recipe:
     density: Density | None = None
     transfer: bool = False
     combine: float | None = None
+    patience: int = 0
 
     def settings(self) -> dict[str, int | float | str]:
         """List all settings but the name and the number of steps, for the task file.
@@ -76,6 +83,7 @@ class Recipe:
             "density": None if self.density is None else str(self.density),
             "transfer": int(self.transfer) or None,
             "combine": self.combine,
+            "patience": self.patience or None,
             "negatives": self.negatives or None,
             "negatives_weight": self.negatives_weight or None,
         }
@@ -112,6 +120,35 @@ SEPARABLE = replace(
 # For streams, where nobody knows how many steps there will be; not to be asked for by name.
 STREAM = replace(DEFAULT, name="stream", schedule="inverse-root")
 RECIPES = {recipe.name: recipe for recipe in (DEFAULT, PAPER, SEPARABLE)}
+
+# What a recipe of RECIPES stands for on networks that are no perceptrons. The names are those that
+# task files say: settings that differ are not called alike.
+_FAMILIES: dict[tuple[str, Kind], Recipe] = {
+    ("default", "convolution"): replace(
+        DEFAULT,
+        name="default-convolution",
+        learning_rate=10.0,
+        hidden_rate=1.0,
+        last_rate=0.1,
+        patience=4,
+    ),
+    ("paper", "convolution"): Recipe(
+        "paper-convolution", "adam", 1e-3, "cosine", density=Density(16, by_size=True)
+    ),
+}
+
+
+def for_network(recipe: Recipe, kind: Kind) -> Recipe:
+    """Choose what a recipe of `RECIPES` stands for on a kind of network.
+
+    Args:
+        recipe: as asked for by name.
+        kind: of the network, see `networks.kind_of`.
+
+    Returns:
+        the recipe of that kind, under its own name; the recipe itself where there is none.
+    """
+    return _FAMILIES.get((recipe.name, kind), recipe)
 
 
 def learning_rates(recipe: Recipe, shapes: Sequence[tuple[int, ...]]) -> list[float]:
@@ -150,6 +187,8 @@ def optimiser(recipe: Recipe, scores: Iterable[Tensor]) -> tuple[Optimizer, LRSc
     rule: Optimizer = Adam(groups, fused=True) if adam else RMSprop(groups, foreach=True)
     if recipe.schedule == "one-cycle":
         return rule, OneCycleLR(rule, max_lr=rates, total_steps=recipe.steps)
+    if recipe.schedule == "cosine":
+        return rule, LambdaLR(rule, partial(half_cosine, recipe.steps))
     if recipe.schedule == "inverse-root":
         return rule, LambdaLR(rule, inverse_root)
     return rule, ConstantLR(rule, factor=1.0, total_iters=0)
@@ -170,9 +209,14 @@ def wind_forward(schedule: LRScheduler, steps_done: int) -> None:
         # The count that PyTorch keeps beside it only serves a warning about the order of calls.
         state: dict[str, Any] = {"last_epoch": steps_done - 1, "_step_count": steps_done + 1}
         if isinstance(schedule, LambdaLR):
-            state["lr_lambdas"] = []  # a function has no state
+            state["lr_lambdas"] = []  # those of the fresh schedule stay
         schedule.load_state_dict(state)
         schedule.step()
+
+
+def half_cosine(steps: int, done: int) -> float:
+    """Give the factor on the learning rate after some of all steps: from 1 down to 0."""
+    return (1 + math.cos(math.pi * done / steps)) / 2
 
 
 def inverse_root(steps: int) -> float:

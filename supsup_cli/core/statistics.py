@@ -3,8 +3,11 @@
 Statistics shared between tasks would change an earlier task's answers with every later one.
 """
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn import functional as F
 
 # Buffer name → float32 of its shape: one task's values in place of the network's own.
@@ -14,14 +17,18 @@ Statistics = dict[str, Tensor]
 class Normalisation(nn.Module):
     """Batch normalisation without affine parameters (Ioffe & Szegedy 2015).
 
+        y = (x − μ) / √(σ² + ε),   ε = 10⁻⁵
+
     In evaluation mode an image's answer depends on the running statistics and on nothing else; in
     training mode on the batch, which moves them. There is no count of batches, nothing to learn.
+    Statistics of no length, see `no_statistics`, stand for those of the values at hand.
 
     Args:
         channels: C.
     """
 
-    _MOMENTUM, _EPSILON = 0.1, 1e-5
+    # Share of the newest batch in running statistics, and what is added to a variance.
+    MOMENTUM, EPSILON = 0.1, 1e-5
 
     running_mean: Tensor
     running_var: Tensor
@@ -34,14 +41,63 @@ class Normalisation(nn.Module):
     def forward(self, values: Tensor) -> Tensor:
         """Normalise (B, C, …) float32 channel by channel."""
         mean, variance = self.running_mean, self.running_var
+        if mean.numel() == 0:
+            return _by_themselves(values, self.EPSILON)
         return F.batch_norm(
             values,
             mean,
             variance,
             training=self.training,
-            momentum=self._MOMENTUM,
-            eps=self._EPSILON,
+            momentum=self.MOMENTUM,
+            eps=self.EPSILON,
         )
+
+
+class AffineNormalisation(Normalisation):
+    """Normalisation with a frozen scale γ and shift β, as networks trained elsewhere have them.
+
+    γ and β are weights of the base that masks do not cover. They cannot be folded away: what
+    normalisation follows undoes any scale of a convolution, and nothing else could carry a shift.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels)
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Normalise (B, C, …) float32 channel by channel, then scale and shift."""
+        shape = (-1,) + (1,) * (values.dim() - 2)
+        return super().forward(values) * self.weight.view(shape) + self.bias.view(shape)
+
+
+def forward_on_batch(
+    network: nn.Module,
+    effective: Mapping[str, Tensor],
+    statistics: Statistics,
+    inputs: Tensor,
+    precision: torch.dtype = torch.float32,
+) -> Tensor:
+    """Run a network whose normalisation takes this batch's mean and variance, as learning does.
+
+    Args:
+        network: frozen network, in evaluation mode before and after.
+        effective: parameter name → W ⊙ M, float32.
+        statistics: from `blank_statistics`; those of the batch are mixed into them.
+        inputs: (B, *input_shape) float32, normalised.
+        precision: of products and convolutions; bfloat16 computes those alone in 16 bits.
+
+    Returns:
+        (B, O) float32 logits.
+    """
+    mixed = torch.autocast(inputs.device.type, precision, enabled=precision != torch.float32)
+    network.train(bool(statistics))
+    try:
+        with mixed:
+            logits: Tensor = functional_call(network, {**effective, **statistics}, (inputs,))
+    finally:
+        network.eval()
+    return logits.float()
 
 
 def blank_statistics(network: nn.Module, device: torch.device) -> Statistics:
@@ -62,3 +118,47 @@ def blank_statistics(network: nn.Module, device: torch.device) -> Statistics:
             statistics[f"{place}running_mean"] = torch.zeros(shape, device=device)
             statistics[f"{place}running_var"] = torch.ones(shape, device=device)
     return statistics
+
+
+def no_statistics(network: nn.Module, device: torch.device) -> Statistics:
+    """Make statistics that say nothing, so that the images at hand are normalised by themselves.
+
+    A superposition of masks has no statistics of its own: its values are those of no task's mask.
+
+    Returns:
+        buffer name → (0,) float32; empty for a network that does not normalise.
+    """
+    return {name: one[:0] for name, one in blank_statistics(network, device).items()}
+
+
+def joined(statistics: Statistics) -> Tensor:
+    """Lay statistics end to end, in their order: float32, one dimension, on the CPU."""
+    return torch.cat([one.flatten().cpu() for one in statistics.values()])
+
+
+def parted(values: Tensor, blank: Statistics) -> Statistics:
+    """Undo `joined`.
+
+    Args:
+        values: (sum of all lengths,) float32.
+        blank: of the network, see `blank_statistics`.
+
+    Raises:
+        ValueError: another number of values.
+    """
+    lengths = [one.numel() for one in blank.values()]
+    if values.shape != (sum(lengths),):
+        raise ValueError(
+            f"statistics of shape {tuple(values.shape)} found, expected {(sum(lengths),)}"
+        )
+    parts = zip(blank, values.split(lengths), strict=True)
+    return {name: part.to(blank[name].device) for name, part in parts}
+
+
+def _by_themselves(values: Tensor, epsilon: float) -> Tensor:
+    """Normalise each channel over all images and positions; one single value stays as it is."""
+    over = [0, *range(2, values.dim())]
+    if values[:, 0].numel() == 1:
+        return values
+    variance, mean = torch.var_mean(values, over, correction=0, keepdim=True)
+    return (values - mean) * (variance + epsilon).rsqrt()

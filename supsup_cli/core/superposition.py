@@ -10,7 +10,21 @@ from torch.func import functional_call
 from .masks import Masks, MaskStack
 
 Objective = Literal["H", "G", "R"]
+_INPUT_VALUES = 1 << 24
 OBJECTIVES: tuple[Objective, ...] = ("H", "G", "R")
+
+
+def images_at_once(images: Tensor, most: int) -> int:
+    """Choose how many images go through a network together: fewer of large ones bound memory.
+
+    Args:
+        images: (N, C, H, W), of any type.
+        most: of small images.
+
+    Returns:
+        at least 1; beyond 2²⁴ input values in all, as many as have those.
+    """
+    return max(1, min(most, _INPUT_VALUES // max(1, images[0].numel() if len(images) else 1)))
 
 
 def masked_forward(network: nn.Module, masks: Mapping[str, Tensor], images: Tensor) -> Tensor:
@@ -25,13 +39,23 @@ def masked_forward(network: nn.Module, masks: Mapping[str, Tensor], images: Tens
     Returns:
         (B, O) float32 logits.
     """
+    logits: Tensor = functional_call(network, effective_weights(network, masks), (images,))
+    return logits
+
+
+def effective_weights(network: nn.Module, masks: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Multiply each weight with its mask; what is no parameter of the network stays as it is.
+
+    Args and shapes are those of `masked_forward`.
+
+    Returns:
+        name → float32, to be used in place of the network's own tensors.
+    """
     parameters = dict(network.named_parameters())
-    effective = {
+    return {
         name: parameters[name] * value if name in parameters else value
         for name, value in masks.items()
     }
-    logits: Tensor = functional_call(network, effective, (images,))
-    return logits
 
 
 def superpose(stack: MaskStack, alphas: Tensor) -> Masks:

@@ -12,7 +12,15 @@ from torch import Tensor, nn
 from torch.func import grad, vmap
 
 from .masks import MaskStack
-from .superposition import Objective, masked_forward, misfit, mixture_loss, superpose
+from .statistics import no_statistics
+from .superposition import (
+    Objective,
+    images_at_once,
+    masked_forward,
+    misfit,
+    mixture_loss,
+    superpose,
+)
 
 Method = Literal["one-shot", "binary", "descent", "exhaustive"]
 METHODS: tuple[Method, ...] = ("one-shot", "binary", "descent", "exhaustive")
@@ -87,7 +95,8 @@ def exhaustive(
     Returns:
         (G, T) float32, nats.
     """
-    chunks = groups.flatten(0, 1).split(_CHUNK_IMAGES)
+    images = groups.flatten(0, 1)
+    chunks = images.split(images_at_once(images, _CHUNK_IMAGES))
     columns = []
     for index in range(len(stack)):
         masks = stack.masks(index)
@@ -157,7 +166,7 @@ def descent(
     Wortsman et al. 2020, Eq. 3: α ← α − η ∂L/∂α, renormalised to the simplex, here by a softmax:
     log α ← log α − η ∂L/∂α + constant, so that no share leaves (0, 1). The first step alone, with
     η → ∞, is One-Shot. As losses differ in scale, η is 0.3 over the standard deviation of the
-    gradient over tasks. It ends when every group has a task with α ≥ 0.99, or after 30 steps.
+    gradient over tasks. It ends for a group when one task has α ≥ 0.99, or after 30 steps.
 
     Args:
         network: frozen network that all masks share.
@@ -170,11 +179,15 @@ def descent(
     """
     log_alphas = torch.zeros(len(groups), len(stack), device=groups.device).log_softmax(1)
     for _ in range(_MOST_STEPS):
-        if bool((log_alphas.exp().amax(1) >= _CONVERGED).all()):
+        left = log_alphas.exp().amax(1, keepdim=True) < _CONVERGED
+        if not bool(left.any()):
             break
         gradient = alpha_gradients(network, stack, log_alphas.exp(), groups, loss)
         spread = gradient.std(1, correction=0, keepdim=True).clamp_min(torch.finfo().tiny)
-        log_alphas = (log_alphas - _STEP * gradient / spread).log_softmax(1)
+        # Groups that have converged stay, so that others do not change their scores.
+        log_alphas = log_alphas.where(
+            ~left, (log_alphas - _STEP * gradient / spread).log_softmax(1)
+        )
     return log_alphas
 
 
@@ -188,7 +201,9 @@ def alpha_gradients(
     """Differentiate each group's loss with respect to the coefficients of its superposition.
 
     ∂L/∂αₖ = Σₚ Mₖ[p] · ∂L/∂M̄[p] with M̄ = Σ αₖ Mₖ: one backward pass for the mixture, then one
-    product with the packed masks.
+    product with the packed masks. A network that normalises takes the statistics of the very images
+    that share the decision, one image's own if it decides alone: no task's statistics fit a mixture
+    of masks, and those of other images would tell which task they belong to.
 
     Args:
         network: frozen network that all masks share.
@@ -205,8 +220,10 @@ def alpha_gradients(
     if shared:
         mixture = {name: mask[0] for name, mask in mixture.items()}
 
+    own = no_statistics(network, groups.device)
+
     def group_loss(masks: dict[str, Tensor], images: Tensor) -> Tensor:
-        return loss(masked_forward(network, masks, images))
+        return loss(masked_forward(network, masks | own, images))
 
     if len(groups) == 1 and shared:
         gradients = _gradient_by_chunks(group_loss, mixture, groups[0])
@@ -222,7 +239,7 @@ def _gradient_by_chunks(
 ) -> dict[str, Tensor]:
     """Average the gradient over one group, a chunk of its images at a time: (1, *shape) each."""
     total = {name: torch.zeros_like(mask) for name, mask in mixture.items()}
-    for chunk in images.split(_CHUNK_IMAGES):
+    for chunk in images.split(images_at_once(images, _CHUNK_IMAGES)):
         share = len(chunk) / len(images)
         for name, gradient in grad(group_loss)(mixture, chunk).items():
             total[name].add_(gradient, alpha=share)

@@ -8,16 +8,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from supsup_cli.data import embedded, variants
+from supsup_cli.data import embedded, imagenet, published, variants
 from supsup_cli.data.folders import (
     folder_classes,
     folder_digest,
+    listing_digest,
     load_folder,
     load_folder_test,
+    load_listing,
+    load_listing_test,
 )
 from supsup_cli.data.images import fit_images
-from supsup_cli.data.limits import MAX_PIXELS
 from supsup_cli.data.names import Variant, resolve
+from supsup_cli.data.reading import DEFAULT, Reading
 from supsup_cli.data.splits import InputShape, Split, TaskData, TestData, part_calibration
 
 NATIVE_SHAPE: InputShape = (1, 28, 28)
@@ -27,13 +30,18 @@ _SPLIT_SIZES = ((12_665, 2_115), (12_089, 2_042), (11_263, 1_874), (12_183, 1_98
 
 @dataclass(frozen=True, slots=True)
 class KnownData:
-    """Describe one form of names for `data list`; `train` counts the calibration share too."""
+    """Describe one form of names for `data list`.
+
+    `train` counts the calibration share too; of ImageNet it is the most that a task has.
+    `needs_root` tells that the data lie outside the package.
+    """
 
     form: str
     meaning: str
     classes: int
     train: int
     test: int
+    needs_root: bool = False
 
 
 def known() -> list[KnownData]:
@@ -47,10 +55,24 @@ def known() -> list[KnownData]:
             KnownData(f"mnist-split-{i}", f"digits {2 * i} and {2 * i + 1} only", 2, train, test)
             for i, (train, test) in enumerate(_SPLIT_SIZES)
         ),
+        KnownData(
+            "cifar10-split-I", "classes 2I and 2I+1 of CIFAR-10, I 0..4", 2, 10_000, 2_000, True
+        ),
+        KnownData("cifar100-split-I", "5 classes of CIFAR-100, I 0..19", 5, 2_500, 500, True),
+        KnownData("imagenet-split-I", "10 classes of ImageNet, I 0..99", 10, 13_000, 500, True),
     ]
 
 
-def digest(data: str, input_shape: InputShape) -> str:
+def native_shape(data: str) -> InputShape:
+    """Tell the shape that data are written out in: their own, and for photos of any size 224."""
+    meaning = resolve(data)
+    form = meaning.form if isinstance(meaning, Variant) else imagenet.FORM
+    if form in published.SETS:
+        return (3, 32, 32)
+    return (3, 224, 224) if form == imagenet.FORM else NATIVE_SHAPE
+
+
+def digest(data: str, input_shape: InputShape, reading: Reading = DEFAULT) -> str:
     """Name the data by a digest, without making its images.
 
     Equal digests mean equal images before the seeded shares are parted.
@@ -58,6 +80,7 @@ def digest(data: str, input_shape: InputShape) -> str:
     Args:
         data: one name or folder.
         input_shape: (C, H, W) that images are fitted to.
+        reading: where data sets lie that are not in the package.
 
     Returns:
         SHA-256, 64 hex digits, over the source's digest, the variant's canonical name
@@ -65,31 +88,36 @@ def digest(data: str, input_shape: InputShape) -> str:
 
     Raises:
         UsageError: the data is unknown.
-        NoInputError: the folder is missing or holds fewer than two classes.
+        NoInputError: the data is missing, or the folder holds fewer than two classes.
     """
     meaning = resolve(data)
+    variant = "folder" if isinstance(meaning, Path) else str(meaning)
     if isinstance(meaning, Path):
-        source, variant = folder_digest(meaning), "folder"
+        source = folder_digest(meaning)
+    elif meaning.form in published.SETS:
+        source = published.published_digest(meaning.form, reading)
+    elif meaning.form == imagenet.FORM:
+        source = listing_digest(imagenet.list_imagenet(int(meaning.number), reading))
     else:
-        source, variant = embedded.source_digest(), str(meaning)
+        source = embedded.source_digest()
     description = {"source": source, "variant": variant, "input": list(input_shape)}
     text = json.dumps(description, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def classes_of(data: str) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """Name the classes of data and the output of each, without reading an image.
+def classes_of(data: str, reading: Reading = DEFAULT) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """Name the classes of data and the output of each, without decoding an image.
 
     Raises:
         UsageError: the data is unknown, or a class name cannot be written down.
-        NoInputError: the folder is missing or holds fewer than two classes.
+        NoInputError: the data is missing, or the folder holds fewer than two classes.
     """
     meaning = resolve(data)
-    return folder_classes(meaning) if isinstance(meaning, Path) else _classes(meaning)
+    return folder_classes(meaning) if isinstance(meaning, Path) else _classes(meaning, reading)
 
 
 def load(
-    data: str, input_shape: InputShape, *, seed: int = 0, max_pixels: int = MAX_PIXELS
+    data: str, input_shape: InputShape, *, seed: int = 0, reading: Reading = DEFAULT
 ) -> TaskData:
     """Load one task's three splits.
 
@@ -100,50 +128,69 @@ def load(
         data: one name or folder.
         input_shape: (C, H, W) of the network's input.
         seed: of the calibration share, and of a folder's test share where it has no test folder.
-        max_pixels: a folder's image with more counts as broken.
+        reading: where data lie; a file with more pixels than it allows counts as broken.
 
     Returns:
         images (N, C, H, W) uint8 in three splits without a common image.
 
     Raises:
         UsageError: the data is unknown.
-        NoInputError: the folder is missing or unusable.
+        NoInputError: the data is missing or unusable.
+        StorageError: there is no room for the images, or they cannot be fetched.
     """
     meaning = resolve(data)
-    identity = digest(data, input_shape)
+    identity = digest(data, input_shape, reading)
     if isinstance(meaning, Path):
-        return load_folder(meaning, input_shape, seed, identity, max_pixels)
-    classes, outputs = _classes(meaning)
-    train, calibration = part_calibration(*_half(meaning, input_shape, train=True), seed)
-    test = Split(*_half(meaning, input_shape, train=False))
+        return load_folder(meaning, input_shape, seed, identity, reading)
+    if meaning.form == imagenet.FORM:
+        listing = imagenet.list_imagenet(int(meaning.number), reading)
+        return load_listing(listing, str(meaning), input_shape, seed, identity, reading)
+    classes, outputs = _classes(meaning, reading)
+    whole = _half(meaning, input_shape, reading, train=True)
+    train, calibration = part_calibration(*whole, seed)
+    test = Split(*_half(meaning, input_shape, reading, train=False))
     return TaskData(str(meaning), classes, outputs, train, calibration, test, identity)
 
 
 def load_test(
-    data: str, input_shape: InputShape, *, seed: int = 0, max_pixels: int = MAX_PIXELS
+    data: str, input_shape: InputShape, *, seed: int = 0, reading: Reading = DEFAULT
 ) -> TestData:
-    """Load one task's test split alone; no training file is read.
+    """Load one task's test split alone; no training image is decoded.
 
     Args and Raises are those of `load`; a folder's `seed` must be the one its task was learned
     with, and a folder without a usable test image is refused.
     """
     meaning = resolve(data)
     if isinstance(meaning, Path):
-        return load_folder_test(meaning, input_shape, seed, max_pixels)
-    classes, outputs = _classes(meaning)
-    test = Split(*_half(meaning, input_shape, train=False))
+        return load_folder_test(meaning, input_shape, seed, reading)
+    if meaning.form == imagenet.FORM:
+        listing = imagenet.list_imagenet(int(meaning.number), reading)
+        return load_listing_test(listing, str(meaning), input_shape, seed, reading)
+    classes, outputs = _classes(meaning, reading)
+    test = Split(*_half(meaning, input_shape, reading, train=False))
     return TestData(str(meaning), classes, outputs, test)
 
 
-def _classes(variant: Variant) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    first = 2 * int(variant.number)
-    digits = (first, first + 1) if variant.form == "mnist-split" else tuple(range(10))
+def _classes(variant: Variant, reading: Reading) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """Name the classes and their outputs: MNIST's are the digits, all others count from 0."""
+    index = int(variant.number)
+    if variant.form == imagenet.FORM:
+        classes = imagenet.list_imagenet(index, reading).classes
+        return classes, tuple(range(len(classes)))
+    if variant.form in published.SETS:
+        *_, names = published.load_published(variant.form, index, reading, train=False)
+        return names, tuple(range(len(names)))
+    digits = (2 * index, 2 * index + 1) if variant.form == "mnist-split" else tuple(range(10))
     return tuple(str(digit) for digit in digits), digits
 
 
 def _half(
-    variant: Variant, input_shape: InputShape, *, train: bool
+    variant: Variant, input_shape: InputShape, reading: Reading, *, train: bool
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    if variant.form in published.SETS:
+        index = int(variant.number)
+        images, labels, _ = published.load_published(variant.form, index, reading, train=train)
+        return fit_images(images, input_shape), labels
     images, labels = embedded.load_mnist(train)
     if variant.form == "mnist-perm":
         images = variants.permuted(images, int(variant.number))

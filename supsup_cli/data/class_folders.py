@@ -16,8 +16,12 @@ _LONGEST_PATH = 4096  # characters of a text in a task file
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Hold each class's files (`test` None: to be held out) and the empty class folders."""
+    """Hold each class's files (`test` None: to be held out) and the empty class folders.
 
+    `folder` holds all of them.
+    """
+
+    folder: Path
     classes: tuple[str, ...]
     train: Files
     test: Files | None
@@ -67,6 +71,7 @@ def list_classes(folder: Path) -> Listing:
         if name not in classes
     )
     return Listing(
+        folder,
         tuple(classes),
         {name: train[name] for name in classes},
         None if test is None else {name: test.get(name, []) for name in classes},

@@ -11,6 +11,7 @@ from PIL import Image
 
 from supsup_cli.data import catalog
 from supsup_cli.data.names import resolve
+from supsup_cli.data.reading import DEFAULT, Reading
 from supsup_cli.data.splits import Split, choose
 from supsup_cli.errors import StorageError, UsageError
 
@@ -18,11 +19,17 @@ SPLITS = ("train", "calibration", "test")
 
 
 def export_images(
-    data: str, folder: str, split: str = "test", limit: int | None = None, seed: int = 0
+    data: str,
+    folder: str,
+    split: str = "test",
+    limit: int | None = None,
+    seed: int = 0,
+    reading: Reading = DEFAULT,
 ) -> list[str]:
     """Write one split as FOLDER/CLASS/NNNNN.png, NNNNN being the image's place in the split.
 
-    The files are 28x28 grey PNG, which `read_image` reads back bit by bit. Running it again
+    The files are PNG of the data's own size (photos: 224x224), which `read_image` reads back bit by
+    bit. Running it again
     writes nothing new; a file of other content is never overwritten.
 
     Args:
@@ -31,6 +38,7 @@ def export_images(
         split: "train", "calibration" or "test".
         limit: write a seeded choice of this many images; None writes all.
         seed: of the choice and of the calibration share.
+        reading: where data sets lie that are not in the package.
 
     Returns:
         the files' paths, in the order of the split, those already there included.
@@ -48,15 +56,16 @@ def export_images(
         raise UsageError(
             f"{data}: already a folder of images, expected named data", hint="supsup data list"
         )
-    classes, images = _load(data, split, seed)
+    classes, images = _load(data, split, seed, reading)
     return _write(classes, images, Path(folder), choose(len(images), limit, seed))
 
 
-def _load(data: str, split: str, seed: int) -> tuple[tuple[str, ...], Split]:
+def _load(data: str, split: str, seed: int, reading: Reading) -> tuple[tuple[str, ...], Split]:
+    shape = catalog.native_shape(data)
     if split == "test":
-        test_data = catalog.load_test(data, catalog.NATIVE_SHAPE, seed=seed)
+        test_data = catalog.load_test(data, shape, seed=seed, reading=reading)
         return test_data.classes, test_data.test
-    task_data = catalog.load(data, catalog.NATIVE_SHAPE, seed=seed)
+    task_data = catalog.load(data, shape, seed=seed, reading=reading)
     return task_data.classes, task_data.train if split == "train" else task_data.calibration
 
 
@@ -82,7 +91,8 @@ def _write(
 
 def _png(image: NDArray[np.uint8]) -> bytes:
     buffer = io.BytesIO()
-    Image.fromarray(image[0]).save(buffer, format="PNG")
+    rows = image[0] if len(image) == 1 else image.transpose(1, 2, 0)
+    Image.fromarray(np.ascontiguousarray(rows)).save(buffer, format="PNG")
     return buffer.getvalue()
 
 

@@ -5,6 +5,7 @@ images of its own; a class may thus be called "train". Without a `test` folder a
 each class is held out. Broken images are listed, not fatal.
 """
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -16,7 +17,9 @@ from numpy.typing import NDArray
 
 from supsup_cli.data.class_folders import Broken, Files, Listing, layout_hint, list_classes
 from supsup_cli.data.images import read_images
-from supsup_cli.data.limits import MAX_PIXELS, MOST_FILE_BYTES
+from supsup_cli.data.limits import MOST_FILE_BYTES
+from supsup_cli.data.reading import DEFAULT, Reading
+from supsup_cli.data.room import make_room
 from supsup_cli.data.splits import (
     TEST_DRAW,
     InputShape,
@@ -33,11 +36,7 @@ _PART = 512
 
 
 def load_folder(
-    folder: Path,
-    input_shape: InputShape,
-    seed: int,
-    digest: str,
-    max_pixels: int = MAX_PIXELS,
+    folder: Path, input_shape: InputShape, seed: int, digest: str, reading: Reading = DEFAULT
 ) -> TaskData:
     """Read a folder of class folders as a task; classes count from output 0.
 
@@ -49,41 +48,19 @@ def load_folder(
         input_shape: (C, H, W) that images are fitted to.
         seed: of the shares held out for test and calibration.
         digest: what `folder_digest` leads to, 64 hex digits.
-        max_pixels: an image with more counts as broken.
+        reading: an image with more pixels counts as broken.
 
     Raises:
         NoInputError: fewer than two classes, or a class without a usable training image.
         UsageError: a class name that cannot be written down.
+        StorageError: there is no room for the decoded images.
     """
-    listing = list_classes(folder)
-    train_files, test_files = _part_test(listing, seed)
-    images, labels, broken = _read(listing.classes, train_files, input_shape, max_pixels)
-    for label, name in enumerate(listing.classes):
-        if not np.any(labels == label):
-            raise NoInputError(
-                f"{folder}: class {name!r} has no usable training image, expected at least 1 "
-                f"({len(train_files[name])} found, all broken)",
-                hint=layout_hint(folder),
-            )
-    test_images, test_labels, test_broken = _read(
-        listing.classes, test_files, input_shape, max_pixels
-    )
-    train, calibration = part_calibration(images, labels, seed)
-    return TaskData(
-        name=folder.name,
-        classes=listing.classes,
-        outputs=tuple(range(len(listing.classes))),
-        train=train,
-        calibration=calibration,
-        test=Split(test_images, test_labels),
-        digest=digest,
-        source=str(folder),
-        broken=listing.empty + broken + test_broken,
-    )
+    data = load_listing(list_classes(folder), folder.name, input_shape, seed, digest, reading)
+    return dataclasses.replace(data, source=str(folder))
 
 
 def load_folder_test(
-    folder: Path, input_shape: InputShape, seed: int, max_pixels: int = MAX_PIXELS
+    folder: Path, input_shape: InputShape, seed: int, reading: Reading = DEFAULT
 ) -> TestData:
     """Read only the test images; `seed` must be the task's for the same share to be held out.
 
@@ -91,20 +68,52 @@ def load_folder_test(
         NoInputError: fewer than two classes, or no usable test image.
         UsageError: a class name that cannot be written down.
     """
-    listing = list_classes(folder)
+    data = load_listing_test(list_classes(folder), folder.name, input_shape, seed, reading)
+    return dataclasses.replace(data, source=str(folder))
+
+
+def load_listing(
+    listing: Listing, name: str, input_shape: InputShape, seed: int, digest: str, reading: Reading
+) -> TaskData:
+    """Read listed files as a task of that name; see `load_folder`."""
+    train_files, test_files = _part_test(listing, seed)
+    images, labels, broken = _read(listing.classes, train_files, input_shape, reading)
+    for label, one in enumerate(listing.classes):
+        if not np.any(labels == label):
+            raise NoInputError(
+                f"{listing.folder}: class {one!r} has no usable training image, expected at least "
+                f"1 ({len(train_files[one])} found, all broken)",
+                hint=layout_hint(listing.folder),
+            )
+    test_images, test_labels, test_broken = _read(listing.classes, test_files, input_shape, reading)
+    train, calibration = part_calibration(images, labels, seed, in_place=True)
+    return TaskData(
+        name=name,
+        classes=listing.classes,
+        outputs=tuple(range(len(listing.classes))),
+        train=train,
+        calibration=calibration,
+        test=Split(test_images, test_labels),
+        digest=digest,
+        broken=listing.empty + broken + test_broken,
+    )
+
+
+def load_listing_test(
+    listing: Listing, name: str, input_shape: InputShape, seed: int, reading: Reading
+) -> TestData:
+    """Read the test files of a list as a task of that name; see `load_folder_test`."""
     _, files = _part_test(listing, seed)
-    images, labels, broken = _read(listing.classes, files, input_shape, max_pixels)
+    images, labels, broken = _read(listing.classes, files, input_shape, reading)
     if not len(labels):
         raise NoInputError(
-            f"{folder}: 0 usable test images, expected at least 1 (more images per class, or a "
-            "test folder)",
-            hint=layout_hint(folder),
+            f"{listing.folder}: 0 usable test images, expected at least 1 (more images per class, "
+            "or a test folder)",
+            hint=layout_hint(listing.folder),
         )
     outputs = tuple(range(len(listing.classes)))
-    source = str(folder)
-    return TestData(
-        folder.name, listing.classes, outputs, Split(images, labels), source, listing.empty + broken
-    )
+    test = Split(images, labels)
+    return TestData(name, listing.classes, outputs, test, broken=listing.empty + broken)
 
 
 def folder_classes(folder: Path) -> tuple[tuple[str, ...], tuple[int, ...]]:
@@ -128,10 +137,14 @@ def folder_digest(folder: Path) -> str:
         NoInputError: fewer than two classes.
         UsageError: a class name that cannot be written down.
     """
-    listing = list_classes(folder)
+    return listing_digest(list_classes(folder))
+
+
+def listing_digest(listing: Listing) -> str:
+    """Digest listed files as `folder_digest` does."""
     whole = listing.test is None
     rows = [
-        [split, name, Path(path).relative_to(folder).as_posix(), _file_digest(path)]
+        [split, name, Path(path).relative_to(listing.folder).as_posix(), _file_digest(path)]
         for split, files in (("" if whole else "train", listing.train), ("test", listing.test))
         for name, paths in (files or {}).items()
         for path in paths
@@ -175,16 +188,17 @@ def _part_test(listing: Listing, seed: int) -> tuple[Files, Files]:
 
 
 def _read(
-    classes: Sequence[str], files: Files, input_shape: InputShape, max_pixels: int
+    classes: Sequence[str], files: Files, input_shape: InputShape, reading: Reading
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64], Broken]:
     paths = [path for name in classes for path in files[name]]
     wanted = np.repeat(np.arange(len(classes)), [len(files[name]) for name in classes])
-    images = np.empty((len(paths), *input_shape), dtype=np.uint8)
+    images = make_room(len(paths), input_shape)
     labels: list[int] = []
     broken: list[tuple[str, str]] = []
     # in parts, so that the decoded images never lie in memory twice
     parts = (paths[start : start + _PART] for start in range(0, len(paths), _PART))
-    results = (result for part in parts for result in read_images(part, input_shape, max_pixels))
+    most = reading.max_pixels
+    results = (result for part in parts for result in read_images(part, input_shape, most))
     for path, label, result in zip(paths, wanted.tolist(), results, strict=True):
         if isinstance(result, ImageError):
             broken.append((path, result.reason))

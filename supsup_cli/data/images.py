@@ -108,7 +108,7 @@ def _mode(channels: int) -> str:
 
 
 def _read(path: str, input_shape: InputShape, max_pixels: int) -> NDArray[np.uint8]:
-    with decoded(path, max_pixels) as image:
+    with decoded(path, max_pixels, max(input_shape[1:])) as image:
         return _cover(image, input_shape)
 
 

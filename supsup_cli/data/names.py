@@ -1,4 +1,4 @@
-"""The names that `--data` understands: named variants of MNIST, their ranges, and folders."""
+"""The names that `--data` understands: named data and variants, their ranges, and folders."""
 
 import difflib
 import os
@@ -14,7 +14,10 @@ from supsup_cli.errors import NoInputError, UsageError
 MOST_NAMES = 100_000
 
 _NUMBER = r"-?[0-9]{1,40}(?:\.[0-9]{1,6})?"
-_VARIANT = re.compile(rf"(mnist-[a-z]+)-({_NUMBER})(?:\.\.({_NUMBER})(?::({_NUMBER}))?)?", re.ASCII)
+_VARIANT = re.compile(
+    rf"([a-z]{{1,20}}[0-9]{{0,4}}-[a-z]{{1,20}})-({_NUMBER})(?:\.\.({_NUMBER})(?::({_NUMBER}))?)?",
+    re.ASCII,
+)
 _TASK_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
 _LONGEST_SHOWN = 80  # characters of an unknown name
 _LIST_HINT = "supsup data list"
@@ -34,12 +37,15 @@ FORMS = {
     "mnist-perm": Form("mnist-perm-N", 0, 2**32 - 1, whole=True),
     "mnist-rot": Form("mnist-rot-DEGREES", -360, 360, whole=False),
     "mnist-split": Form("mnist-split-I", 0, 4, whole=True),
+    "cifar10-split": Form("cifar10-split-I", 0, 4, whole=True),
+    "cifar100-split": Form("cifar100-split-I", 0, 19, whole=True),
+    "imagenet-split": Form("imagenet-split-I", 0, 99, whole=True),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """Name one variant of MNIST: `form` is "mnist" or a key of `FORMS`, `number` its number."""
+    """Name one data set: `form` is "mnist" or a key of `FORMS`, `number` its number."""
 
     form: str
     number: Decimal = Decimal(0)
@@ -50,7 +56,7 @@ class Variant:
 
 
 def resolve(data: str) -> Variant | Path:
-    """Find what one `--data` value means: a variant of MNIST, or a folder's absolute path.
+    """Find what one `--data` value means: named data, or a folder's absolute path.
 
     A known name wins over a folder of that name in the current directory; `./NAME` is the folder.
 

@@ -22,6 +22,11 @@ EXTENSIONS = (
     ".tiff",
     ".pgm",
     ".ppm",
+    ".jfif",
+    # what phones and browsers write and nothing here decodes: named as broken, not passed over
+    ".heic",
+    ".heif",
+    ".avif",
 )
 
 

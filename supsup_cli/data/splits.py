@@ -13,6 +13,7 @@ TEST_DRAW: Final = 2
 LIMIT_DRAW: Final = 3
 
 _CALIBRATION_DIVISOR = 20
+_MOVED = 1024  # images at a time
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,7 +76,7 @@ def generator(seed: int, draw: int) -> np.random.RandomState:
 
 
 def part_calibration(
-    images: NDArray[np.uint8], labels: NDArray[np.int64], seed: int
+    images: NDArray[np.uint8], labels: NDArray[np.int64], seed: int, *, in_place: bool = False
 ) -> tuple[Split, Split]:
     """Part a seeded 5 % of the training images for calibration.
 
@@ -86,6 +87,8 @@ def part_calibration(
         images: (N, C, H, W) uint8.
         labels: (N,) int64.
         seed: the task's seed, as its file records it.
+        in_place: whether the training images may stay in `images`, which is changed then: images
+            that fill most of the memory are not copied.
 
     Returns:
         (train, calibration), each in the order of `images`, together all of them.
@@ -95,7 +98,15 @@ def part_calibration(
     candidates = np.delete(order, first_of_class)
     chosen = np.zeros(len(labels), dtype=bool)
     chosen[candidates[: len(labels) // _CALIBRATION_DIVISOR]] = True
-    return Split(images[~chosen], labels[~chosen]), Split(images[chosen], labels[chosen])
+    calibration = Split(images[chosen], labels[chosen])
+    if not in_place:
+        return Split(images[~chosen], labels[~chosen]), calibration
+    kept = np.flatnonzero(~chosen)
+    # each image moves towards the front, so that none is overwritten before it has moved
+    for start in range(0, len(kept), _MOVED):
+        part = kept[start : start + _MOVED]
+        images[start : start + len(part)] = images[part]
+    return Split(images[: len(kept)], labels[~chosen]), calibration
 
 
 def choose(count: int, limit: int | None, seed: int) -> NDArray[np.int64]:

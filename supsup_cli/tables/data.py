@@ -11,7 +11,13 @@ from supsup_cli.workflows.results.data import DataExportResult, DataListResult
 @lines.register
 def _(result: DataListResult) -> Iterator[str | Table]:
     rows = [
-        (one.name, one.meaning, f"{one.classes}", f"{one.train:,}", f"{one.test:,}")
+        (
+            one.name,
+            f"{one.meaning}; --data-root" if one.needs_root else one.meaning,
+            f"{one.classes}",
+            f"{one.train:,}",
+            f"{one.test:,}",
+        )
         for one in result.data
     ]
     yield from table(("name", "meaning", "classes", "train", "test"), rows)

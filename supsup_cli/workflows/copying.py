@@ -1,27 +1,22 @@
-"""`tasks copy` and `tasks export`: tasks into a bank of the same base, or into a file."""
+"""`tasks copy`: tasks into a bank of the same base."""
 
 import dataclasses
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bank_format import files
 from bank_format.bank import Bank
-from bank_format.errors import DamagedError, NameTakenError
+from bank_format.errors import NameTakenError
 from bank_format.kinship import needed_parents
-from bank_format.layout import MASKS
 from bank_format.task_copies import check_same_base
 from bank_format.task_file import Task
-from bank_format.task_folder import read_task_file
-from bank_format.task_reading import parse_task, read_mask
 from bank_format.task_records import ParentRecord, TaskContent
 from supsup_cli.errors import UsageError
-from supsup_cli.workflows.results.tasks import CopiedTask, CopyResult, ExportedTask, ExportResult
+from supsup_cli.workflows.results.tasks import CopiedTask, CopyResult
 
 _Arrays = Mapping[str, NDArray[np.uint8]] | Mapping[str, NDArray[np.float32]]
 
@@ -105,40 +100,6 @@ def _describe(plan: _Plan, status: str, ours: Task | None) -> CopiedTask:
     )
 
 
-def export_task(path: Path, name: str, file: Path, *, dry_run: bool) -> ExportResult:
-    """Write a task's sealed file, byte by byte, to a file outside the bank.
-
-    Raises:
-        UsageError: the file would lie in the bank.
-        NameTakenError: another file is there; it is unchanged.
-        BankError: the bank or the task cannot be read, the file cannot be written.
-    """
-    bank = Bank.open(path)
-    data = read_task_file(path, bank.record, name)
-    read_parent = partial(read_mask, path, bank.record)
-    task = parse_task(data, bank.record, name, str(bank.task_path(name)), read_parent)
-    folder = file.parent.resolve()
-    # masks/ may be a link to another disk
-    if any(folder.is_relative_to(one.resolve()) for one in (path, path / MASKS)):
-        raise UsageError(
-            f"{file}: a place inside the bank found, expected one outside",
-            hint=f"supsup tasks copy {name} --from {shlex.quote(str(path))} --as NEW-NAME",
-        )
-    status = "exists" if _holds(file, data) else "would-export"
-    if status != "exists" and not dry_run:
-        try:
-            files.write_new(file, data)
-            status = "exported"
-        except NameTakenError:
-            if not _holds(file, data):  # another command was faster
-                raise
-            status = "exists"
-    elif not dry_run:
-        files.settle(file.parent)
-    exported = ExportedTask(name, status, str(file), len(data), task.content_sha256)
-    return ExportResult((exported,), dry_run)
-
-
 def _copy(bank: Bank, new: str, task: Task, source: Bank) -> tuple[str, Task]:
     with bank.claim(new):
         try:
@@ -189,19 +150,3 @@ def _equal_arrays(ones: _Arrays, others: _Arrays) -> bool:
     return ones.keys() == others.keys() and all(
         ones[name].tobytes() == others[name].tobytes() for name in ones
     )
-
-
-def _holds(file: Path, data: bytes) -> bool:
-    try:
-        found = files.read_bytes(file, len(data))
-    except FileNotFoundError:
-        return False
-    except (NotADirectoryError, DamagedError):
-        found = b""
-    if found != data:
-        raise NameTakenError(
-            f"{file}: something else found, expected no file or this task's {len(data)} bytes; "
-            "it is unchanged",
-            hint="choose another file",
-        )
-    return True

@@ -2,6 +2,7 @@
 
 from supsup_cli.data import catalog
 from supsup_cli.data.export import export_images
+from supsup_cli.data.reading import DEFAULT, Reading
 from supsup_cli.workflows.results.data import DataExportResult, DataForm, DataListResult
 
 
@@ -9,14 +10,20 @@ def data_list() -> DataListResult:
     """List the names that `--data` understands."""
     return DataListResult(
         tuple(
-            DataForm(one.form, one.meaning, one.classes, one.train, one.test)
+            DataForm(one.form, one.meaning, one.classes, one.train, one.test, one.needs_root)
             for one in catalog.known()
         )
     )
 
 
 def data_export(
-    name: str, folder: str, *, split: str, limit: int | None, seed: int
+    name: str,
+    folder: str,
+    *,
+    split: str,
+    limit: int | None,
+    seed: int,
+    reading: Reading = DEFAULT,
 ) -> DataExportResult:
     """Write images of a data set as FOLDER/CLASS/NNNNN.png.
 
@@ -24,4 +31,4 @@ def data_export(
         UsageError: unknown data or split, or files of other content in the way.
         StorageError: a file cannot be written.
     """
-    return DataExportResult(tuple(export_images(name, folder, split, limit, seed)))
+    return DataExportResult(tuple(export_images(name, folder, split, limit, seed, reading)))

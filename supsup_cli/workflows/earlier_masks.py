@@ -13,9 +13,12 @@ from bank_format.task_file import Task
 from bank_format.task_records import ParentRecord
 from supsup_cli.core.combination import learn_coefficients
 from supsup_cli.core.density import mask_values
+from supsup_cli.core.exact_statistics import exact_statistics, sample_batches
 from supsup_cli.core.learning import LabelledImages, class_log_probabilities
 from supsup_cli.core.masks import Masks, MaskStack
 from supsup_cli.core.recipes import Recipe
+from supsup_cli.core.seeds import generator
+from supsup_cli.core.statistics import Statistics
 from supsup_cli.core.transfer import choose_parents, fit_losses, transferred_scores
 from supsup_cli.workflows.lessons import Lesson
 from supsup_cli.workflows.opening import OpenNetwork, stack_of
@@ -60,6 +63,7 @@ class Combination:
         coefficients: parameter name → (K + 1,) float32; see the format.
         parents: the K tasks.
         masks: parameter name → float32 of its shape, on the network's device.
+        statistics: buffer name → float32, the task's own.
         accuracy: share of the calibration images classified rightly.
         steps: taken to learn the coefficients.
     """
@@ -67,6 +71,7 @@ class Combination:
     coefficients: dict[str, np.ndarray]
     parents: tuple[ParentRecord, ...]
     masks: Masks
+    statistics: Statistics
     accuracy: float
     steps: int
 
@@ -154,8 +159,12 @@ def combine(
     masks = mask_values(
         {name: one > 0 for name, one in kept.items()}, sparse=recipe.density is not None
     )
+    draw = generator(lesson.seed, "statistics", lesson.task)
+    sample = sample_batches(train.images, net.pixels, recipe.batch_size, draw)
+    statistics = exact_statistics(net.network, masks, sample)
+    values = masks | statistics
     images = torch.from_numpy(calibration.images).to(net.device)
-    guesses = class_log_probabilities(net.network, masks, images, net.pixels, outputs).argmax(-1)
+    guesses = class_log_probabilities(net.network, values, images, net.pixels, outputs).argmax(-1)
     right = int((guesses.cpu().numpy() == calibration.labels).sum()) / max(1, len(calibration))
     named = tuple(earlier.parents[place] for place in used)
-    return Combination(coefficients, named, masks, right, steps)
+    return Combination(coefficients, named, masks, statistics, right, steps)

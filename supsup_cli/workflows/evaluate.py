@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from bank_format.task_file import Task
 from supsup_cli.data import catalog
-from supsup_cli.data.limits import MAX_PIXELS
+from supsup_cli.data.reading import DEFAULT, Reading
 from supsup_cli.data.splits import Split, TestData, choose
 from supsup_cli.errors import NoInputError, SupsupError, UsageError
 from supsup_cli.workflows.deciding import (
@@ -53,7 +53,8 @@ class EvaluateRequest:
         group_sizes: numbers of images that share a decision, to compare, as "1,8,64"; or "".
         plot: where to draw the accuracies; None for nowhere.
         csv: where to write the table and the confusion; None for nowhere.
-        max_pixels: of one image file; one with more is an input that failed.
+        reading: where data lie; an image file with more pixels than it allows is an input that
+            failed.
     """
 
     tasks: Sequence[str] = ()
@@ -62,7 +63,7 @@ class EvaluateRequest:
     group_sizes: str = ""
     plot: Path | None = None
     csv: Path | None = None
-    max_pixels: int = MAX_PIXELS
+    reading: Reading = DEFAULT
 
 
 def evaluate(
@@ -101,7 +102,7 @@ def evaluate(
         for name in names:
             index = opened.names.index(name)
             try:
-                data = _test_data(opened, opened.tasks[index], request.max_pixels)
+                data = _test_data(opened, opened.tasks[index], request.reading)
             except SupsupError as error:
                 failed.append(FailedInput(name, error.message))
             else:
@@ -146,17 +147,17 @@ def _sizes(text: str) -> list[int]:
     return sorted({int(size) for size in text.split(",")}) if text else []
 
 
-def _test_data(opened: OpenTasks, task: Task, max_pixels: int) -> TestData:
+def _test_data(opened: OpenTasks, task: Task, reading: Reading) -> TestData:
     content = task.content
     shape = opened.net.bank.record.input.shape
     data = task.provenance.source or content.data.name
-    found = catalog.digest(data, shape)
+    found = catalog.digest(data, shape, reading)
     if found != content.data.digest:
         raise NoInputError(
             f"{data}: data {found[:16]}… found, task {content.task!r} learned from "
             f"{content.data.digest[:16]}…"
         )
-    return catalog.load_test(data, shape, seed=content.seed, max_pixels=max_pixels)
+    return catalog.load_test(data, shape, seed=content.seed, reading=reading)
 
 
 def _evaluate(

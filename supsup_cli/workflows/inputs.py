@@ -1,5 +1,6 @@
 """The images of `infer-task` and `predict`: files read a few at a time, or named test splits."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TextIO
@@ -9,19 +10,21 @@ from numpy.typing import NDArray
 
 from supsup_cli.data import catalog, names
 from supsup_cli.data.images import read_images
-from supsup_cli.data.limits import MAX_PIXELS
+from supsup_cli.data.reading import DEFAULT, Reading
 from supsup_cli.data.sources import find_images, read_lines
 from supsup_cli.data.splits import InputShape, choose
 from supsup_cli.errors import ImageError, NoInputError, UsageError
 
+# Images read at once: bounds memory, whatever the size of the network's input.
 _AT_ONCE = 1024
+_BYTES_AT_ONCE = 2**26
 
 
 @dataclass(frozen=True)
 class InputRequest:
     """Where images come from: paths (and lines for "-"), or data names with a limit for each.
 
-    An image file of more than `max_pixels` is an input that failed.
+    An image file of more pixels than `reading` allows is an input that failed.
     """
 
     paths: Sequence[str]
@@ -29,7 +32,7 @@ class InputRequest:
     data: Sequence[str]
     limit: int | None
     seed: int
-    max_pixels: int = MAX_PIXELS
+    reading: Reading = DEFAULT
 
 
 @dataclass(frozen=True)
@@ -102,9 +105,10 @@ def _files(request: InputRequest, input_shape: InputShape) -> Iterator[InputBatc
     sources = find_images(request.paths, read_lines(request.stdin))
     if request.limit is not None:
         sources = [sources[i] for i in choose(len(sources), request.limit, request.seed)]
-    for start in range(0, len(sources), _AT_ONCE):
-        part = sources[start : start + _AT_ONCE]
-        read = read_images([one.path for one in part], input_shape, request.max_pixels)
+    at_once = min(_AT_ONCE, max(1, _BYTES_AT_ONCE // math.prod(input_shape)))
+    for start in range(0, len(sources), at_once):
+        part = sources[start : start + at_once]
+        read = read_images([one.path for one in part], input_shape, request.reading.max_pixels)
         images = [one for one in read if not isinstance(one, ImageError)]
         yield InputBatch(
             tuple(one.path for one in part),
@@ -118,8 +122,8 @@ def _test_splits(
     request: InputRequest, input_shape: InputShape, seeds: Mapping[str, int]
 ) -> Iterator[InputBatch]:
     for name in names.expand(request.data):
-        seed = seeds.get(catalog.digest(name, input_shape), request.seed)
-        data = catalog.load_test(name, input_shape, seed=seed, max_pixels=request.max_pixels)
+        seed = seeds.get(catalog.digest(name, input_shape, request.reading), request.seed)
+        data = catalog.load_test(name, input_shape, seed=seed, reading=request.reading)
         test = data.test
         if data.broken:
             yield InputBatch(

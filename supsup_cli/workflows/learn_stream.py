@@ -87,9 +87,13 @@ class _Course:
         """Learn the stream, or what is left of it, and commit its masks."""
         net, plan, request = self.net, self.plan, self.request
         for visit in {visit.data: visit for visit in plan.visits}.values():
-            check_classes(net, visit, self.reporter)
+            check_classes(net, visit, request.reading, self.reporter)
         digest = digest_with_versions(
-            {"stream": plan.digest, "device": net.device.type, "max_pixels": request.max_pixels}
+            {
+                "stream": plan.digest,
+                "device": net.device.type,
+                "max_pixels": request.reading.max_pixels,
+            }
         )
         weights = {name: net.network.get_parameter(name) for name in net.layout.shapes}
         shared = FrozenNetwork(net.network, weights, net.pixels)

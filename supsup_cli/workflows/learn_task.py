@@ -5,10 +5,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from bank_format.errors import BankError, LockedError
 from bank_format.task_file import Task
+from supsup_cli.core.networks import kind_of
 from supsup_cli.core.recipes import Recipe
 from supsup_cli.data import catalog
+from supsup_cli.data.splits import TaskData
 from supsup_cli.errors import StoppedError
 from supsup_cli.workflows.detecting import known_task
 from supsup_cli.workflows.learning_plan import (
@@ -46,8 +50,8 @@ def learn_task(
         StoppedError: it was stopped; the same command goes on.
         BankError: the bank cannot be read or written.
     """
-    recipe = chosen_recipe(request)
     net = open_network(path, request.device)
+    recipe = chosen_recipe(request, kind_of(net.network))
     plans = make_plans(net, request)
     taken = set(net.bank.tasks())
     there = {
@@ -57,7 +61,7 @@ def learn_task(
     }
     for plan in plans:
         if plan.task not in there:
-            check_classes(net, plan, reporter)
+            check_classes(net, plan, request.reading, reporter)
     course = _Course(net, plans, recipe, request, reporter, stop)
     for task in there.values():
         course.found(task)
@@ -111,8 +115,10 @@ class _Course:
                 advance(self.recipe.steps)
                 return
             shape = bank.record.input.shape
-            data = catalog.load(plan.data, shape, seed=seed, max_pixels=self.request.max_pixels)
+            data = catalog.load(plan.data, shape, seed=seed, reading=self.request.reading)
             self.failed += [FailedInput(source, error) for source, error in data.broken]
+            if data.source:
+                self.reporter.note(f"task {plan.task}: {_counted(data)}")
             known = known_task(self.net, data) if self.request.detect else None
             if known is not None:
                 self.done[plan.task] = describe(known, "known", 0.0)
@@ -144,3 +150,15 @@ class _Course:
             hint="type the same command again: it goes on from there",
             beside=dataclasses.asdict(self.result()),
         )
+
+
+def _counted(data: TaskData) -> str:
+    """Tell the classes of a folder by name, with the images that each has to learn from."""
+    counts = np.bincount(data.train.labels, minlength=len(data.classes)).tolist()
+    classes = ", ".join(
+        f"{name} {count:,}" for name, count in zip(data.classes, counts, strict=True)
+    )
+    return (
+        f"{len(data.classes)} classes ({classes} images), {len(data.calibration):,} images for "
+        f"calibration, {len(data.test):,} for the test"
+    )

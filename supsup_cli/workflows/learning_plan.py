@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from bank_format.errors import NameTakenError
 from bank_format.task_file import Task
 from supsup_cli.core.density import parse_density
-from supsup_cli.core.recipes import RECIPES, Recipe
+from supsup_cli.core.recipes import RECIPES, Kind, Recipe, for_network
 from supsup_cli.data import catalog, names
-from supsup_cli.data.limits import MAX_PIXELS
+from supsup_cli.data.reading import DEFAULT, Reading
 from supsup_cli.errors import TooManyClassesError, UsageError
 from supsup_cli.workflows.earlier_masks import combination_steps
+from supsup_cli.workflows.measuring import asked_settings
 from supsup_cli.workflows.opening import OpenNetwork
 from supsup_cli.workflows.reporting import Reporter
 
@@ -35,7 +36,7 @@ class LearnRequest:
     transfer: bool = False
     combine: float | None = None
     detect: bool = False
-    max_pixels: int = MAX_PIXELS
+    reading: Reading = DEFAULT
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,12 @@ class Plan:
     digest: str
 
 
-def chosen_recipe(request: LearnRequest) -> Recipe:
+def chosen_recipe(request: LearnRequest, kind: Kind) -> Recipe:
     """Give the recipe that was asked for, with the steps and batch size that were asked for.
+
+    Args:
+        request: what the user said.
+        kind: of the network, which decides what a recipe's name stands for.
 
     Raises:
         UsageError: there is no such recipe, or no such density or share.
@@ -61,12 +66,12 @@ def chosen_recipe(request: LearnRequest) -> Recipe:
         density = None if request.density is None else parse_density(request.density)
     except ValueError as error:
         raise UsageError(f"--density: {error}") from error
-    recipe = RECIPES[request.recipe]
+    recipe = for_network(RECIPES[request.recipe], kind)
     return dataclasses.replace(
         recipe,
         steps=recipe.steps if request.steps is None else request.steps,
         batch_size=recipe.batch_size if request.batch_size is None else request.batch_size,
-        density=density,
+        density=recipe.density if density is None else density,
         transfer=request.transfer,
         combine=request.combine,
     )
@@ -98,7 +103,8 @@ def make_plans(net: OpenNetwork, request: LearnRequest) -> list[Plan]:
         net.bank.check_claimable(task)
     shape = net.bank.record.input.shape
     return [
-        Plan(task, one, catalog.digest(one, shape)) for task, one in zip(tasks, data, strict=True)
+        Plan(task, one, catalog.digest(one, shape, request.reading))
+        for task, one in zip(tasks, data, strict=True)
     ]
 
 
@@ -113,7 +119,7 @@ def equal_task(net: OpenNetwork, plan: Plan, recipe: Recipe, seed: int) -> Task:
     content = task.content
     found = {
         "data": content.data.digest,
-        "recipe": (content.recipe.name, dict(content.recipe.settings)),
+        "recipe": (content.recipe.name, asked_settings(content.recipe)),
         "seed": content.seed,
         "steps": content.steps,
     }
@@ -134,7 +140,7 @@ def equal_task(net: OpenNetwork, plan: Plan, recipe: Recipe, seed: int) -> Task:
     return task
 
 
-def check_classes(net: OpenNetwork, plan: Plan, reporter: Reporter) -> None:
+def check_classes(net: OpenNetwork, plan: Plan, reading: Reading, reporter: Reporter) -> None:
     """Check that the bank has outputs for a task's classes; note if few of them are superfluous.
 
     Raises:
@@ -142,7 +148,7 @@ def check_classes(net: OpenNetwork, plan: Plan, reporter: Reporter) -> None:
         NoInputError, UsageError: the data cannot be used.
     """
     record = net.bank.record
-    classes, outputs = catalog.classes_of(plan.data)
+    classes, outputs = catalog.classes_of(plan.data, reading)
     needed = max(outputs) + 1
     if needed > record.real_outputs:
         raise TooManyClassesError(

@@ -8,15 +8,18 @@ import torch
 from torch import Tensor
 
 from bank_format.task_file import Task
-from bank_format.task_records import AccuracyRecord, CalibrationRecord, Provenance
+from bank_format.task_records import AccuracyRecord, CalibrationRecord, Provenance, RecipeRecord
 from supsup_cli import __version__
 from supsup_cli.core.learning import LabelledImages, class_log_probabilities
 from supsup_cli.core.masks import Masks
 from supsup_cli.core.novelty import CALIBRATION_LEVELS, DAMPED_LOG_ODDS, calibration_quantiles
+from supsup_cli.core.recipes import Recipe
 from supsup_cli.data.splits import Split
 from supsup_cli.workflows.listing import accuracy_share
 from supsup_cli.workflows.opening import OpenNetwork
 from supsup_cli.workflows.results.learning import LearnedTask
+
+_KEPT_STEP = "kept_step"
 
 
 def labelled(net: OpenNetwork, split: Split, outputs: Tensor) -> LabelledImages:
@@ -54,6 +57,22 @@ def calibration(
     )
 
 
+def recipe_record(recipe: Recipe, kept_step: int | None = None) -> RecipeRecord:
+    """Say how a task was learned.
+
+    Args:
+        recipe: with its steps, batch size and whatever else was asked for.
+        kept_step: whose masks were kept, where the recipe stops early: a result among settings.
+    """
+    kept = {} if kept_step is None else {_KEPT_STEP: kept_step}
+    return RecipeRecord(recipe.name, recipe.settings() | kept)
+
+
+def asked_settings(record: RecipeRecord) -> dict[str, int | float | str]:
+    """Give what `Recipe.settings` was when a task was learned: without what came of it."""
+    return {name: value for name, value in record.settings.items() if name != _KEPT_STEP}
+
+
 def provenance(net: OpenNetwork, source: str, seconds: float) -> Provenance:
     """Tell when, where and with what a task was learned; `source` is the data's folder or ""."""
     versions = {
@@ -84,4 +103,5 @@ def describe(task: Task, status: str, seconds: float) -> LearnedTask:
         density=task.density,
         bytes=task.bytes_on_disk,
         content_sha256=task.content_sha256,
+        classes=tuple(one.name for one in task.content.classes),
     )

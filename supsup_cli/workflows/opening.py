@@ -20,8 +20,12 @@ from supsup_cli.core.density import gain
 from supsup_cli.core.learning import Pixels
 from supsup_cli.core.masks import MaskLayout, MaskStack
 from supsup_cli.core.networks import NetworkSpec, build_network, freeze
-from supsup_cli.core.statistics import Statistics, blank_statistics
+from supsup_cli.core.statistics import Statistics, blank_statistics, parted
 from supsup_cli.errors import DeviceError, NoInputError, UsageError
+
+# How task files name the statistics of all normalisation layers together: one array in place of
+# two a layer, whose names would take more bytes than a sparse mask's small layers.
+NORMALISATION = "normalisation"
 
 
 @dataclass(frozen=True)
@@ -176,25 +180,27 @@ def stack_of(net: OpenNetwork, tasks: Sequence[Task], packed: NDArray[np.uint8])
     return dataclasses.replace(stack, gains=gains.to(net.device))
 
 
-def _statistics(net: OpenNetwork, tasks: Sequence[Task]) -> tuple[Statistics, ...] | None:
-    """Give each task's statistics in the network's shapes; None where it does not normalise."""
+def statistics_of(net: OpenNetwork, task: Task) -> Statistics:
+    """Read the statistics of a task: buffer name → float32, on the network's device.
+
+    Raises:
+        OtherBaseError: they are not those of this network.
+    """
     blank = blank_statistics(net.network, net.device)
-    expected = {name: tuple(one.shape) for name, one in blank.items()}
-    for task in tasks:
-        found = {name: one.shape for name, one in task.statistics.items()}
-        if found != expected:
-            odd = min(name for name, _ in found.items() ^ expected.items())
-            raise OtherBaseError(
-                f"{net.bank.task_path(task.content.task)}: statistics {odd} of shape "
-                f"{found.get(odd)} found, expected {expected.get(odd)}",
-                hint="pip install --upgrade supsup",
-            )
-    if not blank:
-        return None
-    return tuple(
-        {name: torch.from_numpy(one).to(net.device) for name, one in task.statistics.items()}
-        for task in tasks
-    )
+    found = {name: one.shape for name, one in task.statistics.items()}
+    try:
+        if list(found) != ([NORMALISATION] if blank else []):
+            raise ValueError(f"statistics {found} found, expected those of {len(blank)} layers")
+        return parted(torch.from_numpy(task.statistics[NORMALISATION]), blank) if blank else {}
+    except ValueError as error:
+        raise OtherBaseError(
+            f"{net.bank.task_path(task.content.task)}: {error}", hint="pip install --upgrade supsup"
+        ) from error
+
+
+def _statistics(net: OpenNetwork, tasks: Sequence[Task]) -> tuple[Statistics, ...] | None:
+    each = tuple(statistics_of(net, task) for task in tasks)
+    return each if any(each) else None
 
 
 def _pixels(record: BankRecord, device: torch.device) -> Pixels:

@@ -57,7 +57,7 @@ class StreamCommits:
         """
         net, request = self.net, self.request
         shape = net.bank.record.input.shape
-        data = catalog.load(home.data, shape, seed=request.seed, max_pixels=request.max_pixels)
+        data = catalog.load(home.data, shape, seed=request.seed, reading=request.reading)
         for source, reason in data.broken:
             if FailedInput(source, reason) not in self.failed:
                 self.failed.append(FailedInput(source, reason))

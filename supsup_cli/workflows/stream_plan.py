@@ -11,9 +11,10 @@ from torch import Tensor
 
 from supsup_cli.core.batch_order import BatchOrder
 from supsup_cli.core.seeds import generator
+from supsup_cli.core.statistics import blank_statistics
 from supsup_cli.core.streams import RULES, Rule, StreamSettings
 from supsup_cli.data import catalog, names
-from supsup_cli.data.limits import MAX_PIXELS
+from supsup_cli.data.reading import DEFAULT, Reading
 from supsup_cli.errors import NoInputError, UsageError
 from supsup_cli.workflows.learning_plan import Plan
 from supsup_cli.workflows.measuring import labelled
@@ -34,7 +35,7 @@ class StreamRequest:
         batch_size: images of a batch.
         seed: of every draw.
         device: where to compute.
-        max_pixels: of one image file; one with more is left out.
+        reading: where data lie; an image file with more pixels than it allows is left out.
     """
 
     data: Sequence[str]
@@ -46,7 +47,7 @@ class StreamRequest:
     batch_size: int
     seed: int
     device: str
-    max_pixels: int = MAX_PIXELS
+    reading: Reading = DEFAULT
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,8 @@ def plan_stream(net: OpenNetwork, request: StreamRequest) -> StreamPlan:
     """Check every name and number before anything is learned.
 
     Raises:
-        UsageError, NoInputError: data that is not known or not there, an unknown rule.
+        UsageError, NoInputError: data that is not known or not there, an unknown rule, a network
+            that normalises.
         BadNameError: no task can be named so.
         LockedError: another process is learning a stream of that name.
         StorageError: there is something to learn, and the bank cannot be written.
@@ -83,6 +85,13 @@ def plan_stream(net: OpenNetwork, request: StreamRequest) -> StreamPlan:
     rule: Rule | None = next((one for one in RULES if one == request.rule), None)
     if rule is None:
         raise UsageError(f"--rule {request.rule}: expected {' or '.join(RULES)}")
+    if blank_statistics(net.network, net.device):
+        # Whose statistics a batch belongs to is what a stream has to find out.
+        raise UsageError(
+            f"{net.bank.path}: {net.bank.record.arch} normalises by each task's own statistics, "
+            "expected a network that does not",
+            hint="supsup init-base --bank ANOTHER-BANK --arch lenet-300-100",
+        )
     for number in (0, request.budget - 1):
         net.bank.task_path(task_of(request, number))
     if task_of(request, 0) not in net.bank.tasks():
@@ -92,10 +101,10 @@ def plan_stream(net: OpenNetwork, request: StreamRequest) -> StreamPlan:
     if not data:
         raise UsageError("--data: none found, expected at least one", hint="supsup data list")
     shape = net.bank.record.input.shape
-    digests = {one: catalog.digest(one, shape) for one in dict.fromkeys(data)}
+    digests = {one: catalog.digest(one, shape, request.reading) for one in dict.fromkeys(data)}
     visits = tuple(Plan(names.task_name(one), one, digests[one]) for one in data)
     asked = asdict(request) | {"data": [plan.digest for plan in visits]}
-    left_out = ("name", "device", "max_pixels")
+    left_out = ("name", "device", "reading")
     asked = {key: value for key, value in asked.items() if key not in left_out}
     text = json.dumps(asked, sort_keys=True, separators=(",", ":"))
     settings = StreamSettings(request.budget, request.check_every, rule, request.seed)
@@ -130,7 +139,7 @@ def stream_batches(
             passed[visit.data] += request.visit
             continue
         # Read again at each visit: all data sets of a long stream would not fit into memory.
-        data = catalog.load(visit.data, shape, seed=request.seed, max_pixels=request.max_pixels)
+        data = catalog.load(visit.data, shape, seed=request.seed, reading=request.reading)
         if len(data.train) == 0:
             raise NoInputError(f"{visit.data}: no training image found, expected at least one")
         outputs = torch.tensor(data.outputs, device=net.device)

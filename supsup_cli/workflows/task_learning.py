@@ -1,5 +1,6 @@
 """Learning one task that was claimed: from its data, or from where it stopped, to its commit."""
 
+import dataclasses
 from contextlib import suppress
 
 import numpy as np
@@ -12,19 +13,27 @@ from bank_format.task_records import (
     ClassRecord,
     DataRecord,
     ParentRecord,
-    RecipeRecord,
     TaskFacts,
 )
 from bank_format.work_files import WorkRoom
 from supsup_cli.core.density import mask_values
 from supsup_cli.core.learning import LabelledImages, Learning
-from supsup_cli.core.masks import Masks
+from supsup_cli.core.masks import Masks, kept_scores
+from supsup_cli.core.networks import kind_of
+from supsup_cli.core.recipes import Kind
+from supsup_cli.core.statistics import Statistics, joined
 from supsup_cli.errors import UsageError
 from supsup_cli.workflows.checkpoints import Checkpoints, plan_digest
 from supsup_cli.workflows.earlier_masks import Combination, combine, earlier_masks
 from supsup_cli.workflows.lessons import Lesson
-from supsup_cli.workflows.measuring import accuracy, calibration, labelled, provenance
-from supsup_cli.workflows.opening import OpenNetwork
+from supsup_cli.workflows.measuring import (
+    accuracy,
+    calibration,
+    labelled,
+    provenance,
+    recipe_record,
+)
+from supsup_cli.workflows.opening import NORMALISATION, OpenNetwork
 from supsup_cli.workflows.reporting import Advance, Reporter
 from supsup_cli.workflows.stopping import Stop
 
@@ -62,25 +71,30 @@ def learn_lesson(
         if isinstance(learning, Learning):
             advance(learning.steps_done)
             _take_steps(lesson, learning, checkpoints, stop, advance)
-            masks, statistics = learning.masks(), learning.statistics()
+            advance(recipe.steps - learning.steps_done)
+            masks = learning.masks()
     except ValueError as error:
         discard_room(room)
         raise UsageError(f"task {lesson.task!r}: {error}") from error
     if isinstance(learning, Combination):
-        facts = _facts(net, lesson, learning.masks, outputs, learning.parents, learning.steps)
+        values = learning.masks | learning.statistics
+        facts = _facts(net, lesson, values, outputs, learning.parents, learning.steps)
         coefficients = learning.coefficients
         made = provenance(net, data.source, checkpoints.seconds())
         with stop.steps():
-            task = net.bank.add_combination(facts, coefficients, {}, made)
+            kept = _joined(learning.statistics)
+            task = net.bank.add_combination(facts, coefficients, kept, made)
             discard_room(room)
         advance(recipe.steps)
         return task
-    values = mask_values(masks, sparse=recipe.density is not None) | statistics
     try:
+        statistics = learning.statistics()
+        values = mask_values(masks, sparse=recipe.density is not None) | statistics
         facts = _facts(net, lesson, values, outputs, checkpoints.parents, recipe.steps)
+        facts = dataclasses.replace(facts, recipe=recipe_record(recipe, learning.kept_step))
     except KeyboardInterrupt:
         raise _stopped(lesson, learning, checkpoints) from None
-    arrays, kept = _arrays(masks), _arrays(statistics)
+    arrays, kept = _arrays(masks), _joined(statistics)
     made = provenance(net, data.source, checkpoints.seconds())
     with stop.steps():  # it takes a moment, and is told as done once it is done
         task = net.bank.add_task(facts, arrays, kept, made)
@@ -132,6 +146,9 @@ def discard_room(room: WorkRoom) -> None:
 def _opened(
     net: OpenNetwork, lesson: Lesson, train: LabelledImages, start: Masks | None = None
 ) -> Learning:
+    outputs = torch.tensor(lesson.data.outputs, device=net.device)
+    if start is None and net.bank.record.init == "weights":
+        start = kept_scores(net.layout.shapes, seed=lesson.seed, task=lesson.task)
     return Learning(
         net.network,
         tuple(net.layout.shapes),
@@ -141,7 +158,15 @@ def _opened(
         seed=lesson.seed,
         task=lesson.task,
         start=start,
+        held_out=labelled(net, lesson.data.calibration, outputs),
+        precision=precision_of(kind_of(net.network), net.device),
     )
+
+
+def precision_of(kind: Kind, device: torch.device) -> torch.dtype:
+    """Choose the precision of products while learning: 16 bits for convolutions on a GPU."""
+    mixed = kind == "convolution" and device.type == "cuda"
+    return torch.bfloat16 if mixed else torch.float32
 
 
 def _take_steps(
@@ -166,6 +191,10 @@ def _arrays(tensors: Masks) -> dict[str, np.ndarray]:
     return {name: np.asarray(tensor.cpu()) for name, tensor in tensors.items()}
 
 
+def _joined(statistics: Statistics) -> dict[str, np.ndarray]:
+    return {NORMALISATION: np.asarray(joined(statistics))} if statistics else {}
+
+
 def _facts(
     net: OpenNetwork,
     lesson: Lesson,
@@ -180,7 +209,7 @@ def _facts(
         task=lesson.task,
         classes=tuple(map(ClassRecord, data.classes, data.outputs)),
         data=DataRecord(data.name, data.digest),
-        recipe=RecipeRecord(recipe.name, recipe.settings()),
+        recipe=recipe_record(recipe),
         seed=lesson.seed,
         steps=steps,
         accuracy=accuracy(net, values, data.test, outputs),

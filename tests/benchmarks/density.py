@@ -115,7 +115,7 @@ def _rival(name: str, hidden: int, request: LearnRequest) -> float:
     )
     torch.manual_seed(0)
     network = MultilayerPerceptron((784, hidden, 10))
-    recipe = chosen_recipe(request)
+    recipe = chosen_recipe(request, "perceptron")
     rule = torch.optim.Adam(network.parameters())
     schedule = torch.optim.lr_scheduler.OneCycleLR(rule, max_lr=1e-2, total_steps=recipe.steps)
     order = BatchOrder(len(images), recipe.batch_size, generator(0, "batches", name))

@@ -6,13 +6,17 @@ from typing import ClassVar
 
 @dataclass(frozen=True)
 class DataForm:
-    """One form of names that `--data` understands."""
+    """One form of names that `--data` understands.
+
+    `train` is the most that a task has; data with `needs_root` lie under `--data-root`.
+    """
 
     name: str
     meaning: str
     classes: int
     train: int
     test: int
+    needs_root: bool
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,7 @@ class LearnedTask:
     density: float
     bytes: int
     content_sha256: str
+    classes: tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -147,13 +147,17 @@ class CopyResult:
 
 @dataclass(frozen=True)
 class ExportedTask:
-    """The task of `tasks export`: `exported`, `would-export` or `exists`."""
+    """The task of `tasks export`: `exported`, `would-export` or `exists`.
+
+    `form` is what the file is: `safetensors` or `onnx`, a network of its own, or `sealed`.
+    """
 
     task: str
     status: str
     file: str
     bytes: int
     content_sha256: str
+    form: str
 
 
 @dataclass(frozen=True)

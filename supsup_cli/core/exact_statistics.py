@@ -1,0 +1,91 @@
+"""A task's statistics under its final mask, measured instead of remembered."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from .statistics import Normalisation, Statistics, blank_statistics, forward_on_batch
+from .superposition import effective_weights
+
+MEAN, VARIANCE = "running_mean", "running_var"
+_MOST_IMAGES = 2048
+
+
+def sample_batches(
+    images: Tensor,
+    pixels: Callable[[Tensor], Tensor],
+    size: int,
+    stream: torch.Generator,
+    most: int = _MOST_IMAGES,
+) -> Iterator[Tensor]:
+    """Draw training images at random, without replacement, for `exact_statistics`.
+
+    Args:
+        images: (N, C, H, W) uint8, N ≥ 1.
+        pixels: how bytes become inputs.
+        size: images of a batch, if there are as many.
+        stream: CPU generator of the draw.
+        most: images of all batches together, which are 2048 at most; one batch there always is.
+
+    Yields:
+        (B, C, H, W) float32, batches of one size.
+    """
+    size = min(size, len(images))
+    order = torch.randperm(len(images), generator=stream)
+    for start in range(0, max(1, min(most, _MOST_IMAGES, len(order)) - size + 1), size):
+        here = order[start : start + size].to(images.device)
+        yield pixels(images[here])
+
+
+def exact_statistics(
+    network: nn.Module, masks: Mapping[str, Tensor], batches: Iterable[Tensor]
+) -> Statistics:
+    """Measure the mean and variance of every normalised channel over some images.
+
+    Wu & Johnson 2021, section 3 ("precise" statistics): each batch is normalised by itself, and
+    what it had is averaged over batches,
+
+        μ = E[μ_b],   σ² = E[σ_b²] + E[μ_b²] − μ²
+
+    Running statistics are an average too, but of the masks of the last steps, not of the final one.
+
+    Args:
+        network: frozen network, in evaluation mode.
+        masks: the task's, parameter name → float32 of its shape.
+        batches: (B, *input_shape) float32, normalised; at least one. Images of all classes belong
+            into each, in any order but by class.
+
+    Returns:
+        buffer name → (C,) float32; empty for a network that does not normalise, whose batches are
+        not looked at.
+
+    Raises:
+        ValueError: there is no batch.
+    """
+    device = next(iter(masks.values())).device
+    blank = blank_statistics(network, device)
+    if not blank:
+        return {}
+    effective = effective_weights(network, masks)
+    names = [name.removesuffix(MEAN) for name in blank if name.endswith(MEAN)]
+    sums = {name: one.double().zero_() for name, one in blank.items()}
+    squares = {name: sums[name + MEAN].clone() for name in names}
+    count = 0
+    for inputs in batches:
+        # Of zeros, a share of one batch is all that a running value holds afterwards.
+        seen = {name: torch.zeros_like(one) for name, one in blank.items()}
+        with torch.no_grad():
+            forward_on_batch(network, effective, seen, inputs)
+        for name in names:
+            mean = seen[name + MEAN].double() / Normalisation.MOMENTUM
+            sums[name + MEAN] += mean
+            squares[name] += mean.square()
+            sums[name + VARIANCE] += seen[name + VARIANCE].double() / Normalisation.MOMENTUM
+        count += 1
+    if count == 0:
+        raise ValueError("no batch to measure statistics on")
+    averages = {name: one / count for name, one in sums.items()}
+    for name in names:
+        averages[name + VARIANCE] += squares[name] / count - averages[name + MEAN].square()
+    return {name: one.float() for name, one in averages.items()}

@@ -1,0 +1,60 @@
+"""ImageNet's folders as tasks of ten classes each; images are read when a task is, and kept small.
+
+The layout is torchvision's: ROOT/train/CLASS/IMAGE and ROOT/val/CLASS/IMAGE, or the same under
+ROOT/imagenet. Any number of class folders will do: with the thousand of ImageNet the tasks are
+those of the paper's SplitImageNet.
+"""
+
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from supsup_cli.data.class_folders import Listing
+from supsup_cli.data.published import missing_root
+from supsup_cli.data.reading import Reading
+from supsup_cli.data.sources import is_folder, list_folder, walk_images
+from supsup_cli.errors import NoInputError
+
+FORM: Final = "imagenet-split"
+_CLASSES = 10
+_ORDER_SEED = 1  # of the paper's split
+
+
+def list_imagenet(index: int, reading: Reading) -> Listing:
+    """List the files of the index-th ten classes of the seeded order.
+
+    Wortsman et al. 2020, section 4.1: 100 tasks of 10 classes.
+
+    Raises:
+        NoInputError: no such folders, too few classes, or one of them without a training image.
+    """
+    if not reading.root:
+        raise missing_root(FORM)
+    root = Path(reading.root).expanduser()
+    root = root / "imagenet" if (root / "imagenet" / "train").is_dir() else root
+    for part in ("train", "val"):
+        if not (root / part).is_dir():
+            raise NoInputError(
+                f"{root / part}: nothing there, expected ImageNet's class folders",
+                hint="fetch ImageNet from image-net.org (it asks for an account), and unpack it as "
+                f"{root}/train/CLASS/IMAGE.JPEG and {root}/val/CLASS/IMAGE.JPEG",
+            )
+    names = [one.name for one in list_folder(str(root / "train")) if is_folder(one)]
+    order = np.random.RandomState(_ORDER_SEED).permutation(len(names)).tolist()
+    classes = tuple(names[one] for one in order[_CLASSES * index : _CLASSES * (index + 1)])
+    if len(classes) < _CLASSES:
+        raise NoInputError(
+            f"{root / 'train'}: {len(names)} class folders found, {FORM}-{index} needs "
+            f"{_CLASSES * (index + 1)}"
+        )
+    train = {name: list(walk_images(str(root / "train" / name))) for name in classes}
+    present = {name: root / "val" / name for name in classes}
+    test = {
+        name: list(walk_images(str(folder))) if folder.is_dir() else []
+        for name, folder in present.items()
+    }
+    for name in classes:
+        if not train[name]:
+            raise NoInputError(f"{root / 'train' / name}: 0 images found, expected at least 1")
+    return Listing(root, classes, train, test, ())
