@@ -12,9 +12,18 @@ from itertools import count
 from pathlib import Path
 
 from bank_format import files
+from bank_format.attractors import encode_command
 from bank_format.base_again import regenerate_base
 from bank_format.errors import OtherBaseError, StorageError
-from bank_format.layout import BANK_FILE, BASE_FILE, MASKS, QUARANTINE, SUFFIX, read_record
+from bank_format.layout import (
+    BANK_FILE,
+    BASE_FILE,
+    HOPFIELD_FILE,
+    MASKS,
+    QUARANTINE,
+    SUFFIX,
+    read_record,
+)
 from bank_format.problems import Problem, Report
 from bank_format.repair_plan import Repair, plan_repairs
 from bank_format.task_folder import settle_tasks
@@ -68,7 +77,8 @@ def repair(path: Path, *, dry_run: bool = False) -> RepairReport:
     if not dry_run:
         settle_tasks(path)  # also what an earlier repair moved that was killed before this step
     told = repairs if dry_run else tuple(done)
-    problems, hints = (*missed, *report.problems), (*report.hints, *doubts)
+    problems = (*missed, *report.problems)
+    hints = (*report.hints, *doubts, *_derived(path, told))
     return RepairReport(problems, hints, report.tasks, told)
 
 
@@ -130,6 +140,13 @@ def _missed(problems: tuple[Problem, ...], repairs: tuple[Repair, ...]) -> list[
         for one in problems
         if one.file in lost
     ]
+
+
+def _derived(bank: Path, repairs: tuple[Repair, ...]) -> list[str]:
+    """Say how to make again what was set aside and can be made of the bank's other files."""
+    if all(one.file != HOPFIELD_FILE for one in repairs):
+        return []
+    return [f"{HOPFIELD_FILE} can be made again from the masks: {encode_command(bank)}"]
 
 
 def _is_trusted(report: Report) -> bool:

@@ -11,6 +11,7 @@ from bank_format import files
 from bank_format.base_again import regenerate_base
 from bank_format.canonical_json import Json
 from bank_format.errors import BankError, DamagedError, OtherBaseError
+from bank_format.hopfield_file import hopfield_limit
 from bank_format.layout import (
     BASE_FILE,
     HOPFIELD_FILE,
@@ -186,8 +187,9 @@ class _Plan:
 
     def read(self, file: str) -> bytes | None:
         """Read a file of the bank; None if that is no file, too long, or gone."""
+        limit = hopfield_limit if file == HOPFIELD_FILE else file_limit
         try:
-            return files.read_bytes(self.bank / file, file_limit(self.record))
+            return files.read_bytes(self.bank / file, limit(self.record))
         except (DamagedError, FileNotFoundError, NotADirectoryError):
             return None
 

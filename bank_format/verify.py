@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
+from bank_format.attractors import check_attractors, compare, encode_command
 from bank_format.base_file import check_kind
 from bank_format.claims import unfinished_work
 from bank_format.errors import (
@@ -20,6 +21,7 @@ from bank_format.errors import (
     NoSuchTaskError,
 )
 from bank_format.files import list_names, read_bytes
+from bank_format.hopfield_records import HopfieldContent, PatternRecord
 from bank_format.layout import (
     BANK_FILE,
     BASE_FILE,
@@ -59,6 +61,7 @@ def verify(path: Path) -> Report:
         read_record(path)
     survey.top()
     survey.tasks()
+    survey.tell_stale()
     survey.work()
     return Report(tuple(survey.problems), tuple(survey.hints), survey.whole_tasks)
 
@@ -73,6 +76,8 @@ class _Survey:
         self.problems: list[Problem] = []
         self.hints: list[str] = []
         self.whole_tasks = 0
+        self.patterns: list[PatternRecord] = []  # what attractors of all whole tasks would hold
+        self.stored: HopfieldContent | None = None
 
     def top(self) -> None:
         with self.reporting(BANK_FILE):
@@ -86,7 +91,7 @@ class _Survey:
         names = self.names("")
         if HOPFIELD_FILE in names:
             with self.reporting(HOPFIELD_FILE):
-                self.check_seal(HOPFIELD_FILE, "hopfield")
+                self.check_attractors()
         for name in sorted(names):
             if name in _KNOWN:
                 self.tell_link(name)
@@ -147,7 +152,25 @@ class _Survey:
             return
         data = read_task_file(self.path, self.record, task)
         read_parent = partial(read_mask, self.path, self.record)
-        parse_task(data, self.record, task, str(self.path / file), read_parent)
+        read = parse_task(data, self.record, task, str(self.path / file), read_parent)
+        self.patterns.append(PatternRecord(task, read.content_sha256))
+
+    def check_attractors(self) -> None:
+        if self.record is None:
+            self.check_seal(HOPFIELD_FILE, "hopfield")
+        else:
+            self.stored = check_attractors(self.path, self.record)
+
+    def tell_stale(self) -> None:
+        """Tell what attractors lack or have too much; nothing is known of a damaged task."""
+        if self.stored is None:
+            return
+        unknown = {problem.file for problem in self.problems}
+        known = [one for one in self.stored.tasks if f"{MASKS}/{one.task}{SUFFIX}" not in unknown]
+        stale = compare(known, self.patterns)
+        if stale is not None:
+            command = encode_command(self.path, self.stored.rule)
+            self.hints.append(f"{HOPFIELD_FILE} {stale.told}: {command}")
 
     def check_state(self, task: str, record: BankRecord) -> None:
         room = WorkRoom(self.path / WORK / task, task, record)

@@ -56,7 +56,9 @@ LimitOption = Annotated[
 MethodOption = Annotated[
     str,
     typer.Option(
-        "--method", help="auto, one-shot, binary, descent or exhaustive.", metavar="METHOD"
+        "--method",
+        help="auto, one-shot, binary, descent, exhaustive or hopfield (unit masks).",
+        metavar="METHOD",
     ),
 ]
 ObjectiveOption = Annotated[

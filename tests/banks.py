@@ -1,6 +1,6 @@
 """Tiny banks for tests: a network of 45 masked weights, and tasks whose masks a seed decides."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bank_format.bank import Bank
-from bank_format.records import BankSpec, InputRecord, ParameterRecord
+from bank_format.bits import unpack
+from bank_format.hopfield_file import Attractors
+from bank_format.hopfield_records import PatternRecord
+from bank_format.records import BankRecord, BankSpec, InputRecord, ParameterRecord
 from bank_format.seeded import signed_constant_tensors
 from bank_format.task_file import Task
 from bank_format.task_records import (
@@ -95,3 +98,31 @@ def flips(data: bytes, every: int = 1) -> Iterator[tuple[int, bytes]]:
         changed = bytearray(data)
         changed[bit // 8] ^= 1 << bit % 8
         yield bit, bytes(changed)
+
+
+def units_spec(**changes: Any) -> BankSpec:
+    """Make the spec of a tiny network whose masks choose units: five, then four."""
+    parameters = tuple(
+        ParameterRecord(name, shape, masked)
+        for name, shape, masked in (
+            ("first.weight", (5, 6), False),
+            ("first.units", (5,), True),
+            ("second.weight", (4, 5), False),
+            ("second.units", (4,), True),
+            ("last.weight", (3, 4), False),
+        )
+    )
+    return spec(**({"masking": "units", "parameters": parameters, "outputs": 3} | changes))
+
+
+def attractors(tasks: Sequence[Task], record: BankRecord) -> Attractors:
+    """Store tasks by the Hebbian rule, in the order given."""
+    matrices, sums = {}, {}
+    for one in record.masked:
+        bits = np.array([unpack(task.masks[one.name], one.count) for task in tasks])
+        patterns = np.where(bits, 1.0, -1.0)
+        matrices[one.name] = (patterns.T @ patterns) / one.count
+        np.fill_diagonal(matrices[one.name], 0)
+        sums[one.name] = patterns.sum(0)
+    names = tuple(PatternRecord(task.content.task, task.content_sha256) for task in tasks)
+    return Attractors("hebbian", names, matrices, sums)

@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from bank_format.attractors import read_attractors
 from bank_format.bank import Bank
 from bank_format.errors import DamagedError, NoBankError
-from bank_format.layout import MASKS, SUFFIX
+from bank_format.layout import HOPFIELD_FILE, MASKS, SUFFIX
 from bank_format.task_records import ParentRecord, TaskFacts
 from bank_format.verify import verify
 from supsup_cli.errors import StoppedError
@@ -25,6 +26,7 @@ from tests.stops import StopAfter
 BASE = ("--arch", "mlp-600", "--input", "1x16x16", "--outputs", 40)
 # A stream keeps sixteen bytes for a weight: with more of them a disk could lose too many ways.
 SMALL_BASE = ("--arch", "mlp-8", "--input", "1x16x16", "--outputs", 20)
+UNITS = ("--arch", "units-6", "--input", "1x16x16", "--outputs", 20)
 LEARN = ("learn-task", "--steps", 2, "--batch-size", 4, "--device", "cpu")
 
 
@@ -108,6 +110,29 @@ def _small_bank(folder: Path) -> None:
     _bank_of_two(folder, SMALL_BASE)
 
 
+def _bank_of_units(folder: Path) -> None:
+    _bank_of_two(folder, UNITS)
+
+
+def _attractors_of_one(folder: Path) -> None:
+    """Attractors that hold the first task and lack the second."""
+    _bank_of_units(folder)
+    second = folder / "bank" / "masks" / "second.safetensors"
+    aside = second.rename(folder / "second")
+    assert run("encode-hopfield", "--bank", folder / "bank").code == 0
+    aside.rename(second)
+
+
+def _attractors_of_another_rule(folder: Path) -> None:
+    _bank_of_units(folder)
+    assert run("encode-hopfield", "--rule", "hebbian", "--bank", folder / "bank").code == 0
+
+
+def _damaged_attractors(folder: Path) -> None:
+    _attractors_of_one(folder)
+    flip_bit(folder / "bank" / HOPFIELD_FILE, 400)
+
+
 def _half_a_stream(folder: Path) -> None:
     """A stream that stopped after two of three batches: a state, and a part that will be stale."""
     _small_bank(folder)
@@ -160,6 +185,15 @@ SCENARIOS = {
         ),
         _half_a_stream,
     ),
+    "encode-hopfield": Scenario(
+        lambda at: ("encode-hopfield", "--bank", at / "bank"), _bank_of_units
+    ),
+    "encode-hopfield, a further task": Scenario(
+        lambda at: ("encode-hopfield", "--bank", at / "bank"), _attractors_of_one
+    ),
+    "encode-hopfield, another rule": Scenario(
+        lambda at: ("encode-hopfield", "--bank", at / "bank"), _attractors_of_another_rule
+    ),
     "tasks remove": Scenario(
         lambda at: ("tasks", "remove", "first", "--yes", "--missing-ok", "--bank", at / "bank"),
         _bank_of_two,
@@ -196,6 +230,9 @@ SCENARIOS = {
     "verify --repair": Scenario(
         lambda at: ("verify", "--repair", "--bank", at / "bank"), _damage_that_can_be_mended
     ),
+    "verify --repair, of attractors": Scenario(
+        lambda at: ("verify", "--repair", "--bank", at / "bank"), _damaged_attractors
+    ),
     "verify --repair, with a loss": Scenario(
         lambda at: ("verify", "--repair", "--bank", at / "bank"), _damage_that_cannot, code=5
     ),
@@ -212,6 +249,7 @@ class Expected:
         after: the same, of the bank it left.
         masks: bytes of the files of learned masks that are there before and after.
         problems: files that verify complained of before.
+        attractors: the bytes of the attractors before and after, None where there are none.
     """
 
     scenario: Scenario
@@ -219,13 +257,15 @@ class Expected:
     after: dict[str, str]
     masks: set[bytes]
     problems: set[str]
+    attractors: tuple[bytes | None, bytes | None]
 
     @classmethod
     def between(cls, scenario: Scenario, start: Path, end: Path) -> "Expected":
         """Compare the folder a command began with and the one it left."""
         problems = _problems(start) if _bank(start).exists() else set()
         masks = _masks(start) & _masks(end)
-        return cls(scenario, _tasks(start), _tasks(end), masks, problems)
+        attractors = (_attractors(start), _attractors(end))
+        return cls(scenario, _tasks(start), _tasks(end), masks, problems, attractors)
 
     def check(self, folder: Path) -> None:
         """Assert that a stopped command has lost nothing and left no third state."""
@@ -236,6 +276,7 @@ class Expected:
             assert self.before.items() & self.after.items() <= found.items()
             assert found.items() <= self.before.items() | self.after.items()
             assert self.masks <= _masks(folder)
+            assert _attractors(folder) in self.attractors
 
     def check_ended(self, folder: Path) -> None:
         """Assert that a command which told that it is done, is done."""
@@ -243,6 +284,7 @@ class Expected:
         assert report.problems == ()
         assert _tasks(folder) == self.after
         assert self.masks <= _masks(folder)
+        assert _attractors(folder) == self.attractors[1]
 
     def check_again(self, folder: Path) -> None:
         """Assert that the same command, typed again, does what is left."""
@@ -270,6 +312,16 @@ def _tasks(folder: Path) -> dict[str, str]:
         with suppress(DamagedError):
             found[name] = bank.read_task(name).content_sha256
     return found
+
+
+def _attractors(folder: Path) -> bytes | None:
+    """Read the bytes of whole attractors."""
+    path = _bank(folder) / HOPFIELD_FILE
+    try:
+        bank = Bank.open(_bank(folder))
+        return path.read_bytes() if read_attractors(bank.path, bank.record) else None
+    except (NoBankError, DamagedError):
+        return None
 
 
 def _masks(folder: Path) -> set[bytes]:

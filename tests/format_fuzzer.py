@@ -27,6 +27,8 @@ from bank_format.canonical_json import canonical, parse_canonical
 from bank_format.codec import PackedCoding, RiceCoding, decode
 from bank_format.combination_records import CombinationContent
 from bank_format.errors import BankError
+from bank_format.hopfield_file import build_hopfield, parse_hopfield
+from bank_format.hopfield_records import HopfieldContent
 from bank_format.records import BankRecord
 from bank_format.sealed import unseal
 from bank_format.strict_json import from_json
@@ -34,7 +36,7 @@ from bank_format.task_metadata import content_sha256
 from bank_format.task_reading import parse_task, read_mask
 from bank_format.task_records import Provenance, TaskContent
 from bank_format.work_files import StateContent, WorkState, build_state, parse_state
-from tests.banks import add, add_combination, create
+from tests.banks import add, add_combination, attractors, create, units_spec
 from tests.mutations import changed_bytes, changed_json, joined, parted, resealed
 
 Outcome: TypeAlias = tuple[str, str]
@@ -51,6 +53,9 @@ class Fuzzer:
         add(self.bank, "thin", density=0.04)
         add_combination(self.bank, "mixed", "cats", "thin")
         self.record = self.bank.record
+        units = create(folder / "units", units_spec())
+        stored = attractors([add(units, "cats"), add(units, "dogs", 1)], units.record)
+        self.units = units.record
         state = WorkState("ab" * 32, 7, {"scores": np.ones(3, np.float32)})
         self.files = {
             "base": (self.bank.path / "base.safetensors").read_bytes(),
@@ -58,6 +63,7 @@ class Fuzzer:
             "thin": self.bank.task_path("thin").read_bytes(),
             "mixed": self.bank.task_path("mixed").read_bytes(),
             "state": build_state(self.record, "birds", state),
+            "hopfield": build_hopfield(self.units, stored),
         }
         self.json = (self.bank.path / "bank.json").read_bytes()
         self.kinds: tuple[Callable[[random.Random], Outcome], ...] = (
@@ -107,7 +113,7 @@ class Fuzzer:
         return self.give("metadata", name, joined(json.dumps(header, ensure_ascii=False), body))
 
     def tensors(self, source: random.Random) -> Outcome:
-        name = source.choice(["cats", "thin", "mixed"])
+        name = source.choice(["cats", "thin", "mixed", "hopfield"])
         header, body = parted(self.files[name])
         tensors, metadata = unseal(self.files[name], name)
         assert isinstance(metadata, dict)
@@ -154,10 +160,12 @@ class Fuzzer:
         assert isinstance(metadata, dict)
         state: Any = unseal(self.files["state"], "state")[1]
         mixed: Any = unseal(self.files["mixed"], "mixed")[1]
+        hopfield: Any = unseal(self.files["hopfield"], "hopfield")[1]
         record, value = source.choice(
             [
                 (TaskContent, metadata["content"]),
                 (CombinationContent, mixed["content"]),
+                (HopfieldContent, hopfield["content"]),
                 (Provenance, metadata["provenance"]),
                 (StateContent, state["content"]),
                 (BankRecord, {k: v for k, v in json.loads(self.json).items() if k != "sha256"}),
@@ -179,6 +187,10 @@ class Fuzzer:
         def work() -> None:
             if name == "base":
                 parse_base(data, self.record.spec, self.record.base_sha256, "file")
+            elif name == "hopfield":
+                for matrix in parse_hopfield(data, self.units, "file").matrices.values():
+                    assert np.isfinite(matrix).all()
+                    assert (matrix == matrix.T).all()
             elif name == "state":
                 parse_state(data, self.record, "birds", "file")
             else:

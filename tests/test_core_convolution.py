@@ -16,6 +16,8 @@ from supsup_cli.core.networks import (
     kind_of,
     masked_parameters,
 )
+from supsup_cli.core.recipes import DEFAULT, PAPER, RECIPES, for_network, half_cosine
+from supsup_cli.core.superposition import images_at_once
 
 ARCHS = ("conv-4", "gem-resnet18", "resnet18", "resnet50")
 PIXELS = Pixels(torch.full((3, 1, 1), 0.5), torch.full((3, 1, 1), 0.25))
@@ -88,3 +90,31 @@ def test_an_image_answers_alike_alone_and_in_any_batch(arch: str) -> None:
         rows = answers.flip(0) if len(part) == 33 else answers
         assert torch.allclose(rows, together[: len(part)], atol=1e-5)
     assert together.std(0).min() > 0.01  # images do differ in their answers
+
+
+def test_a_recipe_s_name_stands_for_what_suits_the_network() -> None:
+    for recipe in RECIPES.values():
+        assert for_network(recipe, "perceptron") is recipe
+    default, paper = (for_network(one, "convolution") for one in (DEFAULT, PAPER))
+    assert (default.name, paper.name) == ("default-convolution", "paper-convolution")
+    assert (paper.optimiser, paper.learning_rate, paper.schedule) == ("adam", 1e-3, "cosine")
+    assert paper.settings()["density"] == "er:16"
+    assert default.settings()["patience"] == 4
+    assert "patience" not in DEFAULT.settings()  # as before there was any
+
+
+def test_half_a_cosine_falls_from_one_to_nothing() -> None:
+    rates = [half_cosine(8, done) for done in range(9)]
+    assert rates == sorted(rates, reverse=True)
+    assert (rates[0], rates[4]) == (1.0, pytest.approx(0.5))
+    assert rates[8] == pytest.approx(0.0, abs=1e-12)
+
+
+def test_large_images_go_through_a_network_few_at_a_time() -> None:
+    def images(count: int, *shape: int) -> torch.Tensor:
+        return torch.empty(count, *shape, device="meta", dtype=torch.uint8)
+
+    assert images_at_once(images(5, 1, 28, 28), 2048) == 2048
+    assert images_at_once(images(5, 3, 224, 224), 2048) == 111
+    assert images_at_once(images(5, 3, 4096, 4096), 2048) == 1
+    assert images_at_once(images(0, 3, 224, 224), 2048) == 2048

@@ -10,13 +10,14 @@ from torch import Tensor
 from supsup_cli.core.batch_order import BatchOrder
 from supsup_cli.core.learning import LabelledImages, Learning, Pixels
 from supsup_cli.core.networks import MultilayerPerceptron, masked_parameters
-from supsup_cli.core.recipes import DEFAULT, PAPER, SEPARABLE, Recipe
+from supsup_cli.core.recipes import DEFAULT, PAPER, SEPARABLE, Recipe, for_network
 from tests.networks import signed_constant
 
 PIXELS = Pixels(torch.full((1, 1, 1), 0.5), torch.full((1, 1, 1), 0.25))
 NETWORK = signed_constant(MultilayerPerceptron((36, 33, 21, 20)), seed=0)
 IMAGES = 70
 # A rate at which scores of so small a network cross zero within a few dozen steps.
+FAST_SPARSE = dataclasses.replace(for_network(PAPER, "convolution"), learning_rate=1e-2)
 FAST_PAPER = dataclasses.replace(PAPER, learning_rate=1e-2)
 
 
@@ -48,7 +49,7 @@ def _left_and_resumed(learning: Learning, recipe: Recipe) -> Learning:
     return resumed
 
 
-@pytest.mark.parametrize("recipe", [DEFAULT, FAST_PAPER, SEPARABLE])
+@pytest.mark.parametrize("recipe", [DEFAULT, FAST_PAPER, SEPARABLE, FAST_SPARSE])
 def test_stopped_at_twenty_moments_in_sequence_and_resumed_the_masks_are_the_same(
     recipe: Recipe,
 ) -> None:

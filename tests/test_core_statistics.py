@@ -1,5 +1,7 @@
 """Statistics belong to a task: learned with its mask, resumed with it, never the network's."""
 
+import dataclasses
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -138,6 +140,29 @@ def test_without_statistics_the_images_at_hand_are_normalised_by_themselves() ->
     state = {"running_mean": torch.empty(0), "running_var": torch.empty(0)}
     value = torch.tensor([[3.0, 4.0]])
     assert torch.equal(functional_call(single, state, (value,)), value)
+
+
+def test_negatives_have_a_part_in_the_statistics_and_learning_with_them_goes_on_alike() -> None:
+    network = _network()
+    recipe = dataclasses.replace(RECIPE, negatives=0.3, negatives_weight=0.1, patience=9, steps=30)
+
+    def opened(recipe: Recipe = recipe) -> Learning:
+        names = masked_parameters(network)
+        return Learning(
+            network, names, _data(0), PIXELS, recipe, seed=0, task="t", held_out=_data(0)
+        )
+
+    whole, left, resumed = opened(), opened(), opened()
+    masks = finish(whole)
+    for _ in range(17):
+        left.advance()
+    resumed.restore(left.state(), 17)
+    assert all(torch.equal(one, masks[name]) for name, one in finish(resumed).items())
+    with_them, again = whole.statistics(), resumed.statistics()
+    assert all(torch.equal(one, again[name]) for name, one in with_them.items())
+    values = {name: mask.float() for name, mask in masks.items()}
+    without = exact_statistics(network, values, PIXELS(_data(0).images).split(16))
+    assert not torch.allclose(with_them["norm.running_mean"], without["norm.running_mean"])
 
 
 def test_exact_statistics_are_those_of_all_images_together() -> None:

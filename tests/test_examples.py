@@ -107,10 +107,33 @@ def test_a_stream_opens_a_mask_for_each_task(small: Small) -> None:
     ]  # fmt: skip
 
 
+def test_masks_are_recovered_from_attractors(small: Small, tmp_path: Path) -> None:
+    plot = tmp_path / "recovery.png"
+    done = small("hopfield.sh", ARCH="units-256-256", STEPS=60, LIMIT=128, PLOT=plot)
+    encoded = done.split("$ supsup encode-hopfield")[1:]
+    assert "encoded: 5 masks of 512 units by the rule storkey" in encoded[0]
+    assert "extended: 6 masks of 512 units" in encoded[1]
+    assert "hopfield.safetensors lacks 1 task ('mnist-perm-0')" in done
+    mean = next(line.split() for line in done.splitlines() if line.startswith("mean"))
+    assert float(mean[4]) > 50  # all ten digits; chance is 10
+    assert plot.stat().st_size > 0
+
+
 def test_own_folders_are_tasks(small: Small) -> None:
     done = small("own_folder.sh", STEPS=60)
     assert "zero-or-one" in done.split("$ supsup tasks")[1]
     assert done.split("$ supsup predict")[1].count("  scrambled  ") > 10
+
+
+def test_photos_are_learned_and_a_task_is_exported(small: Small) -> None:
+    done = small("photos.sh", STEPS=30, TRAIN=40, TEST=10)
+    learned = done.split("$ supsup evaluate")[0]
+    assert learned.count(" learned ") == 4
+    evaluated = done.split("$ supsup evaluate")[1].split("$ supsup predict")[0]
+    (mean,) = [line.split() for line in evaluated.splitlines() if line.startswith("mean")]
+    assert mean[1] == "160"
+    assert float(mean[2]) > 40  # of four classes; chance is 25
+    assert "exported" in done.split("$ supsup tasks export")[1]
 
 
 def test_mixed_tasks_live_in_one_bank(small: Small) -> None:

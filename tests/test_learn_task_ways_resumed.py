@@ -21,6 +21,7 @@ PARENTS = ("mnist-perm-3", "mnist-rot-0")
 WAYS: dict[str, dict[str, Any]] = {
     "a share": {"density": "0.05"},
     "er": {"density": "er:2", "recipe": "paper"},
+    "changed images": {"augment": "flip,shift"},
     "transfer": {"transfer": True},
     "no combination": {"combine": 1.0},
     "no combination, but transfer": {"combine": 1.0, "transfer": True},

@@ -80,3 +80,25 @@ def test_every_link_to_a_file_leads_somewhere() -> None:
     links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if "://" not in link]
     assert links
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_the_python_door_does_what_readme_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    section = README.split("### From Python")[1].split("\n### ")[0]
+    (block,) = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    exec(compile(block, "README.md", "exec"), {})
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert [line[:2] for line in lines[:2]] == [["bars", "empty"], ["bars", "bar"]]
+    assert [line[:2] for line in lines[2:]] == [["bars", "2"], ["mnist-perm-7", "10"]]
+
+
+def test_torchvisions_weights_come_in_by_the_line_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (script,) = re.findall(r'^python -c "(.*torchvision.*)"$', README, re.MULTILINE)
+    exec(script.replace("weights='DEFAULT'", "weights=None"), {})
+    (command,) = re.findall(r"^supsup (init-base .*--weights .*)$", README, re.MULTILINE)
+    assert main(shlex.split(command)) == 0

@@ -157,18 +157,6 @@ def test_no_bank_is_no_report(tmp_path: Path) -> None:
             verify(path)
 
 
-def test_the_attractors_seal_and_kind_are_checked(bank: Bank) -> None:
-    path = bank.path / "hopfield.safetensors"
-    tensors = {"weights": np.ones((2, 2), np.float32)}
-    data = seal(tensors, {"content": {"kind": "hopfield", "version": 1}})
-    path.write_bytes(data)
-    assert verify(bank.path) == Report((), (), tasks=1)
-    path.write_bytes(data[:-1] + b"\0")
-    assert only(verify(bank.path)).slug == "damaged"
-    path.write_bytes(seal(tensors, {"content": {"kind": "hopfield", "version": 2}}))
-    assert only(verify(bank.path)).slug == "newer-format"
-
-
 def test_what_stands_under_a_tasks_name_must_be_a_file(bank: Bank) -> None:
     bank.task_path("folder").mkdir()
     os.mkfifo(bank.task_path("pipe"))

@@ -46,6 +46,10 @@ def infer_task(
     top: Annotated[int, typer.Option(help="Scores of the K best tasks.", metavar="K")] = 3,
     limit: LimitOption = None,
     fail_on_new: FailOnNewOption = False,
+    plot: Annotated[
+        Path | None,
+        typer.Option(help="Picture of how hopfield recovers masks.", callback=usable_path),
+    ] = None,
     max_pixels: MaxPixelsOption = MAX_PIXELS,
     data_root: DataRootOption = "",
     download: DownloadOption = False,
@@ -66,7 +70,7 @@ def infer_task(
         reading = Reading(max_pixels, data_root, download)
         inputs = InputRequest(images or (), sys.stdin, data or (), limit, seed, reading)
         decision = DecisionRequest(method, objective, group, device)
-        return workflow.infer_task(bank, inputs, decision, top, terminal)
+        return workflow.infer_task(bank, inputs, decision, top, terminal, plot)
 
     answer(work, as_json=as_json, quiet=quiet, fail_on_new=fail_on_new)
 

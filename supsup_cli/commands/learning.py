@@ -38,7 +38,8 @@ def init_base(
     arch: Annotated[
         str,
         typer.Option(
-            help="lenet-300-100, fc-1024-1024, mlp-A-B-…, conv-4, gem-resnet18, resnet18, resnet50."
+            help="lenet-300-100, fc-1024-1024, mlp-A-B-…, conv-4, gem-resnet18, resnet18, "
+            "resnet50, or units-A-B-… (masks choose units)."
         ),
     ] = "lenet-300-100",
     input_shape: Annotated[
@@ -107,6 +108,9 @@ def learn_task(
         float | None,
         typer.Option(help="Combine earlier masks if that classifies this share.", metavar="SHARE"),
     ] = None,
+    augment: Annotated[
+        str | None, typer.Option(help="Change images at random: flip, shift or flip,shift.")
+    ] = None,
     detect: Annotated[
         bool, typer.Option("--detect", help="Learn nothing that belongs to a known task (NNs).")
     ] = False,
@@ -137,6 +141,7 @@ def learn_task(
             density=density,
             transfer=transfer,
             combine=combine,
+            augment=augment,
             detect=detect,
             reading=Reading(max_pixels, data_root, download),
         )

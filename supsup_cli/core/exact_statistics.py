@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from .statistics import Normalisation, Statistics, blank_statistics, forward_on_batch
 from .superposition import effective_weights
 
-MEAN, VARIANCE = "running_mean", "running_var"
+_MEAN, _VARIANCE = "running_mean", "running_var"
 _MOST_IMAGES = 2048
 
 
@@ -68,9 +68,10 @@ def exact_statistics(
     if not blank:
         return {}
     effective = effective_weights(network, masks)
-    names = [name.removesuffix(MEAN) for name in blank if name.endswith(MEAN)]
-    sums = {name: one.double().zero_() for name, one in blank.items()}
-    squares = {name: sums[name + MEAN].clone() for name in names}
+    names = [name.removesuffix(_MEAN) for name in blank if name.endswith(_MEAN)]
+    # On the CPU, for not every device has 64 bits.
+    sums = {name: one.cpu().double().zero_() for name, one in blank.items()}
+    squares = {name: sums[name + _MEAN].clone() for name in names}
     count = 0
     for inputs in batches:
         # Of zeros, a share of one batch is all that a running value holds afterwards.
@@ -78,14 +79,17 @@ def exact_statistics(
         with torch.no_grad():
             forward_on_batch(network, effective, seen, inputs)
         for name in names:
-            mean = seen[name + MEAN].double() / Normalisation.MOMENTUM
-            sums[name + MEAN] += mean
+            mean, variance = (
+                seen[name + kind].cpu().double() / Normalisation.MOMENTUM
+                for kind in (_MEAN, _VARIANCE)
+            )
+            sums[name + _MEAN] += mean
             squares[name] += mean.square()
-            sums[name + VARIANCE] += seen[name + VARIANCE].double() / Normalisation.MOMENTUM
+            sums[name + _VARIANCE] += variance
         count += 1
     if count == 0:
         raise ValueError("no batch to measure statistics on")
     averages = {name: one / count for name, one in sums.items()}
     for name in names:
-        averages[name + VARIANCE] += squares[name] / count - averages[name + MEAN].square()
-    return {name: one.float() for name, one in averages.items()}
+        averages[name + _VARIANCE] += squares[name] / count - averages[name + _MEAN].square()
+    return {name: one.float().to(device) for name, one in averages.items()}

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .augmentation import augment
 from .batch_order import BatchOrder
 from .density import mask_values
 from .early_stopping import EarlyStopping
@@ -20,9 +21,8 @@ from .statistics import Statistics
 from .superposition import images_at_once, masked_forward
 
 _EVALUATION_IMAGES = 2048
-# Held-out images of one check, spread over all: those of a folder come class by class.
-_CHECK_IMAGES = 1024
-_CHECK_STATISTICS = 512  # training images that its statistics are measured on
+# Of one check: held-out images, spread over all, and training images for its statistics.
+_CHECK_IMAGES, _CHECK_STATISTICS = 1024, 512
 _WARPS = "warps/generator"
 
 
@@ -142,9 +142,13 @@ class Learning:
             ValueError: the recipe has negatives, and there are no superfluous outputs.
         """
         here = self._order.next_batch().to(self._data.images.device)
-        inputs = self._with_negatives(self._pixels(self._data.images[here]), self._fields)
-        if self._convolves:
-            # Channels side by side: faster, by a quarter for gem-resnet18 on a CPU.
+        images = self._data.images[here]
+        if self._recipe.augment:
+            # a stream for each step: there is no state to keep
+            stream = generator(self._seed, "augmentation", self._task, str(self.steps_done))
+            images = augment(images, self._recipe.augment, stream)
+        inputs = self._with_negatives(self._pixels(images), self._fields)
+        if self._convolves:  # channels side by side: gem-resnet18 is faster by a quarter on a CPU
             inputs = inputs.contiguous(memory_format=torch.channels_last)
         self._learner.step(inputs, self._data.targets[here], self._outputs)
         if self._stopping is not None and self._stopping.due(self.steps_done):
@@ -161,9 +165,10 @@ class Learning:
         return self._learner.masks() if best is None else best
 
     def statistics(self) -> Statistics:
-        """Measure the task's statistics under the masks as they are: buffer name → float32.
+        """Measure the statistics of `masks`, on as many images as were learned from, at most 2048.
 
-        On as many training images as learning has seen, at most 2048; see `exact_statistics`.
+        Returns:
+            buffer name → float32; see `exact_statistics`.
         """
         return exact_statistics(self._network, self._values(self.masks()), self._sample())
 
@@ -190,16 +195,15 @@ class Learning:
             yield self._with_negatives(inputs, stream)
 
     def _with_negatives(self, inputs: Tensor, fields: torch.Generator) -> Tensor:
-        share = self._recipe.negatives
-        return torch.cat((inputs, self._warp(inputs, share, fields))) if share else inputs
+        far = self._recipe.negatives
+        return torch.cat((inputs, self._warp(inputs, far, fields))) if far else inputs
 
     def state(self) -> dict[str, Tensor]:
         """Copy all that the next step depends on, besides `steps_done`.
 
         Returns:
-            The tensors of `MaskLearner.state`, of `BatchOrder.state` and, where the recipe stops
-            early, of `EarlyStopping.state`, on the CPU; where there are negatives
-            "warps/generator", uint8, the stream of their fields.
+            The tensors of `MaskLearner.state`, `BatchOrder.state` and, where the recipe stops
+            early, `EarlyStopping.state`; for negatives "warps/generator", uint8, their stream.
         """
         fields = {_WARPS: self._fields.get_state()} if self._recipe.negatives else {}
         checks = {} if self._stopping is None else self._stopping.state()

@@ -23,12 +23,16 @@ def initial_scores(shapes: Mapping[str, tuple[int, ...]], *, seed: int, task: st
     """Draw scores from U(−1/√fan_in, 1/√fan_in), each parameter in its own stream.
 
     Kaiming uniform with a = √5, as in the official code: about half of the scores are positive.
+    Scores of units, which have no fan-in, begin at zero, with all units kept.
 
     Returns:
         parameter name → float32 of its shape, on the CPU.
     """
     scores = {}
     for name, shape in shapes.items():
+        if len(shape) < 2:
+            scores[name] = torch.zeros(shape)
+            continue
         bound = 1 / math.sqrt(math.prod(shape[1:]))
         random = torch.rand(shape, generator=generator(seed, "scores", task, name))
         scores[name] = random.mul_(2 * bound).sub_(bound)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
+from typing import Literal
 
 import numpy as np
 import torch
@@ -17,6 +18,9 @@ from .recipes import Kind
 from .residual import NarrowResNet18, torchvision_resnet
 from .seeds import generator
 from .statistics import AffineNormalisation, blank_statistics
+from .unit_networks import UnitPerceptron, Units
+
+Masking = Literal["edges", "units"]
 
 _NAMED_PERCEPTRONS: dict[str, tuple[int, ...]] = {
     "lenet-300-100": (300, 100),
@@ -34,7 +38,7 @@ _CONVOLUTIONS: dict[str, Callable[[tuple[int, int, int], int], nn.Module]] = {
         for arch in ("resnet18", "resnet50")
     },
 }
-_PERCEPTRON = re.compile(r"mlp(?:-[1-9][0-9]{0,5}){1,16}")
+_PERCEPTRON = re.compile(r"(?:mlp|units)(?:-[1-9][0-9]{0,5}){1,16}")
 
 
 @dataclass(frozen=True)
@@ -77,25 +81,38 @@ def build_network(spec: NetworkSpec) -> nn.Module:
     hidden = _NAMED_PERCEPTRONS.get(spec.arch)
     if hidden is None:
         if not _PERCEPTRON.fullmatch(spec.arch):
-            known = ", ".join((*_NAMED_PERCEPTRONS, "mlp-A-B-…", *_CONVOLUTIONS))
+            known = ", ".join((*_NAMED_PERCEPTRONS, "mlp-A-B-…", "units-A-B-…", *_CONVOLUTIONS))
             raise ValueError(f"unknown architecture {spec.arch!r}; known: {known}")
         hidden = tuple(int(size) for size in spec.arch.split("-")[1:])
+    perceptron = UnitPerceptron if spec.arch.startswith("units-") else MultilayerPerceptron
     with torch.device("meta"):
-        return MultilayerPerceptron((math.prod(spec.input_shape), *hidden, spec.outputs))
+        return perceptron((math.prod(spec.input_shape), *hidden, spec.outputs))
+
+
+def masking_of(network: nn.Module) -> Masking:
+    """Tell what a mask's bits stand for: units where the network has `Units`, else its edges."""
+    has_units = any(isinstance(module, Units) for module in network.modules())
+    return "units" if has_units else "edges"
 
 
 def masked_parameters(network: nn.Module) -> tuple[str, ...]:
-    """Name the parameters that masks cover: the weights of linear and convolution layers."""
+    """Name the parameters that masks cover.
+
+    Edges: the weights of linear and convolution layers. Units: the numbers that multiply them.
+    """
     edges = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+    masked = Units if masking_of(network) == "units" else edges
     return tuple(
         f"{name}.weight" if name else "weight"
         for name, module in network.named_modules()
-        if isinstance(module, edges)
+        if isinstance(module, masked)
     )
 
 
 def kind_of(network: nn.Module) -> Kind:
     """Tell what a network is made of, which decides what a recipe's name stands for."""
+    if masking_of(network) == "units":
+        return "units"
     convolves = any(isinstance(module, nn.Conv2d) for module in network.modules())
     return "convolution" if convolves else "perceptron"
 
@@ -104,8 +121,11 @@ def kaiming_normal(shape: tuple[int, ...], *, seed: int, name: str) -> Tensor:
     """Draw a parameter from N(0, 2 / fan_in) in its own random stream (He et al. 2015).
 
     Returns:
-        float32 of `shape`; fan_in is the product of all sizes but the first.
+        float32 of `shape`; fan_in is the product of all sizes but the first. One of a single
+        dimension, which multiplies units, is all ones.
     """
+    if len(shape) < 2:
+        return torch.ones(shape)
     deviation = math.sqrt(2 / math.prod(shape[1:]))
     return torch.randn(shape, generator=generator(seed, "weights", name)) * deviation
 

@@ -1,6 +1,27 @@
 """Results as text for people: lines, and tables where there are rows."""
 
-from supsup_cli.tables import asking, data, doctor, keeping, learning, stats, streams, tasks
+from supsup_cli.tables import (
+    asking,
+    data,
+    doctor,
+    hopfield,
+    keeping,
+    learning,
+    stats,
+    streams,
+    tasks,
+)
 from supsup_cli.tables.cells import lines
 
-__all__ = ["asking", "data", "doctor", "keeping", "learning", "lines", "stats", "streams", "tasks"]
+__all__ = [
+    "asking",
+    "data",
+    "doctor",
+    "hopfield",
+    "keeping",
+    "learning",
+    "lines",
+    "stats",
+    "streams",
+    "tasks",
+]

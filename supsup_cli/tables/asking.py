@@ -14,6 +14,7 @@ from supsup_cli.workflows.results.asking import (
     PredictResult,
     Scores,
 )
+from supsup_cli.workflows.results.hopfield import RecoveryReport
 
 _MOST_CONFUSIONS = 5
 
@@ -24,13 +25,19 @@ def _(result: InferResult) -> Iterator[str | Table]:
         if one.error is not None:
             yield f"{one.source}  error: {one.error}"
             continue
-        ranking = "  ".join(f"{task} {score:.2f}" for task, score in one.scores)
-        yield f"{one.source}  {_recognised(one)}  [{ranking}]"
+        ranking = "  ".join(
+            f"{task} {abs(score):.0f}" if one.recovery else f"{task} {score:.2f}"
+            for task, score in one.scores
+        )
+        recovered = f"  {_recovery(one.recovery)}" if one.recovery else ""
+        yield f"{one.source}  {_recognised(one)}  [{ranking}]{recovered}"
     images = sum(one.images for one in result.results)
     yield (
         f"{images} images, {result.method} {result.objective}, group {result.group}, "
-        f"{result.seconds:.2f} s; scores in nats, larger is better"
+        f"{result.seconds:.2f} s; {_meaning(result)}"
     )
+    if result.plot:
+        yield f"picture: {result.plot}"
 
 
 @lines.register
@@ -40,6 +47,8 @@ def _(result: PredictResult) -> Iterator[str | Table]:
             yield f"{one.source}  error: {one.error}"
         else:
             yield f"{one.source}  {_recognised(one)}  {one.label}  {share(one.probability)}"
+    for recovery in result.recoveries:
+        yield f"{recovery.task}: {_recovery(recovery)}"
 
 
 @lines.register
@@ -58,6 +67,14 @@ def _(result: EvaluateResult) -> Iterator[str | Table]:
         ("task", "taken for", "images"),
         [(one.task, one.named, f"{one.images}") for one in wrong[:_MOST_CONFUSIONS]],
     )
+    if result.recoveries:
+        right = [one for one in result.recoveries if one.right and one.recovered]
+        exact = sum(one.exact for one in right)
+        most = max(one.steps for one in result.recoveries)
+        yield (
+            f"masks recovered: {len(right)} of {len(result.recoveries)} are the right one within "
+            f"1 % of its bits, {exact} of them exactly, in at most {most} steps"
+        )
     yield (
         f"{result.method} {result.objective}, group {result.group}, {result.seconds:.1f} s; "
         "inferred: task and class right; false alarms: called new"
@@ -84,3 +101,14 @@ def _shares(scores: Scores) -> tuple[str, ...]:
 
 def _recognised(one: InferredSource | PredictedSource) -> str:
     return f"{one.task}" if one.known else f"new, nearest {one.task}"
+
+
+def _recovery(one: RecoveryReport) -> str:
+    rest = "" if one.converged else ", not at rest"
+    return f"recovered from {one.images} images in {one.steps} steps, {one.distance} bits off{rest}"
+
+
+def _meaning(result: InferResult) -> str:
+    if result.method == "hopfield":
+        return "bits between the recovered mask and each task's, smaller is better"
+    return "scores in nats, larger is better"

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Literal
 
 import numpy as np
 import torch
@@ -13,7 +14,9 @@ from supsup_cli.core.learning import class_log_probabilities
 from supsup_cli.core.superposition import OBJECTIVES, Objective
 from supsup_cli.core.task_inference import METHODS, Method, infer_tasks
 from supsup_cli.errors import UsageError
+from supsup_cli.workflows.attractors import OpenAttractors, open_attractors
 from supsup_cli.workflows.opening import OpenTasks
+from supsup_cli.workflows.reporting import Reporter
 
 # Images that are computed together: bounds memory. An image beside others and alone may differ by
 # float32 rounding, as matrix products of another size are summed in another order.
@@ -33,11 +36,15 @@ class DecisionRequest:
 
 @dataclass(frozen=True)
 class Rule:
-    """How tasks are told apart: method and objective as chosen, group as asked for."""
+    """How tasks are told apart: method and objective as chosen, group as asked for.
 
-    method: Method
+    With the method `hopfield` the attractors, without which no mask is recovered.
+    """
+
+    method: Method | Literal["hopfield"]
     objective: Objective
     group: str
+    attractors: OpenAttractors | None = None
 
     @property
     def single(self) -> bool:
@@ -45,22 +52,36 @@ class Rule:
         return self.group == "image"
 
 
-def choose_rule(opened: OpenTasks, decision: DecisionRequest) -> Rule:
+def choose_rule(opened: OpenTasks, decision: DecisionRequest, reporter: Reporter) -> Rule:
     """Settle method and objective; `auto` tries every mask and compares R.
 
     For one image that costs no more operations than One-Shot and it is the most accurate; without
     superfluous outputs, R does not exist and H takes its place.
 
     Raises:
-        UsageError: an unknown value, or an objective that this bank's outputs do not allow.
+        UsageError: an unknown value, an objective that this bank's outputs or the method do not
+            allow, or attractors asked of a bank that can have none.
+        NoInputError: attractors that have not been encoded.
+        BankError: attractors that cannot be read.
     """
     method, objective, group = decision.method, decision.objective, decision.group
-    if method != "auto" and method not in METHODS:
-        raise UsageError(f"--method {method}: expected auto, {', '.join(METHODS)}")
+    if method not in ("auto", *METHODS, "hopfield"):
+        raise UsageError(f"--method {method}: expected auto, {', '.join(METHODS)} or hopfield")
     if objective is not None and objective not in OBJECTIVES:
         raise UsageError(f"--objective {objective}: expected {', '.join(OBJECTIVES)}")
     if group not in ("image", "folder", "all") and not _GROUP_SIZE.fullmatch(group):
         raise UsageError(f"--group {group}: expected image, folder, all or a number of images")
+    by_image = "image" if group == "1" else group
+    if method == "hopfield":
+        if objective not in (None, "H"):
+            raise UsageError(f"--objective {objective} with --method hopfield: expected H")
+        attractors = open_attractors(opened.net, opened.tasks, reporter)
+        if by_image == "image":
+            reporter.note(
+                "each mask is recovered from one image alone, which is often too little: "
+                "--group folder, all or a number of images"
+            )
+        return Rule("hopfield", "H", by_image, attractors)
     chosen: Method = next((one for one in METHODS if one == method), "exhaustive")
     compared = opened.own if chosen == "exhaustive" else opened.real[None]
     superfluous = not bool(compared.all(-1).any())
@@ -71,7 +92,7 @@ def choose_rule(opened: OpenTasks, decision: DecisionRequest) -> Rule:
             f"--objective {by}: no superfluous outputs found among {compared.shape[-1]}",
             hint="use --objective H, or make a bank with more --outputs",
         )
-    return Rule(chosen, by, "image" if group == "1" else group)
+    return Rule(chosen, by, by_image)
 
 
 def group_places(group: str, folders: Sequence[str]) -> list[list[int]]:
@@ -94,7 +115,7 @@ def group_places(group: str, folders: Sequence[str]) -> list[list[int]]:
 def score_groups(
     opened: OpenTasks, rule: Rule, images: NDArray[np.uint8], groups: Sequence[Sequence[int]]
 ) -> NDArray[np.float32]:
-    """Score every task for every group.
+    """Score every task for every group, by a method that reads the masks.
 
     Args:
         opened: the tasks.
@@ -105,6 +126,8 @@ def score_groups(
     Returns:
         (G, T) float32, nats; the largest names the task, NaN where a task was not compared.
     """
+    if rule.method == "hopfield":
+        raise ValueError("the method hopfield recovers masks and does not compare them")
     scores = []
     # Groups of one size lie side by side in one tensor, as many as fit.
     for size, run in groupby(groups, key=len):

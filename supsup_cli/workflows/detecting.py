@@ -6,14 +6,13 @@ from bank_format.task_file import Task
 from supsup_cli.data.splits import TaskData
 from supsup_cli.workflows.deciding import (
     DecisionRequest,
-    best_tasks,
     choose_rule,
     classify,
-    score_groups,
 )
+from supsup_cli.workflows.decisions import decide
 from supsup_cli.workflows.listing import accuracy_share
 from supsup_cli.workflows.opening import OpenNetwork, stack_tasks
-from supsup_cli.workflows.recognising import recognise
+from supsup_cli.workflows.reporting import Silent
 
 # Images that decide together: enough for all classes of MNIST, decided in well under a second.
 _IMAGES = 256
@@ -41,12 +40,13 @@ def known_task(net: OpenNetwork, data: TaskData) -> Task | None:
     opened = stack_tasks(net)
     images, labels = data.train.images[:_IMAGES], data.train.labels[:_IMAGES]
     group = [list(range(len(images)))]
-    rule = choose_rule(opened, DecisionRequest("auto", None, "all", str(net.device)))
-    best = best_tasks(score_groups(opened, rule, images, group))
-    if not recognise(opened, images, group, best)[0]:
+    rule = choose_rule(opened, DecisionRequest("auto", None, "all", str(net.device)), Silent())
+    decisions = decide(opened, rule, images, group)
+    if not decisions.known[0]:
         return None
-    task = opened.tasks[int(best[0])]
-    said, _ = classify(opened, images, np.full(len(images), best[0]))
+    index = int(decisions.best[0])
+    task = opened.tasks[index]
+    said, _ = classify(opened, images, np.full(len(images), index))
     names = [task.content.classes[label].name for label in said.tolist()]
     right = np.mean([name == data.classes[one] for name, one in zip(names, labels, strict=True)])
     accuracy = accuracy_share(task)

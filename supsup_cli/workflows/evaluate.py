@@ -19,15 +19,14 @@ from supsup_cli.errors import NoInputError, SupsupError, UsageError
 from supsup_cli.workflows.deciding import (
     DecisionRequest,
     Rule,
-    best_tasks,
     choose_rule,
     classify,
     group_places,
-    score_groups,
 )
+from supsup_cli.workflows.decisions import classify_decided, decide
 from supsup_cli.workflows.evaluation_table import write_table
-from supsup_cli.workflows.opening import OpenTasks, open_tasks
-from supsup_cli.workflows.recognising import recognise
+from supsup_cli.workflows.opening import OpenNetwork, OpenTasks, open_tasks
+from supsup_cli.workflows.recovering import report
 from supsup_cli.workflows.reporting import Reporter
 from supsup_cli.workflows.results.asking import (
     EvaluatedTask,
@@ -35,6 +34,7 @@ from supsup_cli.workflows.results.asking import (
     GroupScores,
     NamedTask,
     Scores,
+    TaskRecovery,
 )
 from supsup_cli.workflows.results.common import FailedInput
 
@@ -88,7 +88,7 @@ def evaluate(
         raise UsageError(f"--limit {request.limit}: expected at least 1")
     sizes = _sizes(request.group_sizes)
     opened = open_tasks(path, decision.device)
-    rule = choose_rule(opened, decision)
+    rule = choose_rule(opened, decision, reporter)
     names = list(dict.fromkeys(request.tasks)) or opened.names
     for name in names:
         if name not in opened.names:
@@ -97,12 +97,13 @@ def evaluate(
     evaluated: list[EvaluatedTask] = []
     grouped: dict[int, list[EvaluatedTask]] = {size: [] for size in sizes}
     confusion: list[NamedTask] = []
+    recoveries: list[TaskRecovery] = []
     failed: list[FailedInput] = []
     with reporter.track("evaluating", len(names), "tasks") as advance:
         for name in names:
             index = opened.names.index(name)
             try:
-                data = _test_data(opened, opened.tasks[index], request.reading)
+                data = test_data(opened.net, opened.tasks[index], request.reading)
             except SupsupError as error:
                 failed.append(FailedInput(name, error.message))
             else:
@@ -110,9 +111,10 @@ def evaluate(
                 test = data.test
                 chosen = choose(len(test), request.limit, request.seed)
                 part = Split(test.images[chosen], test.labels[chosen])
-                task, inferred = _evaluate(opened, rule, index, part)
+                task, inferred, recovered = _evaluate(opened, rule, index, part)
                 evaluated.append(task)
                 confusion += _named(opened, name, inferred)
+                recoveries += recovered
                 for size in sizes:
                     by_size = dataclasses.replace(rule, group=str(size))
                     grouped[size].append(_evaluate(opened, by_size, index, part)[0])
@@ -131,6 +133,7 @@ def evaluate(
         plot=None if request.plot is None else str(request.plot),
         csv=None if request.csv is None else str(request.csv),
         failed=tuple(failed),
+        recoveries=tuple(recoveries),
     )
     if request.csv is not None:
         write_table(result, opened.names, request.csv)
@@ -147,9 +150,14 @@ def _sizes(text: str) -> list[int]:
     return sorted({int(size) for size in text.split(",")}) if text else []
 
 
-def _test_data(opened: OpenTasks, task: Task, reading: Reading) -> TestData:
+def test_data(net: OpenNetwork, task: Task, reading: Reading) -> TestData:
+    """Load the test split that a task was learned beside.
+
+    Raises:
+        NoInputError: the data is not there, or is other data by now.
+    """
     content = task.content
-    shape = opened.net.bank.record.input.shape
+    shape = net.bank.record.input.shape
     data = task.provenance.source or content.data.name
     found = catalog.digest(data, shape, reading)
     if found != content.data.digest:
@@ -162,19 +170,22 @@ def _test_data(opened: OpenTasks, task: Task, reading: Reading) -> TestData:
 
 def _evaluate(
     opened: OpenTasks, rule: Rule, index: int, test: Split
-) -> tuple[EvaluatedTask, NDArray[np.int64]]:
-    """Measure one task, and tell (N,) int64, the task that each image was said to be of."""
+) -> tuple[EvaluatedTask, NDArray[np.int64], list[TaskRecovery]]:
+    """Measure one task.
+
+    Returns:
+        The shares; (N,) int64, the task that each image was said to be of; masks recovered.
+    """
     content = opened.tasks[index].content
     groups = group_places(rule.group, [content.task] * len(test))
     inferred = np.empty(len(test), dtype=np.int64)
-    best = best_tasks(score_groups(opened, rule, test.images, groups))
+    decisions = decide(opened, rule, test.images, groups)
     known = np.empty(len(test), dtype=np.bool_)
-    recognised = recognise(opened, test.images, groups, best)
-    for members, winner, knows in zip(groups, best, recognised, strict=True):
+    for members, winner, knows in zip(groups, decisions.best, decisions.known, strict=True):
         inferred[members] = winner
         known[members] = knows
     given, _ = classify(opened, test.images, np.full(len(test), index))
-    labels, _ = classify(opened, test.images, inferred)
+    labels, _ = classify_decided(opened, test.images, groups, decisions)
     said = [
         opened.tasks[task].content.classes[label].name
         for task, label in zip(inferred.tolist(), labels.tolist(), strict=True)
@@ -188,10 +199,15 @@ def _evaluate(
         accuracy_given=float((given == test.labels).mean()),
         accuracy_inferred=float((class_right & task_right).mean()),
         accuracy_inferred_shared=float(class_right.mean()),
-        task_accuracy=float((best == index).mean()),
+        task_accuracy=float((decisions.best == index).mean()),
         false_alarms=float((~known).mean()),
     )
-    return shares, inferred
+    told = [report(one, opened.names) for one in decisions.recovered or ()]
+    recoveries = [
+        TaskRecovery(**dataclasses.asdict(one), of=content.task, right=one.task == content.task)
+        for one in told
+    ]
+    return shares, inferred, recoveries
 
 
 def _named(opened: OpenTasks, task: str, inferred: NDArray[np.int64]) -> list[NamedTask]:

@@ -10,44 +10,89 @@ from supsup_cli.errors import UsageError
 from supsup_cli.workflows.deciding import (
     DecisionRequest,
     Rule,
-    best_tasks,
     choose_rule,
     group_places,
-    score_groups,
 )
+from supsup_cli.workflows.decisions import decide
 from supsup_cli.workflows.inputs import InputBatch, InputRequest, joined, read_inputs
 from supsup_cli.workflows.opening import OpenTasks, open_tasks
-from supsup_cli.workflows.recognising import recognise
+from supsup_cli.workflows.recovering import Recovered, report, tell_unrecovered
 from supsup_cli.workflows.reporting import Reporter
 from supsup_cli.workflows.results.asking import InferredSource, InferResult
 
+_MOST_PANELS = 12
+
 
 def infer_task(
-    path: Path, inputs: InputRequest, decision: DecisionRequest, top: int, reporter: Reporter
+    path: Path,
+    inputs: InputRequest,
+    decision: DecisionRequest,
+    top: int,
+    reporter: Reporter,
+    plot: Path | None = None,
 ) -> InferResult:
     """Name the task of every image, or of every group of images.
 
+    Args:
+        path: the bank's folder.
+        inputs: which images.
+        decision: method, objective, group, device.
+        top: how many of the best scores to tell.
+        reporter: hears of the progress.
+        plot: where to draw how masks were recovered; None for nowhere.
+
     Raises:
         UsageError, NoInputError: options or inputs that cannot be used.
+        StorageError: the picture cannot be written.
         BankError: the bank or one of its tasks cannot be read.
     """
+    opened = open_tasks(path, decision.device)
+    return infer_open(opened, inputs, decision, top, reporter, plot)
+
+
+def infer_open(
+    opened: OpenTasks,
+    inputs: InputRequest,
+    decision: DecisionRequest,
+    top: int,
+    reporter: Reporter,
+    plot: Path | None = None,
+) -> InferResult:
+    """Name the task of every image or group among those that are open; see `infer_task`."""
     if top < 1:
         raise UsageError(f"--top {top}: expected at least 1")
-    opened = open_tasks(path, decision.device)
-    rule = choose_rule(opened, decision)
+    if plot is not None and decision.method != "hopfield":
+        raise UsageError(f"--plot {plot} with --method {decision.method}: expected hopfield")
+    rule = choose_rule(opened, decision, reporter)
     began = time.perf_counter()
     batches = read_inputs(inputs, opened.net.bank.record.input.shape, opened.seeds)
     results: list[InferredSource] = []
+    recoveries: list[tuple[str, Recovered]] = []
     with reporter.track("inferring", None, "images") as advance:
         for batch in batches if rule.single else iter([joined(batches)]):
-            results += _decide(opened, rule, batch, top)
+            part, recovered = _decide(opened, rule, batch, top)
+            results += part
+            recoveries += recovered[: _MOST_PANELS - len(recoveries)]
+            tell_unrecovered(recovered, opened.names, reporter)
             advance(len(batch.sources))
+    if plot is not None:
+        from supsup_cli.workflows.plots import plot_recoveries
+
+        panels = [(source, one.trace) for source, one in recoveries]
+        plot_recoveries(panels, opened.names, recoveries[0][1].bits, plot)
     return InferResult(
-        rule.method, rule.objective, rule.group, tuple(results), time.perf_counter() - began
+        method=rule.method,
+        objective=rule.objective,
+        group=rule.group,
+        results=tuple(results),
+        seconds=time.perf_counter() - began,
+        plot=None if plot is None else str(plot),
     )
 
 
-def _decide(opened: OpenTasks, rule: Rule, batch: InputBatch, top: int) -> list[InferredSource]:
+def _decide(
+    opened: OpenTasks, rule: Rule, batch: InputBatch, top: int
+) -> tuple[list[InferredSource], list[tuple[str, Recovered]]]:
     usable = batch.usable
     groups = group_places(rule.group, [batch.folders[place] for place in usable])
     answers: dict[int, InferredSource] = {
@@ -55,21 +100,28 @@ def _decide(opened: OpenTasks, rule: Rule, batch: InputBatch, top: int) -> list[
         for place, error in enumerate(batch.errors)
         if error is not None
     }
+    recoveries: list[tuple[str, Recovered]] = []
     if usable:
-        scores = score_groups(opened, rule, batch.images, groups)
-        best = best_tasks(scores)
-        known = recognise(opened, batch.images, groups, best)
-        for row, winner, knows, members in zip(scores, best, known, groups, strict=True):
+        decisions = decide(opened, rule, batch.images, groups)
+        recovered = decisions.recovered or (None,) * len(groups)
+        rows = zip(
+            decisions.scores, decisions.best, decisions.known, recovered, groups, strict=True
+        )
+        for row, winner, knows, mask, members in rows:
             first = usable[members[0]]
+            source = _group_name(rule, batch, first)
             answers[first] = InferredSource(
-                source=_group_name(rule, batch, first),
+                source=source,
                 images=len(members),
                 task=opened.names[winner],
                 known=bool(knows),
                 scores=_top(opened, row, top),
                 error=None,
+                recovery=None if mask is None else report(mask, opened.names),
             )
-    return [answers[place] for place in sorted(answers)]
+            if mask is not None:
+                recoveries.append((source, mask))
+    return [answers[place] for place in sorted(answers)], recoveries
 
 
 def _group_name(rule: Rule, batch: InputBatch, first: int) -> str:

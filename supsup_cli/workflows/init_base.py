@@ -19,6 +19,7 @@ from supsup_cli.core.networks import (
     build_network,
     kaiming_normal,
     masked_parameters,
+    masking_of,
 )
 from supsup_cli.errors import UsageError
 from supsup_cli.workflows.pretrained import read_pretrained
@@ -120,7 +121,7 @@ def bank_spec(request: BaseRequest) -> BankSpec:
         mean, std = _STATISTICS[channels]
         return BankSpec(
             arch=request.arch,
-            masking="edges",
+            masking=masking_of(network),
             init=init,
             seed=request.seed,
             input=InputRecord(request.input_shape, "cover-bilinear", mean, std),

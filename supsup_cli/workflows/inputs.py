@@ -24,6 +24,7 @@ _BYTES_AT_ONCE = 2**26
 class InputRequest:
     """Where images come from: paths (and lines for "-"), or data names with a limit for each.
 
+    `given` holds images that lie in memory already, (N, C, H, W) uint8 of the network's shape.
     An image file of more pixels than `reading` allows is an input that failed.
     """
 
@@ -33,6 +34,7 @@ class InputRequest:
     limit: int | None
     seed: int
     reading: Reading = DEFAULT
+    given: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,9 @@ def read_inputs(
         UsageError: both paths and data, or neither.
         NoInputError: nothing is there to read, or not one input is usable.
     """
+    if request.given is not None:
+        yield from _given(request.given)
+        return
     if bool(request.paths) == bool(request.data):
         found = "both" if request.paths else "neither"
         raise UsageError(f"images and --data: {found} given, expected one of the two")
@@ -101,11 +106,23 @@ def joined(batches: Iterable[InputBatch]) -> InputBatch:
     )
 
 
+def _given(images: NDArray[np.uint8]) -> Iterator[InputBatch]:
+    at_once = _at_once(images.shape[1:])
+    for start in range(0, len(images), at_once):
+        part = images[start : start + at_once]
+        names = tuple(str(place) for place in range(start, start + len(part)))
+        yield InputBatch(names, ("",) * len(part), (None,) * len(part), part)
+
+
+def _at_once(input_shape: tuple[int, ...]) -> int:
+    return min(_AT_ONCE, max(1, _BYTES_AT_ONCE // math.prod(input_shape)))
+
+
 def _files(request: InputRequest, input_shape: InputShape) -> Iterator[InputBatch]:
     sources = find_images(request.paths, read_lines(request.stdin))
     if request.limit is not None:
         sources = [sources[i] for i in choose(len(sources), request.limit, request.seed)]
-    at_once = min(_AT_ONCE, max(1, _BYTES_AT_ONCE // math.prod(input_shape)))
+    at_once = _at_once(input_shape)
     for start in range(0, len(sources), at_once):
         part = sources[start : start + at_once]
         read = read_images([one.path for one in part], input_shape, request.reading.max_pixels)

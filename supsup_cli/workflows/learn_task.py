@@ -61,7 +61,7 @@ def learn_task(
     }
     for plan in plans:
         if plan.task not in there:
-            check_classes(net, plan, request.reading, reporter)
+            check_classes(net, plan, request.reading, reporter, request.given)
     course = _Course(net, plans, recipe, request, reporter, stop)
     for task in there.values():
         course.found(task)
@@ -115,7 +115,9 @@ class _Course:
                 advance(self.recipe.steps)
                 return
             shape = bank.record.input.shape
-            data = catalog.load(plan.data, shape, seed=seed, reading=self.request.reading)
+            data = self.request.given or catalog.load(
+                plan.data, shape, seed=seed, reading=self.request.reading
+            )
             self.failed += [FailedInput(source, error) for source, error in data.broken]
             if data.source:
                 self.reporter.note(f"task {plan.task}: {_counted(data)}")

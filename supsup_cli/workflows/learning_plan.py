@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 from bank_format.errors import NameTakenError
 from bank_format.task_file import Task
+from supsup_cli.core.augmentation import parse_augmentation
 from supsup_cli.core.density import parse_density
 from supsup_cli.core.recipes import RECIPES, Kind, Recipe, for_network
 from supsup_cli.data import catalog, names
 from supsup_cli.data.reading import DEFAULT, Reading
+from supsup_cli.data.splits import TaskData
 from supsup_cli.errors import TooManyClassesError, UsageError
 from supsup_cli.workflows.earlier_masks import combination_steps
 from supsup_cli.workflows.measuring import asked_settings
@@ -23,7 +25,10 @@ _SUPERFLUOUS_PER_CLASS = 9
 
 @dataclass(frozen=True)
 class LearnRequest:
-    """What to learn and how; None stands for the recipe's own number."""
+    """What to learn and how; None stands for the recipe's own number.
+
+    `given` is one task's data in memory, in place of names.
+    """
 
     data: Sequence[str]
     name: str | None
@@ -37,6 +42,8 @@ class LearnRequest:
     combine: float | None = None
     detect: bool = False
     reading: Reading = DEFAULT
+    given: TaskData | None = None
+    augment: str | None = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +73,10 @@ def chosen_recipe(request: LearnRequest, kind: Kind) -> Recipe:
         density = None if request.density is None else parse_density(request.density)
     except ValueError as error:
         raise UsageError(f"--density: {error}") from error
+    try:
+        changes = "" if request.augment is None else parse_augmentation(request.augment)
+    except ValueError as error:
+        raise UsageError(f"--augment: {error}") from error
     recipe = for_network(RECIPES[request.recipe], kind)
     return dataclasses.replace(
         recipe,
@@ -74,6 +85,7 @@ def chosen_recipe(request: LearnRequest, kind: Kind) -> Recipe:
         density=recipe.density if density is None else density,
         transfer=request.transfer,
         combine=request.combine,
+        augment=changes,
     )
 
 
@@ -86,6 +98,12 @@ def make_plans(net: OpenNetwork, request: LearnRequest) -> list[Plan]:
         LockedError: another process is learning one of them.
         StorageError: there is something to learn, and the bank cannot be written.
     """
+    if request.given is not None:
+        name = request.given.name
+        net.bank.task_path(name)
+        if name not in net.bank.tasks():
+            net.bank.check_claimable(name)
+        return [Plan(name, name, request.given.digest)]
     data = names.expand(request.data)
     if not data:
         raise UsageError("--data: none found, expected at least one", hint="supsup data list")
@@ -140,7 +158,13 @@ def equal_task(net: OpenNetwork, plan: Plan, recipe: Recipe, seed: int) -> Task:
     return task
 
 
-def check_classes(net: OpenNetwork, plan: Plan, reading: Reading, reporter: Reporter) -> None:
+def check_classes(
+    net: OpenNetwork,
+    plan: Plan,
+    reading: Reading,
+    reporter: Reporter,
+    given: TaskData | None = None,
+) -> None:
     """Check that the bank has outputs for a task's classes; note if few of them are superfluous.
 
     Raises:
@@ -148,7 +172,8 @@ def check_classes(net: OpenNetwork, plan: Plan, reading: Reading, reporter: Repo
         NoInputError, UsageError: the data cannot be used.
     """
     record = net.bank.record
-    classes, outputs = catalog.classes_of(plan.data, reading)
+    named = None if given is None else (given.classes, given.outputs)
+    classes, outputs = named or catalog.classes_of(plan.data, reading)
     needed = max(outputs) + 1
     if needed > record.real_outputs:
         raise TooManyClassesError(

@@ -187,11 +187,11 @@ def statistics_of(net: OpenNetwork, task: Task) -> Statistics:
         OtherBaseError: they are not those of this network.
     """
     blank = blank_statistics(net.network, net.device)
-    found = {name: one.shape for name, one in task.statistics.items()}
+    if not blank:
+        return {}  # whatever else the file keeps, this network has no use for it
+    found = task.statistics.get(NORMALISATION, np.empty(0, np.float32))
     try:
-        if list(found) != ([NORMALISATION] if blank else []):
-            raise ValueError(f"statistics {found} found, expected those of {len(blank)} layers")
-        return parted(torch.from_numpy(task.statistics[NORMALISATION]), blank) if blank else {}
+        return parted(torch.from_numpy(found), blank)
     except ValueError as error:
         raise OtherBaseError(
             f"{net.bank.task_path(task.content.task)}: {error}", hint="pip install --upgrade supsup"
@@ -199,8 +199,9 @@ def statistics_of(net: OpenNetwork, task: Task) -> Statistics:
 
 
 def _statistics(net: OpenNetwork, tasks: Sequence[Task]) -> tuple[Statistics, ...] | None:
-    each = tuple(statistics_of(net, task) for task in tasks)
-    return each if any(each) else None
+    if not blank_statistics(net.network, net.device):
+        return None
+    return tuple(statistics_of(net, task) for task in tasks)
 
 
 def _pixels(record: BankRecord, device: torch.device) -> Pixels:

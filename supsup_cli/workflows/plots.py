@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from supsup_cli.errors import StorageError, UsageError
 from supsup_cli.workflows.results.asking import EvaluateResult
@@ -70,7 +71,38 @@ def plot_evaluation(result: EvaluateResult, path: Path) -> None:
     _save(figure, path)
 
 
-def _figure(path: Path, inches: tuple[int, int]) -> Any:  # matplotlib has no types here
+def plot_recoveries(
+    panels: Sequence[tuple[str, NDArray[np.int64]]], tasks: Sequence[str], bits: int, path: Path
+) -> None:
+    """Draw how the recovered mask comes near a stored one, a panel for each group of images.
+
+    Args:
+        panels: name of the group, and (steps, T) bits from each task's mask at each step.
+        tasks: T names.
+        bits: of a mask.
+        path: where to.
+
+    Raises:
+        UsageError: matplotlib is missing, or it does not know the file's format.
+        StorageError: the file cannot be written.
+    """
+    columns = min(len(panels), 3)
+    rows = -(-len(panels) // columns)
+    figure = _figure(path, (5 * columns, 3.5 * rows))
+    for place, (source, trace) in enumerate(panels, start=1):
+        axes = figure.add_subplot(
+            rows, columns, place, title=source, xlabel="step", ylabel="share of bits that differ"
+        )
+        nearest = trace.min(0).argsort()[:_MOST_NAMES]
+        for task, name in enumerate(tasks):
+            steps = range(1, len(trace) + 1)
+            axes.plot(steps, trace[:, task] / bits, label=name if task in nearest else None)
+        axes.set_ylim(bottom=0)
+        axes.legend(fontsize="small")
+    _save(figure, path)
+
+
+def _figure(path: Path, inches: tuple[float, float]) -> Any:  # matplotlib has no types here
     try:
         from matplotlib.figure import Figure
     except ImportError as error:

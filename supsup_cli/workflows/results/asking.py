@@ -3,11 +3,15 @@
 from dataclasses import dataclass
 
 from supsup_cli.workflows.results.common import SOME_INPUTS_FAILED, FailedInput
+from supsup_cli.workflows.results.hopfield import RecoveryReport
 
 
 @dataclass(frozen=True)
 class InferredSource:
-    """One decision; an input that cannot be read has an `error` and neither task nor scores."""
+    """One decision; an input that cannot be read has an `error` and neither task nor scores.
+
+    `recovery` is None but with the method `hopfield`.
+    """
 
     source: str
     images: int
@@ -15,17 +19,22 @@ class InferredSource:
     known: bool | None
     scores: tuple[tuple[str, float], ...]
     error: str | None
+    recovery: RecoveryReport | None = None
 
 
 @dataclass(frozen=True)
 class InferResult:
-    """Answer of `infer-task`; scores in nats, larger is better."""
+    """Answer of `infer-task`; scores in nats, larger is better.
+
+    With the method `hopfield` a score is minus the bits between the recovered mask and the task's.
+    """
 
     method: str
     objective: str
     group: str
     results: tuple[InferredSource, ...]
     seconds: float
+    plot: str | None
 
     @property
     def exit_code(self) -> int:
@@ -47,13 +56,17 @@ class PredictedSource:
 
 @dataclass(frozen=True)
 class PredictResult:
-    """Answer of `predict`; method, objective and group are None where the task was given."""
+    """Answer of `predict`; method, objective and group are None where the task was given.
+
+    `recoveries`: of the method `hopfield`, one for each group, in their order.
+    """
 
     results: tuple[PredictedSource, ...]
     method: str | None
     objective: str | None
     group: str | None
     seconds: float
+    recoveries: tuple[RecoveryReport, ...]
 
     @property
     def exit_code(self) -> int:
@@ -97,8 +110,19 @@ class NamedTask:
 
 
 @dataclass(frozen=True)
+class TaskRecovery(RecoveryReport):
+    """A recovery from images of the task `of`; `right` tells whether that one was recovered."""
+
+    of: str
+    right: bool
+
+
+@dataclass(frozen=True)
 class EvaluateResult:
-    """Answer of `evaluate`; `mean` weighs tasks alike, `confusion` holds counts above zero."""
+    """Answer of `evaluate`; `mean` weighs tasks alike, `confusion` holds counts above zero.
+
+    `recoveries`: of the method `hopfield`, one for each group of each task.
+    """
 
     tasks: tuple[EvaluatedTask, ...]
     mean: Scores
@@ -111,6 +135,7 @@ class EvaluateResult:
     plot: str | None
     csv: str | None
     failed: tuple[FailedInput, ...]
+    recoveries: tuple[TaskRecovery, ...]
 
     @property
     def exit_code(self) -> int:

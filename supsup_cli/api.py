@@ -1,0 +1,276 @@
+"""supsup from Python: the same workflows as the command line, without a shell.
+
+    from supsup_cli import api
+
+    bank = api.create("bank", arch="conv-4", input_shape=(3, 32, 32), outputs=100)
+    bank.learn("photos/pets")                      # a folder of class folders, or named data
+    bank.learn_dataset("shapes", dataset)          # anything that gives (image, label)
+    for answer in bank.predict(["one.jpg"]):
+        print(answer.source, answer.task, answer.label, answer.probability)
+
+Errors are those of `supsup_cli.errors` and `bank_format.errors`; nothing is printed.
+"""
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from bank_format.bank import Bank as _BankOnDisk
+from supsup_cli.data.reading import Reading
+from supsup_cli.data.supplied import as_images, task_data
+from supsup_cli.errors import NoInputError
+from supsup_cli.workflows import infer_task, init_base, learn_task, listing, predict
+from supsup_cli.workflows.deciding import DecisionRequest
+from supsup_cli.workflows.inputs import InputRequest
+from supsup_cli.workflows.learning_plan import LearnRequest
+from supsup_cli.workflows.opening import OpenTasks, open_tasks
+from supsup_cli.workflows.reporting import Silent
+from supsup_cli.workflows.results.asking import InferredSource, PredictedSource
+from supsup_cli.workflows.results.learning import LearnedTask
+from supsup_cli.workflows.results.tasks import ListedTask
+
+__all__ = ["Bank", "InferredSource", "LearnedTask", "ListedTask", "PredictedSource", "create"]
+
+_SILENT = Silent()
+
+
+class Bank:
+    """A bank on disk, opened.
+
+    Tasks that others learn meanwhile, in this process or in another, are seen by the next call.
+
+    Args:
+        path: its folder.
+        device: auto, cpu, cuda, cuda:N or mps.
+
+    Raises:
+        BankError: there is no bank, or it cannot be read.
+    """
+
+    def __init__(self, path: str | Path, *, device: str = "auto") -> None:
+        self.path = Path(path)
+        self.input_shape = _BankOnDisk.open(self.path).record.input.shape
+        self._device = device
+        self._open: tuple[object, OpenTasks] | None = None
+
+    def tasks(self) -> tuple[ListedTask, ...]:
+        """List the tasks in order of their names, each with what its file says.
+
+        Raises:
+            BankError: a task cannot be read.
+        """
+        return listing.list_tasks(self.path).tasks
+
+    def learn(
+        self,
+        data: str | Path,
+        *,
+        name: str | None = None,
+        recipe: str = "default",
+        steps: int | None = None,
+        batch_size: int | None = None,
+        density: str | None = None,
+        augment: str | None = None,
+        seed: int = 0,
+        data_root: str = "",
+    ) -> LearnedTask:
+        """Learn a mask from a folder of class folders, or from named data as `data list` has it.
+
+        Args:
+            data: the folder or the name.
+            name: the task's; None takes the data's own.
+            recipe: default, paper or separable.
+            steps: updates of the mask; None takes the recipe's.
+            batch_size: images per update; None takes the recipe's.
+            density: weights to keep, a share or er:S; None keeps about half.
+            augment: flip, shift or flip,shift changes images at random in each step.
+            seed: of every draw.
+            data_root: folder of CIFAR and ImageNet.
+
+        Returns:
+            the task, its status `exists` if the same was learned before.
+
+        Raises:
+            SupsupError, BankError: as `supsup learn-task`.
+        """
+        request = LearnRequest(
+            data=[str(data)],
+            name=name,
+            recipe=recipe,
+            steps=steps,
+            batch_size=batch_size,
+            seed=seed,
+            device=self._device,
+            density=density,
+            augment=augment,
+            reading=Reading(root=data_root),
+        )
+        return learn_task.learn_task(self.path, request, _SILENT).tasks[0]
+
+    def learn_dataset(
+        self,
+        name: str,
+        dataset: Iterable[tuple[Any, int]],
+        *,
+        test: Iterable[tuple[Any, int]] | None = None,
+        classes: Sequence[str] | None = None,
+        recipe: str = "default",
+        steps: int | None = None,
+        batch_size: int | None = None,
+        density: str | None = None,
+        augment: str | None = None,
+        seed: int = 0,
+    ) -> LearnedTask:
+        """Learn a mask from labelled images in memory; they are read once.
+
+        Args:
+            name: the task's.
+            dataset: (image, label) again and again, as a torch Dataset or `zip(images, labels)`
+                gives them. An image is a PIL image, or a tensor or array (C, H, W), uint8 or from
+                0 to 1; a label counts from 0.
+            test: the same for the test; None holds out a seeded 15 % of each class.
+            classes: a name for each label; None takes `dataset.classes`, or else the numbers.
+            recipe: see `learn`, as are the others.
+            steps: updates of the mask.
+            batch_size: images per update.
+            density: weights to keep.
+            augment: how images are changed at random.
+            seed: of every draw.
+
+        Returns:
+            the task, its status `exists` if the same was learned before.
+
+        Raises:
+            SupsupError, BankError: as `supsup learn-task`.
+        """
+        known = classes if classes is not None else getattr(dataset, "classes", None)
+        tested = None if test is None else _examples(test)
+        given = task_data(name, _examples(dataset), known, self.input_shape, seed, tested)
+        request = LearnRequest(
+            data=(),
+            name=name,
+            recipe=recipe,
+            steps=steps,
+            batch_size=batch_size,
+            seed=seed,
+            device=self._device,
+            density=density,
+            augment=augment,
+            given=given,
+        )
+        return learn_task.learn_task(self.path, request, _SILENT).tasks[0]
+
+    def predict(self, images: Any, *, task: str | None = None) -> tuple[PredictedSource, ...]:
+        """Name task and class of each image.
+
+        Args:
+            images: a path or several, files or folders; or images in memory, see `as_images`.
+            task: which task they are of (GG); None infers it for each image (GNs, GNu).
+
+        Returns:
+            one answer for each image; an image file that cannot be read has an `error`.
+
+        Raises:
+            NoInputError: no image, or the bank has no task yet.
+            BankError: a task cannot be read, or is not there.
+        """
+        opened = self._opened() if task is None else open_tasks(self.path, self._device, [task])
+        inputs = self._inputs(images)
+        decision = DecisionRequest("auto", None, "image", self._device)
+        return predict.predict_open(opened, inputs, decision, task, _SILENT).results
+
+    def infer(
+        self,
+        images: Any,
+        *,
+        method: str = "auto",
+        objective: str | None = None,
+        group: str = "image",
+        top: int = 3,
+    ) -> tuple[InferredSource, ...]:
+        """Name the task that each image, or each group of images, belongs to.
+
+        Args:
+            images: see `predict`.
+            method: auto, one-shot, binary, descent or exhaustive.
+            objective: H, G or R; None takes the method's best.
+            group: who shares a decision: image, folder, all, or a number of images.
+            top: how many scores each answer has.
+
+        Returns:
+            one answer for each image or group.
+
+        Raises:
+            UsageError: an option that cannot be used.
+            NoInputError, BankError: see `predict`.
+        """
+        decision = DecisionRequest(method, objective, group, self._device)
+        inputs = self._inputs(images)
+        return infer_task.infer_open(self._opened(), inputs, decision, top, _SILENT).results
+
+    def _inputs(self, images: Any) -> InputRequest:
+        paths = [images] if isinstance(images, (str, Path)) else images
+        named = isinstance(paths, (list, tuple)) and len(paths) > 0
+        if named and all(isinstance(one, (str, Path)) for one in paths):
+            return InputRequest([str(one) for one in paths], sys.stdin, (), None, 0)
+        given = as_images(images, self.input_shape)
+        if len(given) == 0:
+            raise NoInputError("0 images found, expected at least one")
+        return InputRequest((), sys.stdin, (), None, 0, given=given)
+
+    def _opened(self) -> OpenTasks:
+        """Open all tasks, or find them open since the last call: task files never change."""
+        bank = _BankOnDisk.open(self.path)
+        paths = [bank.task_path(name) for name in bank.tasks()]
+        now = [(str(path), path.stat().st_ino, path.stat().st_mtime_ns) for path in paths]
+        if self._open is None or self._open[0] != now:
+            self._open = now, open_tasks(self.path, self._device)
+        return self._open[1]
+
+
+def create(
+    path: str | Path,
+    *,
+    arch: str = "lenet-300-100",
+    input_shape: tuple[int, int, int] = (1, 28, 28),
+    outputs: int = 500,
+    real_outputs: int = 10,
+    seed: int = 0,
+    init: str = "",
+    weights: str | Path | None = None,
+    new_head: bool = False,
+    device: str = "auto",
+) -> Bank:
+    """Create a bank with its frozen network, or open the equal one that is there.
+
+    Args:
+        path: its folder.
+        arch: as `supsup init-base --arch` takes it.
+        input_shape: (C, H, W).
+        outputs: superfluous ones included.
+        real_outputs: those that may be classes.
+        seed: of the weights.
+        init: signed-constant, which "" stands for, or kaiming-normal.
+        weights: safetensors file of a trained network; None draws the weights.
+        new_head: draw the last layer although there are weights.
+        device: see `Bank`.
+
+    Raises:
+        SupsupError, BankError: as `supsup init-base`.
+    """
+    file = None if weights is None else Path(weights)
+    request = init_base.BaseRequest(
+        arch, input_shape, outputs, real_outputs, seed, init, file, new_head
+    )
+    init_base.init_base(Path(path), request)
+    return Bank(path, device=device)
+
+
+def _examples(dataset: Any) -> Iterator[tuple[Any, int]]:
+    """Go through a dataset by its length where it has one: torch's may have no other end."""
+    if hasattr(dataset, "__getitem__") and hasattr(dataset, "__len__"):
+        for place in range(len(dataset)):
+            yield dataset[place]
+    else:
+        yield from dataset

@@ -1,0 +1,100 @@
+"""Attractors: patterns stored in one symmetric matrix, whose energy they are minima of.
+
+A pattern is a mask as signs: (d,) float64, −1 where a unit is off and +1 where it is on. All of
+this module computes in float64: what many small updates add up to must not depend on their number.
+"""
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+Rule = Literal["storkey", "hebbian"]
+
+# Patterns that a matrix of d units holds, as a share of d. Hebbian: where recall of random patterns
+# breaks down (Amit et al. 1985). Storkey: from measurements here and there (Storkey 1997 gives more
+# for large d, d / √(2 ln d)); beyond it stored patterns are no fixed points.
+_CAPACITY: dict[Rule, float] = {"storkey": 0.25, "hebbian": 0.138}
+# Of a field, beside which its rounding is nothing.
+_IN_DOUBT = 1e-9
+
+
+def storkey(matrix: Tensor, pattern: Tensor) -> Tensor:
+    """Store one more pattern by Storkey's rule (Storkey 1997), with a diagonal of zeros.
+
+    W ← W + (x xᵀ − x hᵀ − h xᵀ) / d,   h = W x,   then Wᵢᵢ = 0
+
+    Args:
+        matrix: (d, d) float64, symmetric, zero diagonal; changed in place.
+        pattern: (d,) float64, each −1 or +1.
+
+    Returns:
+        the matrix, exactly symmetric.
+    """
+    # x xᵀ − x hᵀ − h xᵀ = x uᵀ + u xᵀ with u = x / 2 − h: one product of rank two. Its terms are
+    # exact, x being ±1, and a sum of two does not depend on their order: it is symmetric.
+    half = (pattern / 2 - matrix @ pattern) / len(pattern)
+    matrix.addmm_(torch.stack([pattern, half], 1), torch.stack([half, pattern]))
+    return matrix.fill_diagonal_(0)
+
+
+def hebbian(matrix: Tensor, pattern: Tensor) -> Tensor:
+    """Store one more pattern by Hebb's rule: W ← W + x xᵀ / d, then Wᵢᵢ = 0.
+
+    Wortsman et al. 2020, section 3.5.
+
+    Args:
+        matrix: (d, d) float64, symmetric, zero diagonal; changed in place.
+        pattern: (d,) float64, each −1 or +1.
+
+    Returns:
+        the matrix, exactly symmetric.
+    """
+    matrix.addr_(pattern, pattern / len(pattern))
+    return matrix.fill_diagonal_(0)
+
+
+RULES: dict[Rule, Callable[[Tensor, Tensor], Tensor]] = {"storkey": storkey, "hebbian": hebbian}
+
+
+def encode(patterns: Tensor, rule: Rule) -> Tensor:
+    """Store patterns in a new matrix, one after the other.
+
+    Args:
+        patterns: (P, d) float64, each −1 or +1.
+        rule: how.
+
+    Returns:
+        (d, d) float64, symmetric, zero diagonal.
+    """
+    size = patterns.shape[1]
+    matrix = torch.zeros(size, size, dtype=torch.float64, device=patterns.device)
+    for pattern in patterns:
+        matrix = RULES[rule](matrix, pattern)
+    return matrix
+
+
+def energy(matrix: Tensor, state: Tensor) -> float:
+    """Give the energy of a state: −½ sᵀWs (Hopfield 1982), smallest at attractors.
+
+    Args:
+        matrix: (d, d) float64.
+        state: (d,) float64, −1…1.
+    """
+    return float(-0.5 * (state @ (matrix @ state)))
+
+
+def is_fixed_point(matrix: Tensor, pattern: Tensor) -> bool:
+    """Tell whether no unit's field contradicts it: a unit without a field stays as it is.
+
+    Args:
+        matrix: (d, d) float64.
+        pattern: (d,) float64, each −1 or +1.
+    """
+    return bool((pattern * (matrix @ pattern) >= -_IN_DOUBT).all())
+
+
+def capacity(rule: Rule, units: int) -> int:
+    """Give the number of random patterns that a matrix of so many units holds as attractors."""
+    return int(_CAPACITY[rule] * units)

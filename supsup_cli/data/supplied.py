@@ -1,0 +1,171 @@
+"""Images that a program has in memory: as inputs, or with labels as a task."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from supsup_cli.data.images import fit_images
+from supsup_cli.data.splits import (
+    TEST_DRAW,
+    InputShape,
+    Split,
+    TaskData,
+    generator,
+    part_calibration,
+)
+from supsup_cli.errors import NoInputError, UsageError
+
+_TEST_SHARE = 0.15
+_CHANNELS = (1, 3)
+
+
+def as_images(images: Any, input_shape: InputShape) -> NDArray[np.uint8]:
+    """Turn what a program holds into images of the network's input shape.
+
+    Args:
+        images: one image or several: PIL images, or anything that numpy takes (a tensor on the
+            CPU, an array): (H, W) grey, (C, H, W) or (H, W, C), C being 1 or 3, or a further
+            dimension N before these. uint8, or floating-point numbers from 0 to 1.
+        input_shape: (C, H, W) of the network's input.
+
+    Returns:
+        (N, C, H, W) uint8, fitted as image files are.
+
+    Raises:
+        UsageError: another shape, type or range.
+    """
+    if isinstance(images, Image.Image):
+        images = [images]
+    if isinstance(images, (list, tuple)):
+        parts = [as_images(_pixels(one), input_shape) for one in images]
+        return np.concatenate(parts) if parts else np.empty((0, *input_shape), np.uint8)
+    return fit_images(_planes(_bytes(np.asarray(images))), input_shape)
+
+
+def task_data(
+    name: str,
+    examples: Iterable[tuple[Any, int]],
+    classes: Sequence[str] | None,
+    input_shape: InputShape,
+    seed: int,
+    test: Iterable[tuple[Any, int]] | None = None,
+) -> TaskData:
+    """Make a task of labelled images in memory.
+
+    Args:
+        name: of the task.
+        examples: (image, label) again and again, as a torch Dataset gives them; an image as
+            `as_images` takes it, a label from 0 on.
+        classes: a name for each label; None takes the numbers.
+        input_shape: (C, H, W) of the network's input.
+        seed: of the shares held out for test and calibration.
+        test: examples for the test; None holds out a seeded 15 % of each class.
+
+    Raises:
+        NoInputError: fewer than two classes, or one without an image.
+        UsageError: images or labels that cannot be used.
+    """
+    images, labels = _collected(name, examples, input_shape)
+    names = tuple(classes or map(str, range(int(labels.max(initial=-1)) + 1)))
+    if test is None:
+        chosen = _test_share(labels, seed)
+        held_out = Split(images[chosen], labels[chosen])
+        images, labels = images[~chosen], labels[~chosen]
+    else:
+        held_out = Split(*_collected(name, test, input_shape))
+    _check_labels(name, labels, held_out.labels, names)
+    train, calibration = part_calibration(images, labels, seed)
+    description = {
+        "classes": names,
+        "input": list(input_shape),
+        "images": [_sha256(part) for part in (images, labels, held_out.images, held_out.labels)],
+    }
+    text = json.dumps(description, sort_keys=True, separators=(",", ":"))
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    outputs = tuple(range(len(names)))
+    return TaskData(name, names, outputs, train, calibration, held_out, digest)
+
+
+def _pixels(image: Any) -> Any:
+    if not isinstance(image, Image.Image):
+        return image
+    return np.asarray(image if image.mode in ("L", "RGB") else image.convert("RGB"))
+
+
+def _bytes(pixels: NDArray[Any]) -> NDArray[np.uint8]:
+    if pixels.dtype == np.uint8:
+        return pixels
+    if not np.issubdtype(pixels.dtype, np.floating) or pixels.size == 0:
+        raise UsageError(f"images of {pixels.dtype} found, expected uint8, or floats from 0 to 1")
+    least, most = float(pixels.min()), float(pixels.max())
+    if not (least >= 0 and most <= 1):  # NaN fails both
+        raise UsageError(
+            f"pixels from {least:g} to {most:g} found, expected 0 to 1, not normalised yet"
+        )
+    levels: NDArray[np.uint8] = np.rint(pixels * 255).astype(np.uint8)
+    return levels
+
+
+def _planes(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    if pixels.ndim == 2:
+        return pixels[None, None]
+    if pixels.ndim in (3, 4):
+        channels_first = pixels if pixels.ndim == 4 else pixels[None]
+        if channels_first.shape[1] in _CHANNELS:
+            return channels_first
+        if channels_first.shape[3] in _CHANNELS:
+            return channels_first.transpose(0, 3, 1, 2)
+    raise UsageError(
+        f"images of shape {list(pixels.shape)} found, expected (C, H, W), (N, C, H, W), or the "
+        "channels last, with 1 or 3 channels"
+    )
+
+
+def _collected(
+    name: str, examples: Iterable[tuple[Any, int]], input_shape: InputShape
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    images: list[NDArray[np.uint8]] = []
+    labels: list[int] = []
+    for image, label in examples:
+        images.append(as_images(image, input_shape))
+        labels.append(int(label))
+    if any(len(one) != 1 for one in images):
+        raise UsageError(f"task {name!r}: several images with one label found, expected one")
+    whole = np.concatenate(images) if images else np.empty((0, *input_shape), np.uint8)
+    return whole, np.array(labels, dtype=np.int64)
+
+
+def _check_labels(
+    name: str, train: NDArray[np.int64], test: NDArray[np.int64], classes: tuple[str, ...]
+) -> None:
+    labels = np.concatenate((train, test))
+    if len(labels) and not 0 <= labels.min() <= labels.max() < len(classes):
+        raise UsageError(
+            f"task {name!r}: labels from {labels.min()} to {labels.max()} found, expected 0 to "
+            f"{len(classes) - 1}"
+        )
+    counts = np.bincount(train, minlength=len(classes)).tolist()
+    if len(classes) < 2 or min(counts) == 0:
+        raise NoInputError(
+            f"task {name!r}: {counts} images of its {len(classes)} classes found, expected two "
+            "classes and an image of each to learn from"
+        )
+
+
+def _test_share(labels: NDArray[np.int64], seed: int) -> NDArray[np.bool_]:
+    draws = generator(seed, TEST_DRAW)
+    chosen = np.zeros(len(labels), dtype=np.bool_)
+    for label in np.unique(labels):
+        places = draws.permutation(np.flatnonzero(labels == label))
+        share = max(1, round(_TEST_SHARE * len(places))) if len(places) > 1 else 0
+        chosen[places[:share]] = True
+    return chosen
+
+
+def _sha256(array: NDArray[Any]) -> str:
+    return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
