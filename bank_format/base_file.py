@@ -32,12 +32,12 @@ def describe_tensors(tensors: Mapping[str, Tensor]) -> list[Json]:
     described: list[Json] = []
     for name, tensor in sorted(tensors.items()):
         dtype = tensor.dtype.newbyteorder("<")
-        data = tensor.astype(dtype, copy=False)
+        data = np.ascontiguousarray(tensor, dtype).reshape(-1).view(np.uint8)
         described.append(
             {
                 "dtype": _TYPE_NAMES[dtype],
                 "name": name,
-                "sha256": hashlib.sha256(data.tobytes()).hexdigest(),
+                "sha256": hashlib.sha256(data.data).hexdigest(),
                 "shape": list(tensor.shape),
             }
         )

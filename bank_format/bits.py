@@ -5,13 +5,17 @@ i mod 8 of byte i // 8, and the unused bits of the last byte are zero. The count
 read the bytes in place and allocate nothing.
 """
 
+from collections.abc import Iterable, Sequence
+
 import numpy as np
 from bitarray import bitarray
 from bitarray.util import count_and, count_xor
 from numpy.typing import NDArray
 
 __all__ = [
+    "count_digits",
     "count_ones",
+    "counted_overlaps",
     "distance",
     "overlap",
     "pack",
@@ -19,6 +23,8 @@ __all__ = [
     "padding_is_zero",
     "unpack",
 ]
+
+_MASKS_AT_ONCE = 8
 
 
 def packed_size(count: int) -> int:
@@ -89,6 +95,67 @@ def distance(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> int:
         ValueError: the two differ in size.
     """
     return count_xor(_view(first), _view(second))
+
+
+def count_digits(masks: Iterable[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
+    """Count how many packed masks keep each weight, eight weights a byte at a time.
+
+    Three digits of one value make a digit of that value and one of twice it (a carry-save adder),
+    so that a mask costs five logical operations on its bytes, however many masks there are.
+
+    Args:
+        masks: (bytes,) uint8 each, all of one size.
+
+    Returns:
+        (bytes,) uint8 for each binary digit of the counts, the least first; none for no masks.
+    """
+    waiting: list[list[NDArray[np.uint8]]] = []
+
+    def add(level: int, digits: NDArray[np.uint8]) -> None:
+        if level == len(waiting):
+            waiting.append([])
+        waiting[level].append(digits)
+        if len(waiting[level]) == 3:
+            first, second, third = waiting[level]
+            either = first ^ second
+            waiting[level] = [either ^ third]
+            add(level + 1, first & second | either & third)
+
+    for mask in masks:
+        add(0, mask)
+    level = 0
+    while level < len(waiting):
+        if len(waiting[level]) == 2:
+            first, second = waiting[level]
+            waiting[level] = [first ^ second]
+            add(level + 1, first & second)
+        level += 1
+    return [digits for (digits,) in waiting]
+
+
+def counted_overlaps(
+    masks: NDArray[np.uint8], digits: Sequence[NDArray[np.uint8]]
+) -> NDArray[np.int64]:
+    """Add up, for each mask, the counts of the weights it keeps.
+
+    Args:
+        masks: (T, bytes) uint8, packed.
+        digits: (bytes,) uint8 for each binary digit of the counts, the least first.
+
+    Returns:
+        (T,) int64.
+    """
+    total = np.zeros(len(masks), dtype=np.int64)
+    whole = masks.shape[1] // 8 * 8
+    # Eight bytes at a time as far as they go, and a few masks, which stay in the cache.
+    for columns, word in ((slice(whole), np.uint64), (slice(whole, None), np.uint8)):
+        for start in range(0, len(masks), _MASKS_AT_ONCE):
+            rows = slice(start, start + _MASKS_AT_ONCE)
+            block = masks[rows, columns].view(word)
+            for place, digit in enumerate(digits):
+                both = np.bitwise_count(block & digit[columns].view(word))
+                total[rows] += both.sum(1, dtype=np.int64) << place
+    return total
 
 
 def _view(packed: NDArray[np.uint8]) -> bitarray:

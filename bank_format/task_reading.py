@@ -86,9 +86,12 @@ def moved_into(row: NDArray[np.uint8], task: Task) -> Task:
         row: (mask_bytes,) uint8; holds the parameters' packed bits one after the other afterwards.
         task: as read.
     """
-    np.concatenate(list(task.masks.values()), out=row)
-    ends = np.cumsum([len(mask) for mask in task.masks.values()])[:-1]
-    views = dict(zip(task.masks, np.split(row, ends), strict=True))
+    views: dict[str, NDArray[np.uint8]] = {}
+    end = 0
+    for name, mask in task.masks.items():
+        start, end = end, end + len(mask)
+        views[name] = row[start:end]
+        views[name][:] = mask
     return dataclasses.replace(task, masks=views)
 
 

@@ -14,5 +14,5 @@ say supsup init-base --bank bank --arch conv-4 --input 3x32x32 --outputs 100
 say supsup learn-task --bank bank --data photos/things --data photos/living \
     --data photos/science --data photos/outdoors --augment flip,shift --steps "${STEPS:-1000}"
 say supsup evaluate --bank bank
-say supsup predict --bank bank photos/living/test/cat/00*.png
+say supsup predict --bank bank --task living photos/living/test/cat/00*.png
 say supsup tasks export things things.safetensors --bank bank

@@ -62,3 +62,16 @@ def test_wrong_types_and_sizes_are_refused() -> None:
             bits.unpack(packed, 8)
     with pytest.raises(ValueError, match=r"size|length"):
         bits.overlap(np.zeros(2, np.uint8), np.zeros(3, np.uint8))
+
+
+@given(masks=st.integers(0, 20), count=st.integers(1, 200), seed=st.integers(0, 99))
+def test_counts_of_many_masks_are_those_of_unpacked_bits(masks: int, count: int, seed: int) -> None:
+    kept = np.random.default_rng(seed).random((masks, count)) < 0.5
+    packed = np.packbits(kept, axis=1, bitorder="little")
+    digits = bits.count_digits(packed)
+    counts = sum(
+        (bits.unpack(one, count).astype(np.int64) << place for place, one in enumerate(digits)),
+        np.zeros(count, dtype=np.int64),
+    )
+    assert counts.tolist() == kept.sum(0).tolist()
+    assert bits.counted_overlaps(packed, digits).tolist() == (kept @ counts).tolist()

@@ -87,11 +87,10 @@ def test_equal_scores_keep_the_number_too() -> None:
 
 
 def test_gradients_follow_the_sign_of_the_score() -> None:
-    weights = {"w": torch.tensor([[2.0, 3.0, 5.0]])}
-    scores = {"w": torch.tensor([[-1.0, 0.5, 2.0]])}
-    Largest(weights, Density(0.5)).differentiate(scores, [torch.tensor([[1.0, 10.0, -1.0]])])
-    assert scores["w"].grad is not None
-    assert scores["w"].grad.tolist() == [[-2.0, 30.0, -5.0]]
+    weight, score = torch.tensor([[2.0, 3.0, 5.0]]), torch.tensor([[-1.0, 0.5, 2.0]])
+    gradient = torch.tensor([[1.0, 10.0, -1.0]])
+    Largest({"w": weight}, Density(0.5)).differentiate(score, weight, gradient)
+    assert gradient.tolist() == [[-2.0, 30.0, -5.0]]
 
 
 def test_masks_thin_out_from_one_half_to_their_number() -> None:

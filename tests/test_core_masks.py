@@ -10,11 +10,11 @@ from supsup_cli.core import bit_kernels
 from supsup_cli.core.masks import (
     MaskLayout,
     initial_scores,
-    straight_through,
     threshold,
     write_supermask,
 )
 from supsup_cli.core.seeds import derive_seed
+from supsup_cli.core.selection import Positive
 from tests.networks import random_stack
 
 SHAPES = {"a": (5, 3), "b": (2, 1, 3, 3), "c": (8,)}
@@ -79,8 +79,9 @@ def test_straight_through_is_the_gradient_of_a_mask_that_is_the_score() -> None:
     effective = {"w": torch.empty(4, 6).requires_grad_()}
     write_supermask(effective, {"w": weight}, {"w": score})
     loss = F.cross_entropy(images @ effective["w"].T, targets)
-    straight_through({"w": score}, {"w": weight}, torch.autograd.grad(loss, [effective["w"]]))
-    torch.testing.assert_close(score.grad, expected)
+    (gradient,) = torch.autograd.grad(loss, [effective["w"]])
+    Positive({"w": weight}).differentiate(score, weight, gradient)
+    torch.testing.assert_close(gradient, expected)
 
 
 @given(

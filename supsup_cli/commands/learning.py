@@ -90,7 +90,7 @@ def learn_task(
     bank: BankOption = DEFAULT_BANK,
     name: Annotated[str | None, typer.Option(help="The task's name; default: the data's.")] = None,
     recipe: Annotated[
-        str, typer.Option(help="default, paper, or separable (for tasks that look alike).")
+        str, typer.Option(help="default, paper, fast, or separable (for tasks that look alike).")
     ] = "default",
     steps: Annotated[
         int | None, typer.Option(help="Updates of the mask.", min=1, max=MOST_STEPS)

@@ -1,12 +1,26 @@
-"""Products of float vectors with packed masks, a block of masks unpacked at a time."""
+"""Products of float vectors with packed masks.
 
-from collections.abc import Iterator
+Two shapes of work. For a few vectors the bits are read where they lie, one for one, by compiled
+loops (`compiled_kernels`, on a CPU). For many, or on a GPU, a block of masks is unpacked once and
+multiplied as matrices; that is also the plain reference, which every compiled loop is tested
+against. No kernel knows of gains: whoever gives it `MaskStack.packed` must apply them.
+"""
 
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from types import ModuleType
+
+import numpy as np
 import torch
 from torch import Tensor
 
 # 2²⁴ floats, 64 MiB: far beyond what a product needs to run at full speed, small beside torch.
 _BLOCK_VALUES = 1 << 24
+# Up to so many vectors, reading bits once for each is faster than unpacking them once for all.
+_FEW_VECTORS = 6
+# Bytes of masks from which on the compiled loops make up for loading them, about half a second.
+_WORTH_COMPILED = 1 << 22
 
 
 def unpack(packed: Tensor) -> Tensor:
@@ -18,11 +32,16 @@ def unpack(packed: Tensor) -> Tensor:
     Returns:
         (…, 8 n) float32 zeros and ones.
     """
-    patterns = torch.arange(256, dtype=torch.uint8, device=packed.device)
-    places = torch.arange(8, dtype=torch.uint8, device=packed.device)
-    table = ((patterns[:, None] >> places) & 1).to(torch.float32)
+    table = bit_table(packed.device, torch.float32)
     rows = table.index_select(0, packed.flatten().to(torch.int32))
     return rows.view(*packed.shape[:-1], packed.shape[-1] * 8)
+
+
+def bit_table(device: torch.device, dtype: torch.dtype) -> Tensor:
+    """List the bits of every byte, least significant first: (256, 8) zeros and ones."""
+    patterns = torch.arange(256, dtype=torch.uint8, device=device)
+    places = torch.arange(8, dtype=torch.uint8, device=device)
+    return ((patterns[:, None] >> places) & 1).to(dtype)
 
 
 def products(vectors: Tensor, packed: Tensor) -> Tensor:
@@ -35,8 +54,16 @@ def products(vectors: Tensor, packed: Tensor) -> Tensor:
     Returns:
         (B, T) float32: Σₚ vectors[b, p] · bit[t, p].
     """
-    columns = [vectors @ unpack(block).T for block in _blocks(packed)]
-    return torch.cat(columns, dim=1)
+    kernels = _compiled(len(vectors), packed)
+    if kernels is None:
+        return plain_products(vectors, packed)
+    masks = packed.contiguous().numpy()
+    rows = []
+    for planes in _planes(vectors):
+        total = np.zeros(len(masks))
+        _in_threads(kernels.add_products, len(masks), planes, masks, out=total)
+        rows.append(torch.from_numpy(total).to(torch.float32))
+    return torch.stack(rows)
 
 
 def weighted_sum(alphas: Tensor, packed: Tensor) -> Tensor:
@@ -49,12 +76,71 @@ def weighted_sum(alphas: Tensor, packed: Tensor) -> Tensor:
     Returns:
         (B, 8 n) float32: Σₜ alphas[b, t] · bit[t, p].
     """
+    kernels = _compiled(len(alphas), packed)
+    if kernels is None:
+        return plain_weighted_sum(alphas, packed)
+    masks = packed.contiguous().numpy()
+    rows = []
+    for row in alphas:
+        planes = np.zeros((8, masks.shape[1]), np.float32)
+        chosen = row.nonzero()[:, 0]
+        one = row[chosen[:1]]
+        if bool((row[chosen] == one).all()):
+            # Equal coefficients, as at the even superposition: counting bits is enough.
+            kept = (row != 0).numpy()
+            _in_threads(kernels.add_counts, masks.shape[1], masks, kept, out=planes)
+            planes *= float(one.sum())
+        else:
+            coefficients = row.contiguous().numpy()
+            _in_threads(kernels.add_weighted, masks.shape[1], coefficients, masks, out=planes)
+        rows.append(torch.from_numpy(planes).T.reshape(-1))
+    return torch.stack(rows)
+
+
+def plain_products(vectors: Tensor, packed: Tensor) -> Tensor:
+    """Multiply as `products` does, in plain PyTorch, on any device."""
+    columns = [vectors @ unpack(block).T for block in _blocks(packed)]
+    return torch.cat(columns, dim=1)
+
+
+def plain_weighted_sum(alphas: Tensor, packed: Tensor) -> Tensor:
+    """Add up as `weighted_sum` does, in plain PyTorch, on any device."""
     total = alphas.new_zeros(alphas.shape[0], packed.shape[1] * 8)
     start = 0
     for block in _blocks(packed):
         total.addmm_(alphas[:, start : start + len(block)], unpack(block))
         start += len(block)
     return total
+
+
+def _compiled(vectors: int, packed: Tensor) -> ModuleType | None:
+    """Give the compiled loops where they are the faster way."""
+    few = 0 < vectors <= _FEW_VECTORS and packed.device.type == "cpu"
+    if not few or packed.numel() < _WORTH_COMPILED:
+        return None
+    try:
+        from . import compiled_kernels
+    except ImportError:  # numba refuses a numpy that is newer than itself
+        return None
+    return compiled_kernels
+
+
+def _planes(vectors: Tensor) -> np.ndarray:
+    """Sort values by their place in a byte: (B, 8 n) → (B, 8, n), contiguous."""
+    return vectors.detach().view(len(vectors), -1, 8).transpose(1, 2).contiguous().numpy()
+
+
+def _in_threads(kernel: Callable[..., None], count: int, *arguments: object, out: object) -> None:
+    """Run a kernel over 0…count in as many ranges as torch has threads."""
+    workers = min(torch.get_num_threads(), max(1, count))
+    edges = [count * place // workers for place in range(workers + 1)]
+    if workers == 1:
+        kernel(*arguments, 0, count, out)
+        return
+    with ThreadPoolExecutor(workers) as pool:
+        ranges = [pool.submit(kernel, *arguments, *one, out) for one in pairwise(edges)]
+    for one in ranges:
+        one.result()
 
 
 def _blocks(packed: Tensor) -> Iterator[Tensor]:

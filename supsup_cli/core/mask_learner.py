@@ -7,9 +7,10 @@ from torch import Tensor, nn
 
 from .masks import Masks
 from .negatives import loss_with_negatives
-from .recipes import Recipe, optimiser, optimiser_keys, wind_forward
+from .recipes import Recipe
 from .selection import selection
 from .statistics import blank_statistics, forward_on_batch
+from .updates import MOMENTS, UpdateRule, pieces
 
 
 class MaskLearner:
@@ -40,15 +41,21 @@ class MaskLearner:
         self._network = network
         self._scores = scores
         self._recipe = recipe
-        self._weights = {name: network.get_parameter(name) for name in scores}
-        self._effective = {
+        self._weights: Masks = {name: network.get_parameter(name) for name in scores}
+        self._effective: Masks = {
             name: weight.detach().clone().requires_grad_() for name, weight in self._weights.items()
         }
         device = next(iter(scores.values())).device
         # What running statistics come to is never used: see `exact_statistics`.
         self._statistics = blank_statistics(network, device)
         self._select = selection(self._weights, recipe.density)
-        self._rule, self._schedule = optimiser(recipe, scores.values())
+        self._rule = UpdateRule(recipe, scores)
+        kinds: list[Masks] = [scores, self._weights, self._effective, *self._rule.moments.values()]
+        self._pieces = {
+            name: list(zip(*(pieces(kind[name].detach()) for kind in kinds), strict=True))
+            for name in scores
+        }
+        self._select.write(self._effective, scores, 0.0)
 
     def step(self, inputs: Tensor, targets: Tensor, outputs: Tensor) -> None:
         """Update the scores once.
@@ -62,21 +69,34 @@ class MaskLearner:
         Raises:
             ValueError: there are negatives and no superfluous outputs.
         """
-        self._select.write(self._effective, self._scores, self.steps_done / self._recipe.steps)
         logits = forward_on_batch(
             self._network, self._effective, self._statistics, inputs, self._precision
         )
-        logits = logits * self._recipe.logit_scale
+        if self._recipe.logit_scale != 1:
+            logits = logits * self._recipe.logit_scale
         loss = loss_with_negatives(logits, targets, outputs, self._recipe.negatives_weight)
-        # A convolution may lay its gradient out otherwise than its weights.
-        gradients = [
-            one.contiguous() for one in torch.autograd.grad(loss, list(self._effective.values()))
-        ]
-        self._select.differentiate(self._scores, gradients)
-        self._rule.step()
-        self._rule.zero_grad()  # frees the gradients before memory for new ones is needed
-        self._schedule.step()
+        gradients = torch.autograd.grad(loss, list(self._effective.values()))
+        self._update(dict(zip(self._effective, gradients, strict=True)))
+
+    def _update(self, gradients: dict[str, Tensor]) -> None:
+        """Move the scores, and write the effective weights that follow from them."""
+        self._rule.begin(self.steps_done)
+        written = True
+        for name in list(gradients):
+            # Each gradient is let go of once it is used; that of a convolution may lie otherwise.
+            parts = pieces(gradients.pop(name).contiguous())
+            for gradient, piece in zip(parts, self._pieces[name], strict=True):
+                score, weight, effective, *moments = piece
+                self._select.differentiate(score, weight, gradient)
+                self._rule.update(name, score, moments, gradient)
+                written = self._select.rewrite(effective, score, weight)
         self.steps_done += 1
+        if not written:
+            self._select.write(self._effective, self._scores, self._progress)
+
+    @property
+    def _progress(self) -> float:
+        return self.steps_done / self._recipe.steps
 
     def masks(self) -> Masks:
         """Select by the scores.
@@ -95,13 +115,13 @@ class MaskLearner:
         """Copy all that the next step depends on, besides `steps_done`.
 
         Returns:
-            "scores/<parameter>" and, from the first step on, "<key>/<parameter>" for each key of
-            `optimiser_keys`: float32 of the parameter's shape (a "step" has none) on the CPU.
+            "scores/<parameter>" and "<key>/<parameter>" for each key of `MOMENTS`: float32 of the
+            parameter's shape, on the CPU.
         """
-        tensors = {f"scores/{name}": score for name, score in self._scores.items()}
-        moments = self._rule.state_dict()["state"]
-        for place, name in enumerate(self._scores):
-            tensors |= {f"{key}/{name}": value for key, value in moments.get(place, {}).items()}
+        kinds = {"scores": self._scores, **self._rule.moments}
+        tensors = {
+            f"{key}/{name}": one for key, kind in kinds.items() for name, one in kind.items()
+        }
         return {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}
 
     def restore(self, state: Mapping[str, Tensor], steps_done: int) -> None:
@@ -114,24 +134,19 @@ class MaskLearner:
         Raises:
             ValueError: names, types or shapes are not those of such a state; nothing is changed.
         """
-        keys = optimiser_keys(self._recipe) if steps_done else ()
-        self._check(state, keys)
-        for name, score in self._scores.items():
-            score.copy_(state[f"scores/{name}"])
-        moments = {
-            place: {key: state[f"{key}/{name}"].clone() for key in keys}
-            for place, name in enumerate(self._scores)
-        }
-        groups = self._rule.state_dict()["param_groups"]
-        self._rule.load_state_dict({"state": moments if keys else {}, "param_groups": groups})
-        wind_forward(self._schedule, steps_done)
+        self._check(state)
+        kinds = {"scores": self._scores, **self._rule.moments}
+        for key, kind in kinds.items():
+            for name, one in kind.items():
+                one.copy_(state[f"{key}/{name}"])
         self.steps_done = steps_done
+        self._select.write(self._effective, self._scores, self._progress)
 
-    def _check(self, state: Mapping[str, Tensor], keys: tuple[str, ...]) -> None:
+    def _check(self, state: Mapping[str, Tensor]) -> None:
         expected = {
-            f"{key}/{name}": torch.Size() if key == "step" else score.shape
+            f"{key}/{name}": score.shape
             for name, score in self._scores.items()
-            for key in ("scores", *keys)
+            for key in ("scores", *MOMENTS[self._recipe.optimiser])
         }
         found = {name: tensor.shape for name, tensor in state.items()}
         if found != expected:

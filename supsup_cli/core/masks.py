@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate
 
 import torch
@@ -65,31 +66,26 @@ def threshold(scores: Mapping[str, Tensor]) -> Masks:
 def write_supermask(
     effective: Mapping[str, Tensor], weights: Mapping[str, Tensor], scores: Mapping[str, Tensor]
 ) -> None:
-    """Write W ⊙ 1[score ≥ 0] into `effective`, in place and in one pass over memory.
-
-    The derivative of ReLU is this very selection, and the one kernel PyTorch has for it: half the
-    memory traffic of a comparison followed by a product.
+    """Write W ⊙ 1[score ≥ 0] into `effective`, in place.
 
     Args:
         effective: leaves of the graph, float32, one per masked parameter.
         weights: frozen weights, float32.
         scores: float32.
     """
+    for name, leaf in effective.items():
+        select_positive(leaf, weights[name], scores[name])
+
+
+def select_positive(effective: Tensor, weight: Tensor, score: Tensor) -> None:
+    """Write W ⊙ 1[score ≥ 0] of one parameter, or a piece of it, in one pass over memory.
+
+    The derivative of ReLU is this very selection, and the one kernel PyTorch has for it: half the
+    memory traffic of a comparison followed by a product.
+    """
     select = torch.ops.aten.threshold_backward.grad_input
     with torch.no_grad():
-        for name, leaf in effective.items():
-            select(weights[name], scores[name], _JUST_BELOW_ZERO, grad_input=leaf)
-
-
-def straight_through(
-    scores: Mapping[str, Tensor], weights: Mapping[str, Tensor], gradients: Sequence[Tensor]
-) -> None:
-    """Set each score's gradient to ∂L/∂(W ⊙ M) ⊙ W, as if the mask were the score itself.
-
-    Bengio et al. 2013. The gradients are consumed.
-    """
-    for (name, score), gradient in zip(scores.items(), gradients, strict=True):
-        score.grad = gradient.mul_(weights[name])
+        select(weight, score, _JUST_BELOW_ZERO, grad_input=effective)
 
 
 @dataclass(frozen=True)
@@ -162,6 +158,16 @@ class MaskStack:
 
     def weighted_sum(self, alphas: Tensor) -> Tensor:
         """Add up all masks with coefficients: (B, T) float32 → (B, 8 · bytes) float32."""
+        if len(alphas) == 1 and bool((alphas == alphas[0, 0]).all()):
+            return alphas[:, :1] * self._sum
+        return self._weighted_sum(alphas)
+
+    @cached_property
+    def _sum(self) -> Tensor:
+        """The plain sum, (1, 8 · bytes) float32: every One-Shot decision begins with it."""
+        return self._weighted_sum(torch.ones(1, len(self), device=self.packed.device))
+
+    def _weighted_sum(self, alphas: Tensor) -> Tensor:
         if self.gains is None:
             return bit_kernels.weighted_sum(alphas, self.packed)
         parts = [

@@ -72,11 +72,10 @@ def loss_with_negatives(logits: Tensor, targets: Tensor, outputs: Tensor, weight
     Raises:
         ValueError: negatives, and no output is superfluous.
     """
+    if len(logits) == len(targets):
+        return F.cross_entropy(logits, targets)
     answers, refusals = logits[: len(targets)], logits[len(targets) :]
-    loss = F.cross_entropy(answers, targets)
-    if len(refusals):
-        loss = loss + weight * rejection(refusals, outputs).mean()
-    return loss
+    return F.cross_entropy(answers, targets) + weight * rejection(refusals, outputs).mean()
 
 
 def rejection(logits: Tensor, outputs: Tensor) -> Tensor:

@@ -9,8 +9,9 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from .learning import Pixels
-from .masks import Masks, initial_scores, straight_through, threshold, write_supermask
-from .recipes import STREAM, optimiser, optimiser_keys, wind_forward
+from .masks import Masks, initial_scores, threshold, write_supermask
+from .recipes import STREAM
+from .updates import MOMENTS, UpdateRule
 
 # A mask's answer is the mean of its scores along the way, the last tenth weighing most: weight
 # (η + 1) / (t + η) for step t (Shamir & Zhang 2013, polynomial-decay averaging). It needs no
@@ -82,7 +83,7 @@ class OpenMask:
     fit: Fit = field(default_factory=Fit)
 
     def __post_init__(self) -> None:
-        self._rule, self._schedule = optimiser(STREAM, self.scores.values())
+        self._rule = UpdateRule(STREAM, self.scores)
 
     @classmethod
     def fresh(cls, shared: FrozenNetwork, *, seed: int, name: str) -> "OpenMask":
@@ -129,10 +130,10 @@ class OpenMask:
             return loss
         objective = F.cross_entropy(logits * STREAM.logit_scale, targets)
         gradients = torch.autograd.grad(objective, list(leaves.values()))
-        straight_through(self.scores, self.shared.weights, gradients)
-        self._rule.step()
-        self._rule.zero_grad()
-        self._schedule.step()
+        self._rule.begin(self.steps)
+        for (name, score), gradient in zip(self.scores.items(), gradients, strict=True):
+            moments = [moment[name] for moment in self._rule.moments.values()]
+            self._rule.update(name, score, moments, gradient.mul_(self.shared.weights[name]))
         self.fit.note(loss)
         weight = min(1.0, (AVERAGING + 1) / (self.steps + AVERAGING))
         for name, average in self.average.items():
@@ -144,14 +145,13 @@ class OpenMask:
 
         Returns:
             "fit", (3,) float64: batches, mean and excess of `Fit`; "scores/<parameter>",
-            "average/<parameter>" and, from the first step on, "<key>/<parameter>" for each key of
-            `optimiser_keys`: float32 of the parameter's shape (a "step" has none), on the CPU.
+            "average/<parameter>" and "<key>/<parameter>" for each key of `MOMENTS`: float32 of the
+            parameter's shape, on the CPU.
         """
-        tensors = {f"scores/{name}": score for name, score in self.scores.items()}
-        tensors |= {f"average/{name}": average for name, average in self.average.items()}
-        for name, score in self.scores.items():
-            moments = self._rule.state[score] if self.steps else {}
-            tensors |= {f"{key}/{name}": value for key, value in moments.items()}
+        kinds = {"scores": self.scores, "average": self.average, **self._rule.moments}
+        tensors = {
+            f"{key}/{name}": one for key, kind in kinds.items() for name, one in kind.items()
+        }
         fit = [float(self.fit.batches), self.fit.mean, self.fit.excess]
         copies = {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}
         return copies | {"fit": torch.tensor(fit, dtype=torch.float64)}
@@ -171,12 +171,11 @@ class OpenMask:
         batches, mean, excess = fit.tolist() if fit.shape == (3,) else (-1.0, 0.0, 0.0)
         if not (batches.is_integer() and batches >= 0):
             raise ValueError(f"state of a mask with fit {fit.tolist()} found, expected its own")
-        keys = optimiser_keys(STREAM) if batches else ()
+        keys = MOMENTS[STREAM.optimiser]
         expected = {"fit": (fit.shape, torch.float64)}
         for name, weight in shared.weights.items():
             for key in ("scores", "average", *keys):
-                shape = torch.Size() if key == "step" else weight.shape
-                expected[f"{key}/{name}"] = (shape, torch.float32)
+                expected[f"{key}/{name}"] = (weight.shape, torch.float32)
         if {name: (tensor.shape, tensor.dtype) for name, tensor in state.items()} != expected:
             raise ValueError(f"state of a mask with {sorted(state)} found, expected its own")
         scores, average = (
@@ -187,13 +186,9 @@ class OpenMask:
             for kind in ("scores", "average")
         )
         opened = cls(shared, scores, average, Fit(int(batches), mean, excess))
-        moments = {
-            place: {key: state[f"{key}/{name}"].clone() for key in keys}
-            for place, name in enumerate(scores)
-        }
-        groups = opened._rule.state_dict()["param_groups"]
-        opened._rule.load_state_dict({"state": moments if keys else {}, "param_groups": groups})
-        wind_forward(opened._schedule, int(batches))
+        for key, moment in opened._rule.moments.items():
+            for name, one in moment.items():
+                one.copy_(state[f"{key}/{name}"])
         return opened
 
     def _leaves(self) -> Masks:

@@ -1,7 +1,7 @@
 """Which scores make a mask, while they are learned and in the end: the seam between both kinds."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Protocol
 
 import numpy as np
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from .density import Density, gain
-from .masks import Masks, straight_through, threshold, write_supermask
+from .masks import Masks, select_positive, threshold, write_supermask
 
 # Share of the steps after which a sparse mask has the number of weights asked for.
 _THINNING = 0.5
@@ -29,8 +29,11 @@ class Selection(Protocol):
             progress: share of the steps that are done, 0…1.
         """
 
-    def differentiate(self, scores: Mapping[str, Tensor], gradients: Sequence[Tensor]) -> None:
-        """Set each score's gradient from that of the effective weights, which is consumed."""
+    def differentiate(self, score: Tensor, weight: Tensor, gradient: Tensor) -> None:
+        """Turn the gradient of a piece of the effective weights into that of its scores."""
+
+    def rewrite(self, effective: Tensor, score: Tensor, weight: Tensor) -> bool:
+        """Write a piece alone after its scores have changed; False if it takes all to do so."""
 
     def masks(self, scores: Mapping[str, Tensor]) -> Masks:
         """Select: parameter name → bool of its shape."""
@@ -52,9 +55,14 @@ class Positive:
         """Write W ⊙ 1[score ≥ 0]."""
         write_supermask(effective, self._weights, scores)
 
-    def differentiate(self, scores: Mapping[str, Tensor], gradients: Sequence[Tensor]) -> None:
-        """Set ∂L/∂(W ⊙ M) ⊙ W."""
-        straight_through(scores, self._weights, gradients)
+    def differentiate(self, score: Tensor, weight: Tensor, gradient: Tensor) -> None:
+        """Give ∂L/∂(W ⊙ M) ⊙ W."""
+        gradient.mul_(weight)
+
+    def rewrite(self, effective: Tensor, score: Tensor, weight: Tensor) -> bool:
+        """Write W ⊙ 1[score ≥ 0]."""
+        select_positive(effective, weight, score)
+        return True
 
     def masks(self, scores: Mapping[str, Tensor]) -> Masks:
         """Select by the threshold."""
@@ -95,12 +103,13 @@ class Largest:
                 select(self._weights[name], size, below, grad_input=leaf)
                 leaf.mul_(gain(kept, size.numel()))
 
-    def differentiate(self, scores: Mapping[str, Tensor], gradients: Sequence[Tensor]) -> None:
-        """Set ∂L/∂(W ⊙ M ⊙ gain) ⊙ W ⊙ sign(score), as if the mask were |score|."""
-        straight_through(scores, self._weights, gradients)
-        for score in scores.values():
-            if score.grad is not None:
-                score.grad.mul_(score.sign())
+    def differentiate(self, score: Tensor, weight: Tensor, gradient: Tensor) -> None:
+        """Give ∂L/∂(W ⊙ M ⊙ gain) ⊙ W ⊙ sign(score), as if the mask were |score|."""
+        gradient.mul_(weight).mul_(score.sign())
+
+    def rewrite(self, effective: Tensor, score: Tensor, weight: Tensor) -> bool:
+        """Leave it: which weights are the largest is known of the whole layer alone."""
+        return False
 
     def masks(self, scores: Mapping[str, Tensor]) -> Masks:
         """Select exactly the number to keep of each layer."""

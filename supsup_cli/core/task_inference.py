@@ -11,13 +11,13 @@ import torch
 from torch import Tensor, nn
 from torch.func import grad, vmap
 
+from .every_mask import exhaustive
 from .masks import MaskStack
 from .statistics import no_statistics
 from .superposition import (
     Objective,
     images_at_once,
     masked_forward,
-    misfit,
     mixture_loss,
     superpose,
 )
@@ -43,6 +43,7 @@ def infer_tasks(
     objective: Objective,
     real: Tensor,
     own: Tensor,
+    top: int | None = None,
 ) -> Tensor:
     """Score every task for every group of images.
 
@@ -54,6 +55,8 @@ def infer_tasks(
         objective: H, G or R.
         real: (O,) bool, outputs that may be a label of any task; used in superposition.
         own: (T, O) bool, each task's own outputs; used when its mask is tried by itself.
+        top: how many of a group's best scores are wanted, so that others need not be known; None
+            for all.
 
     Returns:
         (G, T) float32, nats; the largest names the task, NaN where a task was not compared.
@@ -67,7 +70,7 @@ def infer_tasks(
     if objective != "H" and bool((own if alone else real[None]).all(-1).any()):
         raise ValueError(f"objective {objective} needs superfluous outputs")
     if alone:
-        return exhaustive(network, stack, groups, objective, own)
+        return exhaustive(network, stack, groups, objective, own, top)
     compare = {"one-shot": one_shot, "binary": binary, "descent": descent}[method]
 
     def loss(logits: Tensor) -> Tensor:
@@ -75,36 +78,6 @@ def infer_tasks(
 
     at_once = max(1, _GRADIENT_VALUES // (stack.layout.bytes * 8))
     return torch.cat([compare(network, stack, part, loss) for part in groups.split(at_once)])
-
-
-def exhaustive(
-    network: nn.Module, stack: MaskStack, groups: Tensor, objective: Objective, own: Tensor
-) -> Tensor:
-    """Try every mask by itself and score it by the mean of −objective over the group.
-
-    Wortsman et al. 2020, section 3.3, name it as the reference that costs T forward passes. For one
-    image it costs no more operations than One-Shot, whose gradient visits every mask as well.
-
-    Args:
-        network: frozen network that all masks share.
-        stack: T packed masks.
-        groups: (G, n, *input_shape), float32, normalised.
-        objective: H, G or R.
-        own: (T, O) bool, each task's own outputs.
-
-    Returns:
-        (G, T) float32, nats.
-    """
-    images = groups.flatten(0, 1)
-    chunks = images.split(images_at_once(images, _CHUNK_IMAGES))
-    columns = []
-    for index in range(len(stack)):
-        masks = stack.masks(index)
-        values = [
-            misfit(objective, masked_forward(network, masks, chunk), own[index]) for chunk in chunks
-        ]
-        columns.append(-torch.cat(values).unflatten(0, groups.shape[:2]))
-    return torch.stack(columns, dim=-1).mean(1)
 
 
 def one_shot(

@@ -20,7 +20,7 @@ from supsup_cli.workflows.reporting import Reporter
 
 # Images that are computed together: bounds memory. An image beside others and alone may differ by
 # float32 rounding, as matrix products of another size are summed in another order.
-_AT_ONCE = 256
+_AT_ONCE = 1024
 _GROUP_SIZE = re.compile("[1-9][0-9]{0,8}")
 
 
@@ -113,7 +113,11 @@ def group_places(group: str, folders: Sequence[str]) -> list[list[int]]:
 
 
 def score_groups(
-    opened: OpenTasks, rule: Rule, images: NDArray[np.uint8], groups: Sequence[Sequence[int]]
+    opened: OpenTasks,
+    rule: Rule,
+    images: NDArray[np.uint8],
+    groups: Sequence[Sequence[int]],
+    top: int = 1,
 ) -> NDArray[np.float32]:
     """Score every task for every group, by a method that reads the masks.
 
@@ -122,6 +126,7 @@ def score_groups(
         rule: method and objective.
         images: (N, C, H, W) uint8.
         groups: positions of the images of each group.
+        top: how many of the best scores of each group are wanted.
 
     Returns:
         (G, T) float32, nats; the largest names the task, NaN where a task was not compared.
@@ -145,6 +150,7 @@ def score_groups(
                     objective=rule.objective,
                     real=opened.real,
                     own=opened.own,
+                    top=top,
                 )
             )
     return torch.cat(scores).cpu().numpy()

@@ -31,7 +31,11 @@ class Decisions:
 
 
 def decide(
-    opened: OpenTasks, rule: Rule, images: NDArray[np.uint8], groups: Sequence[Sequence[int]]
+    opened: OpenTasks,
+    rule: Rule,
+    images: NDArray[np.uint8],
+    groups: Sequence[Sequence[int]],
+    top: int = 1,
 ) -> Decisions:
     """Name the task of every group, and tell whether it is known.
 
@@ -42,10 +46,11 @@ def decide(
         rule: method, objective, attractors.
         images: (N, C, H, W) uint8.
         groups: positions of the images of each group.
+        top: how many of the best tasks must have a score.
     """
     recovered = None
     if rule.attractors is None:
-        scores = score_groups(opened, rule, images, groups)
+        scores = score_groups(opened, rule, images, groups, top)
     else:
         recovered = recover_groups(opened, rule.attractors, images, groups)
         scores = 0 - np.array([one.distances for one in recovered], dtype=np.float32)

@@ -102,7 +102,7 @@ def _decide(
     }
     recoveries: list[tuple[str, Recovered]] = []
     if usable:
-        decisions = decide(opened, rule, batch.images, groups)
+        decisions = decide(opened, rule, batch.images, groups, top)
         recovered = decisions.recovered or (None,) * len(groups)
         rows = zip(
             decisions.scores, decisions.best, decisions.known, recovered, groups, strict=True

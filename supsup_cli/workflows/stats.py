@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bank_format.bank import Bank
-from bank_format.bits import distance
+from bank_format.bits import count_digits, count_ones, counted_overlaps, distance
 from bank_format.layout import BANK_FILE, BASE_FILE, HOPFIELD_FILE
 from bank_format.records import BankRecord
 from bank_format.task_file import Task
@@ -60,9 +60,9 @@ def stats(path: Path, *, overlaps: bool, plot: Path | None) -> StatsResult:
                 density=task.density,
                 accuracy=accuracy_share(task),
                 created=task.provenance.created,
-                overlap=overlap,
+                overlap=share,
             )
-            for task, overlap in zip(tasks, _overlaps_with_mean(packed), strict=True)
+            for task, share in zip(tasks, _overlaps_with_mean(packed), strict=True)
         ),
         rivals=Rivals(
             float_scores=4 * masked * len(tasks),
@@ -77,18 +77,12 @@ def stats(path: Path, *, overlaps: bool, plot: Path | None) -> StatsResult:
 def _overlaps_with_mean(packed: NDArray[np.uint8]) -> list[float]:
     """For each mask, average the mean mask over the weights it keeps: shares, 0…1.
 
-    The mean mask is a running count, and bits are unpacked a mask at a time: memory does not grow
-    with the number of tasks.
+    The mean mask stays a few packed arrays, the binary digits of a count for each weight, so that
+    nothing is unpacked and memory does not grow with the number of tasks.
     """
-    counts = np.zeros(packed.shape[1] * 8, dtype=np.float32)
-    for row in packed:
-        counts += np.unpackbits(row, bitorder="little")
-    overlaps = []
-    for row in packed:
-        bits = np.unpackbits(row, bitorder="little").view(np.bool_)
-        kept = counts[bits]
-        overlaps.append(float(kept.mean(dtype=np.float64)) / len(packed) if len(kept) else 0.0)
-    return overlaps
+    counted = counted_overlaps(packed, count_digits(packed)).tolist()
+    kept = [count_ones(row) * len(packed) for row in packed]
+    return [part / whole if whole else 0.0 for part, whole in zip(counted, kept, strict=True)]
 
 
 def _pairs(

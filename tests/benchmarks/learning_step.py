@@ -21,8 +21,9 @@ from torch.nn import functional as F
 from supsup_cli.core.learning import LabelledImages, Learning, Pixels
 from supsup_cli.core.masks import Masks
 from supsup_cli.core.networks import MultilayerPerceptron, masked_parameters
-from supsup_cli.core.recipes import DEFAULT, PAPER, Recipe, optimiser
+from supsup_cli.core.recipes import DEFAULT, PAPER, Recipe
 from supsup_cli.data import catalog
+from tests.torch_rules import torch_rule
 
 NETWORKS = {"lenet-300-100": (784, 300, 100, 500), "fc-1024-1024": (784, 1024, 1024, 500)}
 STEPS_PER_RUN = 50
@@ -34,11 +35,11 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=15)
     runs = parser.parse_args().runs
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {platform.machine()}")
-    data, pixels = _data()
+    data, pixels = labelled_images()
     print("network         recipe     masked ms  dense ms   ratio: median (min … max)")
     for name, sizes in NETWORKS.items():
         for recipe in (PAPER, DEFAULT):
-            masked, dense = _alternate(sizes, recipe, data, pixels, runs)
+            masked, dense = alternate(sizes, recipe, data, pixels, runs)
             ratios = [a / b for a, b in zip(masked, dense, strict=True)]
             print(
                 f"{name:15} {recipe.name:9} {statistics.median(masked):10.3f} "
@@ -48,19 +49,24 @@ def main() -> None:
     for recipe in (PAPER, DEFAULT):
         network = MultilayerPerceptron(NETWORKS["lenet-300-100"])
         began = time.perf_counter()
-        _learn(network.requires_grad_(False), recipe, data, pixels, lambda: None)
+        learn(network.requires_grad_(False), recipe, data, pixels, lambda: None)
         print(f"a LeNet task, {recipe.name}, {recipe.steps} steps: "
               f"{time.perf_counter() - began:.2f} s")  # fmt: skip
 
 
-def _data() -> tuple[LabelledImages, Pixels]:
+def labelled_images() -> tuple[LabelledImages, Pixels]:
     train = catalog.load("mnist-perm-0", (1, 28, 28)).train
     images = LabelledImages(torch.from_numpy(train.images), torch.from_numpy(train.labels))
     return images, Pixels(torch.full((1, 1, 1), 0.1307), torch.full((1, 1, 1), 0.3081))
 
 
-def _alternate(
-    sizes: tuple[int, ...], recipe: Recipe, data: LabelledImages, pixels: Pixels, runs: int
+def alternate(
+    sizes: tuple[int, ...],
+    recipe: Recipe,
+    data: LabelledImages,
+    pixels: Pixels,
+    runs: int,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> tuple[list[float], list[float]]:
     """Give the milliseconds a step of each run, masked and dense."""
     dense_step = _dense_steps(MultilayerPerceptron(sizes), recipe, data, pixels)
@@ -70,12 +76,12 @@ def _alternate(
     # The run's own set-up (scores, optimiser) is left out: the clock starts at its tenth step.
     long = dataclasses.replace(recipe, steps=STEPS_PER_RUN + 10)
     for run in range(runs + warm_up):
-        stamps = _stamps(network, long, data, pixels)
+        stamps = _stamps(network, long, data, pixels, clock)
         masked_ms = 1000 * (stamps[-1] - stamps[9]) / STEPS_PER_RUN
-        began = time.perf_counter()
+        began = clock()
         for _ in range(STEPS_PER_RUN):
             next(dense_step)
-        dense_ms = 1000 * (time.perf_counter() - began) / STEPS_PER_RUN
+        dense_ms = 1000 * (clock() - began) / STEPS_PER_RUN
         if run >= warm_up:
             masked.append(masked_ms)
             dense.append(dense_ms)
@@ -83,10 +89,14 @@ def _alternate(
 
 
 def _stamps(
-    network: nn.Module, recipe: Recipe, data: LabelledImages, pixels: Pixels
+    network: nn.Module,
+    recipe: Recipe,
+    data: LabelledImages,
+    pixels: Pixels,
+    clock: Callable[[], float],
 ) -> list[float]:
     stamps: list[float] = []
-    _learn(network, recipe, data, pixels, lambda: stamps.append(time.perf_counter()))
+    learn(network, recipe, data, pixels, lambda: stamps.append(clock()))
     return stamps
 
 
@@ -94,7 +104,7 @@ def _dense_steps(
     network: nn.Module, recipe: Recipe, data: LabelledImages, pixels: Pixels
 ) -> Iterator[None]:
     long = dataclasses.replace(recipe, steps=1_000_000)
-    rule, schedule = optimiser(long, network.parameters())
+    rule, schedule = torch_rule(long, network.parameters())
     count = len(data.images)
     order = torch.randperm(count)
     while True:
@@ -107,7 +117,7 @@ def _dense_steps(
             yield
 
 
-def _learn(
+def learn(
     network: nn.Module,
     recipe: Recipe,
     data: LabelledImages,

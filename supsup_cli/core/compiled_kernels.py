@@ -1,0 +1,144 @@
+"""Loops over packed bits that no tensor operation has, compiled by numba for this processor.
+
+Arrays are numpy's. Every function computes a range of its result and releases the interpreter's
+lock, so that threads of the caller share the work: numba's own threads do not survive a fork, and
+not all of its builds allow two callers at once. Compiling takes a few seconds; the code is kept on
+the disk, beside this file or in the user's cache folder, and where neither can be written for the
+process alone.
+
+Indices come from `len` of slices: only then does LLVM know that they are not negative, and
+computes sixteen numbers at a time.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numba
+import numpy as np
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+# Bytes of a mask that are worked on at a time, so that the floats beside them, eight for each byte,
+# stay in a core's cache: for products, and for sums over the masks.
+_CHUNK, _SUM_CHUNK = 1024, 8192
+# Masks whose bits are counted in four binary digits before the counts are added up as floats.
+_COUNTED = 15
+# Masks that are added up before the sum is added to the total.
+_SUMMED = 64
+
+
+def _compiled(function: _Function) -> _Function:
+    options = {"nogil": True, "fastmath": {"reassoc", "contract", "nsz"}}
+    try:
+        return numba.njit(cache=True, **options)(function)  # type: ignore[no-any-return]
+    except RuntimeError:  # no folder that can be written
+        return numba.njit(**options)(function)  # type: ignore[no-any-return]
+
+
+@_compiled
+def _chosen_sum(row: Any, values: Any, bit: Any) -> Any:
+    total = np.float32(0)
+    for place in range(len(row)):
+        total += values[place] if row[place] & bit else np.float32(0)
+    return total
+
+
+@_compiled
+def _add_chosen(row: Any, total: Any, bit: Any, value: Any) -> None:
+    for place in range(len(row)):
+        total[place] += value if row[place] & bit else np.float32(0)
+
+
+@_compiled
+def add_products(planes: Any, packed: Any, first: int, last: int, out: Any) -> None:
+    """Multiply one vector with masks `first` to `last`.
+
+    Args:
+        planes: (8, n) float32, the vector's values by their place in a byte, contiguous.
+        packed: (T, n) uint8, contiguous.
+        first: mask to begin with.
+        last: mask to end before.
+        out: (T,) float64, added to.
+    """
+    count = packed.shape[1]
+    for start in range(0, count, _CHUNK):
+        end = min(start + _CHUNK, count)
+        for task in range(first, last):
+            row = packed[task, start:end]
+            for place in range(8):
+                out[task] += _chosen_sum(row, planes[place, start:end], np.uint8(1 << place))
+
+
+@_compiled
+def add_weighted(alphas: Any, packed: Any, start: int, end: int, out: Any) -> None:
+    """Add up masks with coefficients, over bytes `start` to `end` of each.
+
+    Args:
+        alphas: (T,) float32.
+        packed: (T, n) uint8, contiguous.
+        start: byte to begin with.
+        end: byte to end before.
+        out: (8, n) float32, sums by the bits' place in a byte, added to.
+    """
+    partial = np.zeros((8, _SUM_CHUNK), np.float32)
+    for low in range(start, end, _SUM_CHUNK):
+        high = min(low + _SUM_CHUNK, end)
+        for task in range(len(packed)):
+            if alphas[task] != 0:
+                row = packed[task, low:high]
+                for place in range(8):
+                    _add_chosen(row, partial[place], np.uint8(1 << place), alphas[task])
+            # Sums of sums: rounding errors grow with the root of the number of tasks, not with it.
+            if task % _SUMMED == _SUMMED - 1 or task == len(packed) - 1:
+                out[:, low:high] += partial[:, : high - low]
+                partial[:] = 0
+
+
+@_compiled
+def _count_digits(row: Any, ones: Any, twos: Any, fours: Any, eights: Any) -> None:
+    for place in range(len(row)):
+        carry = row[place]
+        now = ones[place]
+        ones[place] = now ^ carry
+        carry &= now
+        now = twos[place]
+        twos[place] = now ^ carry
+        carry &= now
+        now = fours[place]
+        fours[place] = now ^ carry
+        carry &= now
+        eights[place] |= carry
+
+
+@_compiled
+def add_counts(packed: Any, chosen: Any, start: int, end: int, out: Any) -> None:
+    """Count how many of the chosen masks keep each weight, over bytes `start` to `end`.
+
+    Four binary digits of all counts are kept as packed bits while up to 15 masks are added, so
+    that eight weights are counted at once.
+
+    Args:
+        packed: (T, n) uint8, contiguous.
+        chosen: (T,) bool.
+        start: byte to begin with.
+        end: byte to end before.
+        out: (8, n) float32, counts by the bits' place in a byte, added to.
+    """
+    digits = np.zeros((4, _SUM_CHUNK), np.uint8)
+    for low in range(start, end, _SUM_CHUNK):
+        high = min(low + _SUM_CHUNK, end)
+        held = 0
+        for task in range(len(packed)):
+            if chosen[task]:
+                row = packed[task, low:high]
+                _count_digits(row, digits[0], digits[1], digits[2], digits[3])
+                held += 1
+            if held == _COUNTED or task == len(packed) - 1:
+                for digit in range(4):
+                    for place in range(8):
+                        counts, bit = out[place, low:high], np.uint8(1 << place)
+                        _add_chosen(
+                            digits[digit, : high - low], counts, bit, np.float32(1 << digit)
+                        )
+                digits[:] = 0
+                held = 0

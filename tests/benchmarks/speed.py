@@ -1,0 +1,225 @@
+"""Print every figure of speed beside its baselines, measured in one run; run by name.
+
+    python -m tests.benchmarks.speed
+
+Baselines do the same work on the same machine in the same minutes: a loop in plain PyTorch over
+unpacked masks, and dense training with the same optimiser. Needs about 2 GB of memory and ten
+minutes; `--quick` measures a tenth of the tasks. On a machine that others use as well, one thread
+(`OMP_NUM_THREADS=1`) and `--processor-time` give ratios that hold, and seconds of one quiet core.
+"""
+
+import argparse
+import dataclasses
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from bank_format.bank import Bank
+from supsup_cli.core import bit_kernels
+from supsup_cli.core.every_mask import exhaustive
+from supsup_cli.core.learning import LabelledImages, Learning, Pixels
+from supsup_cli.core.masks import MaskStack
+from supsup_cli.core.networks import masked_parameters
+from supsup_cli.core.recipes import DEFAULT, PAPER, RECIPES
+from supsup_cli.core.superposition import masked_forward, misfit, mixture_loss
+from supsup_cli.core.task_inference import infer_tasks
+from supsup_cli.data import catalog
+from tests.benchmarks import learning_step
+from tests.benchmarks.synthetic_bank import make_bank
+from tests.benchmarks.timing import (
+    Timing,
+    apart,
+    lenet,
+    machine,
+    measure,
+    outputs,
+    random_stack,
+    row,
+)
+from tests.networks import layout_of, pack
+
+Clock = Callable[[], float]
+CPU = torch.device("cpu")
+LEARNED = 4
+PIXELS = Pixels(torch.full((1, 1, 1), 0.1307), torch.full((1, 1, 1), 0.3081))
+
+MEMORY = """
+import resource, sys
+from pathlib import Path
+import torch
+from supsup_cli.core.task_inference import infer_tasks
+from supsup_cli.workflows.opening import open_tasks
+opened = open_tasks(Path(sys.argv[1]), "cpu")
+images = torch.randn(1, 1, *opened.net.bank.record.input.shape)
+infer_tasks(opened.net.network, opened.stack, images, method="one-shot", objective="H",
+            real=opened.real, own=opened.own)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--runs", type=int, default=7)
+    parser.add_argument("--processor-time", action="store_true", help="what is computed in-process")
+    options = parser.parse_args()
+    clock = time.process_time if options.processor_time else time.perf_counter
+    few, many = (25, 250) if options.quick else (250, 2500)
+    print(f"{machine()}; median (least … most) of {options.runs} runs\n")
+    print(row("what", "here", "plain PyTorch", "times faster"))
+    print(row("---", "---:", "---:", "---:"))
+    network = lenet(CPU)
+    one_shot(network, many, options.runs, clock)
+    learned, images = learned_masks(network)
+    for tasks in (few, many):
+        every_mask(network, learned, images, tasks, max(1, options.runs // 2), clock)
+    print()
+    print(row("what", "here"))
+    print(row("---", "---:"))
+    with tempfile.TemporaryDirectory() as folder:
+        bank(Path(folder) / "bank", many, options.runs, clock)
+        side_by_side(Path(folder) / "learned", 4 if options.quick else 20)
+    print()
+    steps(options.runs, clock)
+
+
+def one_shot(network: nn.Module, tasks: int, runs: int, clock: Clock) -> None:
+    """Time one decision of One-Shot: superposition, gradient, product with every mask."""
+    stack = random_stack(network, tasks, CPU)
+    real, own = outputs(tasks, CPU)
+    image = torch.randn(1, 1, 1, 28, 28)
+
+    def ours() -> Tensor:
+        return infer_tasks(
+            network, stack, image, method="one-shot", objective="H", real=real, own=own
+        )
+
+    def plain() -> Tensor:
+        even = torch.full((1, tasks), 1 / tasks)
+        mean = stack.layout.split(bit_kernels.plain_weighted_sum(even, stack.packed))
+        mixture = {name: mask[0].requires_grad_() for name, mask in mean.items()}
+        loss = mixture_loss("H", masked_forward(network, mixture, image[0]), real).mean()
+        gradients = torch.autograd.grad(loss, list(mixture.values()))
+        flat = stack.layout.join(dict(zip(mixture, gradients, strict=True)))
+        return -bit_kernels.plain_products(flat[None], stack.packed)
+
+    torch.testing.assert_close(ours(), plain(), atol=1e-6, rtol=1e-3)
+    here = measure(ours, runs, clock=clock)
+    there = measure(plain, max(1, runs // 3), clock=clock)
+    print(row(f"One-Shot, one decision over {tasks} tasks", here, there, _times(there, here)))
+
+
+def learned_masks(network: nn.Module) -> tuple[MaskStack, Tensor]:
+    """Learn a few tasks, for images that have a right mask among random ones."""
+    rows, images = [], []
+    layout = layout_of(network)
+    for task in range(LEARNED):
+        data = catalog.load(f"mnist-perm-{task}", (1, 28, 28))
+        train = LabelledImages(
+            torch.from_numpy(data.train.images), torch.from_numpy(data.train.labels)
+        )
+        names = masked_parameters(network)
+        recipe = dataclasses.replace(RECIPES["fast"], steps=200)
+        learning = Learning(network, names, train, PIXELS, recipe, seed=0, task=str(task))
+        while not learning.done:
+            learning.advance()
+        rows.append(pack(learning.masks(), layout))
+        images.append(PIXELS(torch.tensor(data.test.images[:256])))
+    return MaskStack(torch.stack(rows), layout), torch.cat(images)
+
+
+def every_mask(
+    network: nn.Module, learned: MaskStack, images: Tensor, tasks: int, runs: int, clock: Clock
+) -> None:
+    """Time naming the task of each image by trying every mask."""
+    random = random_stack(network, tasks - LEARNED, CPU)
+    stack = MaskStack(torch.cat([learned.packed, random.packed]), learned.layout)
+    _, own = outputs(tasks, CPU)
+    images = images if tasks < 1000 else images[::4]
+    groups = images[:, None]
+
+    def plain() -> Tensor:
+        columns = []
+        for index in range(tasks):
+            logits = masked_forward(network, stack.masks(index), images)
+            columns.append(-misfit("R", logits, own[index]))
+        return torch.stack(columns, dim=1)
+
+    def whole() -> Tensor:
+        return exhaustive(network, stack, groups, "R", own)
+
+    def best() -> Tensor:
+        return exhaustive(network, stack, groups, "R", own, top=1)
+
+    winners = plain().argmax(1)
+    for scores in (whole(), best().nan_to_num(-torch.inf)):
+        if not bool((scores.argmax(1) == winners).all()):
+            raise SystemExit("another winner than the plain reference's")
+    base = measure(plain, runs, clock=clock)
+    for what, work in (("all scores", whole), ("the best task alone", best)):
+        here = measure(work, runs, clock=clock)
+        rates = [f"{len(images) / one.median:.0f} images/s" for one in (here, base)]
+        print(row(f"every mask, R, {tasks} tasks, {what}", *rates, _times(base, here)))
+
+
+def bank(path: Path, tasks: int, runs: int, clock: Clock) -> None:
+    """Time opening and verifying a bank, `stats` on it, and the memory of One-Shot over it."""
+    made = make_bank(path, tasks)
+    opening = measure(lambda: Bank.open(made.path).read_tasks(), runs, clock=clock)
+    print(row(f"opening and verifying {tasks} tasks, page cache warm", opening))
+    command = [sys.executable, "-m", "supsup_cli", "stats", "--bank", str(path), "--json"]
+    whole = measure(lambda: subprocess.run(command, check=True, capture_output=True), runs)
+    print(row(f"`stats` on {tasks} tasks, whole command", whole))
+    memory = int(apart(MEMORY, str(path))) / 2**20
+    print(row(f"One-Shot over {tasks} tasks: most memory, torch included", f"{memory:.2f} GiB"))
+
+
+def side_by_side(path: Path, tasks: int) -> None:
+    """Time `learn-task` on many tasks, recipe `fast`, whole command."""
+    supsup = [sys.executable, "-m", "supsup_cli"]
+    subprocess.run([*supsup, "init-base", "--bank", str(path)], check=True, capture_output=True)
+    data = f"mnist-perm-0..{tasks - 1}"
+    command = [*supsup, "learn-task", "--bank", str(path), "--data", data, "--recipe", "fast"]
+    began = time.perf_counter()
+    ran = subprocess.run([*command, "--json"], check=True, capture_output=True)
+    seconds = time.perf_counter() - began
+    accuracy = statistics.mean(one["accuracy"] for one in json.loads(ran.stdout)["tasks"])
+    print(row(f"`learn-task` on {tasks} tasks, `fast`, a task", f"{seconds / tasks:.2f} s"))
+    print(row("their mean accuracy", f"{accuracy:.2%}"))
+
+
+def steps(runs: int, clock: Clock) -> None:
+    """Time a step against a dense one, and whole tasks."""
+    data, pixels = learning_step.labelled_images()
+    print(row("a step of 128 images", "masked", "dense", "masked / dense"))
+    print(row("---", "---:", "---:", "---:"))
+    for name, sizes in learning_step.NETWORKS.items():
+        for recipe in (PAPER, DEFAULT):
+            masked, dense = learning_step.alternate(sizes, recipe, data, pixels, runs, clock)
+            ratios = [a / b for a, b in zip(masked, dense, strict=True)]
+            middle = [f"{statistics.median(one):.2f} ms" for one in (masked, dense)]
+            spread = f"{statistics.median(ratios):.3f} ({min(ratios):.3f} … {max(ratios):.3f})"
+            print(row(f"{name}, `{recipe.name}`", *middle, spread))
+    for recipe in (PAPER, DEFAULT, RECIPES["fast"]):
+        network = lenet(CPU)
+        began = clock()
+        learning_step.learn(network, recipe, data, pixels, lambda: None)
+        seconds = f"{clock() - began:.2f} s"
+        print(row(f"a LeNet task, `{recipe.name}`, {recipe.steps} steps", seconds, "", ""))
+
+
+def _times(slow: Timing, fast: Timing) -> str:
+    return f"{slow.median / fast.median:.1f}"
+
+
+if __name__ == "__main__":
+    main()
