@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 __all__ = [
     "count_digits",
     "count_ones",
+    "count_ones_of_each",
     "counted_overlaps",
     "distance",
     "overlap",
@@ -25,6 +26,7 @@ __all__ = [
 ]
 
 _MASKS_AT_ONCE = 8
+_BYTES_OF_32_BITS = 2**29 - 1  # whose ones are counted in 32 bits
 
 
 def packed_size(count: int) -> int:
@@ -77,6 +79,11 @@ def padding_is_zero(packed: NDArray[np.uint8], count: int) -> bool:
 def count_ones(packed: NDArray[np.uint8]) -> int:
     """Count the ones of a packed mask, (bytes,) uint8, contiguous."""
     return _view(packed).count()
+
+
+def count_ones_of_each(masks: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Count the ones of each packed mask, (T, bytes) uint8, rows contiguous: (T,) int64."""
+    return counted_overlaps(masks, [np.full(masks.shape[1], 0xFF, dtype=np.uint8)])
 
 
 def overlap(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> int:
@@ -147,6 +154,7 @@ def counted_overlaps(
     """
     total = np.zeros(len(masks), dtype=np.int64)
     whole = masks.shape[1] // 8 * 8
+    wide = np.uint32 if masks.shape[1] <= _BYTES_OF_32_BITS else np.uint64
     # Eight bytes at a time as far as they go, and a few masks, which stay in the cache.
     for columns, word in ((slice(whole), np.uint64), (slice(whole, None), np.uint8)):
         for start in range(0, len(masks), _MASKS_AT_ONCE):
@@ -154,7 +162,7 @@ def counted_overlaps(
             block = masks[rows, columns].view(word)
             for place, digit in enumerate(digits):
                 both = np.bitwise_count(block & digit[columns].view(word))
-                total[rows] += both.sum(1, dtype=np.int64) << place
+                total[rows] += both.sum(1, dtype=wide).astype(np.int64) << place
     return total
 
 

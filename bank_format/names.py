@@ -57,5 +57,6 @@ def check_text(text: str) -> None:
     Raises:
         ValueError: it holds control characters, or more than 4,096 characters.
     """
-    if len(text) > 4096 or _CONTROL.search(text):
+    # No printable character is among these: most texts need no search.
+    if len(text) > 4096 or (not text.isprintable() and _CONTROL.search(text)):
         raise ValueError(f"text {text[:80]!r} found, expected no control characters, at most 4096")

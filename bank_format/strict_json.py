@@ -24,6 +24,7 @@ from typing import (
 )
 
 from bank_format.canonical_json import Json
+from bank_format.refused import RefusedError, wrong
 
 __all__ = ["OMITTED", "from_json", "to_json"]
 
@@ -31,7 +32,7 @@ __all__ = ["OMITTED", "from_json", "to_json"]
 OMITTED: Final = {"omitted": True}
 
 _Record = TypeVar("_Record")
-_Decoder: TypeAlias = Callable[[Json, str], object]
+_Decoder: TypeAlias = Callable[[Json], object]
 
 _LARGEST_INTEGER = 2**63 - 1
 _DECODERS: dict[Any, _Decoder] = {}
@@ -49,7 +50,10 @@ def from_json(record: type[_Record], value: Json, path: str = "") -> _Record:
         ValueError: an unknown or missing key, a wrong type, or a value that the record refuses;
             names the path of keys.
     """
-    return cast("_Record", _decoder(record)(value, path))
+    try:
+        return cast("_Record", _decoder(record)(value))
+    except RefusedError as refused:
+        raise ValueError(refused.told(path)) from None
 
 
 def to_json(record: object) -> Json:
@@ -100,21 +104,26 @@ def _build(hint: Any) -> _Decoder:
 
 
 def _plain(kind: type) -> _Decoder:
-    def decode(value: Json, path: str) -> object:
+    def decode(value: Json) -> object:
         # type() and not isinstance(): a bool is an int, and must not pass for one.
         if type(value) is not kind:
-            raise _wrong(path, value, kind.__name__)
-        if kind is int and abs(cast("int", value)) > _LARGEST_INTEGER:
-            raise _wrong(path, value, "an integer of 64 bits")
+            raise wrong(value, kind.__name__)
         return value
 
-    return decode
+    def decode_integer(value: Json) -> object:
+        if type(value) is not int:
+            raise wrong(value, "int")
+        if abs(value) > _LARGEST_INTEGER:
+            raise wrong(value, "an integer of 64 bits")
+        return value
+
+    return decode_integer if kind is int else decode
 
 
 def _literal(allowed: tuple[str, ...]) -> _Decoder:
-    def decode(value: Json, path: str) -> object:
+    def decode(value: Json) -> object:
         if value not in allowed:
-            raise _wrong(path, value, " or ".join(map(repr, allowed)))
+            raise wrong(value, " or ".join(map(repr, allowed)))
         return value
 
     return decode
@@ -122,34 +131,58 @@ def _literal(allowed: tuple[str, ...]) -> _Decoder:
 
 def _tuple(arguments: tuple[Any, ...]) -> _Decoder:
     if arguments[1:] == (...,):
-        return _list(_decoder(arguments[0]))
+        item = _decoder(arguments[0])
+        return _list(item, arguments[0] if arguments[0] in (float, str) else None)
     return _fixed([_decoder(argument) for argument in arguments])
 
 
-def _list(item: _Decoder) -> _Decoder:
-    def decode(value: Json, path: str) -> object:
+def _list(item: _Decoder, plain: type | None = None) -> _Decoder:
+    """Decode lists; those of a plain type whose items all have it need no more."""
+    whole = {plain}
+
+    def decode(value: Json) -> object:
         if not isinstance(value, list):
-            raise _wrong(path, value, "a list")
-        return tuple([item(one, f"{path}[{index}]") for index, one in enumerate(value)])
+            raise wrong(value, "a list")
+        if {*map(type, value)} == whole:
+            return tuple(value)
+        decoded: list[object] = []
+        try:
+            for one in value:
+                decoded.append(item(one))
+        except RefusedError as refused:
+            raise refused.under(f"[{len(decoded)}]") from None
+        return tuple(decoded)
 
     return decode
 
 
 def _fixed(items: list[_Decoder]) -> _Decoder:
-    def decode(value: Json, path: str) -> object:
+    def decode(value: Json) -> object:
         if not isinstance(value, list) or len(value) != len(items):
-            raise _wrong(path, value, f"a list of {len(items)}")
-        pairs = enumerate(zip(items, value, strict=True))
-        return tuple([item(one, f"{path}[{index}]") for index, (item, one) in pairs])
+            raise wrong(value, f"a list of {len(items)}")
+        decoded: list[object] = []
+        try:
+            for item, one in zip(items, value, strict=True):
+                decoded.append(item(one))
+        except RefusedError as refused:
+            raise refused.under(f"[{len(decoded)}]") from None
+        return tuple(decoded)
 
     return decode
 
 
 def _mapping(item: _Decoder) -> _Decoder:
-    def decode(value: Json, path: str) -> object:
+    def decode(value: Json) -> object:
         if not isinstance(value, dict):
-            raise _wrong(path, value, "an object")
-        return {key: item(one, _under(path, key)) for key, one in value.items()}
+            raise wrong(value, "an object")
+        decoded: dict[str, object] = {}
+        key = ""
+        try:
+            for key, one in value.items():
+                decoded[key] = item(one)
+        except RefusedError as refused:
+            raise refused.under(f".{key}") from None
+        return decoded
 
     return decode
 
@@ -159,21 +192,27 @@ def _dataclass(record: type) -> _Decoder:
     fields = {field.name: _decoder(hints[field.name]) for field in dataclasses.fields(record)}
     defaults = {one.name: one.default for one in dataclasses.fields(record) if _is_omitted(one)}
 
-    def decode(value: Json, path: str) -> object:
+    def decode(value: Json) -> object:
         if not isinstance(value, dict):
-            raise _wrong(path, value, "an object")
-        if value.keys() | defaults.keys() != fields.keys():
+            raise wrong(value, "an object")
+        if value.keys() != fields.keys() and value.keys() | defaults.keys() != fields.keys():
             different = min((value.keys() | defaults.keys()) ^ fields.keys())
             what = "unknown" if different in value else "missing"
-            raise ValueError(f"{_under(path, different)}: {what} key")
+            raise RefusedError(f"{what} key", f".{different}")
         for key, default in defaults.items():
             if key in value and value[key] == default:
-                raise ValueError(f"{_under(path, key)}: its default found, expected no such key")
-        decoded = {key: fields[key](one, _under(path, key)) for key, one in value.items()}
+                raise RefusedError("its default found, expected no such key", f".{key}")
+        decoded: dict[str, object] = {}
+        key = ""
+        try:
+            for key, one in value.items():
+                decoded[key] = fields[key](one)
+        except RefusedError as refused:
+            raise refused.under(f".{key}") from None
         try:
             return record(**decoded)
         except ValueError as error:
-            raise ValueError(f"{path}: {error}" if path else str(error)) from None
+            raise RefusedError(str(error)) from None
 
     return decode
 
@@ -188,22 +227,10 @@ def _union(members: tuple[Any, ...]) -> _Decoder:
         else:
             plain[member] = _decoder(member)
 
-    def decode(value: Json, path: str) -> object:
+    def decode(value: Json) -> object:
         found = by_keys.get(frozenset(value)) if isinstance(value, dict) else plain.get(type(value))
         if found is None:
-            names = " or ".join(sorted(member.__name__ for member in members))
-            raise _wrong(path, value, names)
-        return found(value, path)
+            raise wrong(value, " or ".join(sorted(member.__name__ for member in members)))
+        return found(value)
 
     return decode
-
-
-def _under(path: str, key: str) -> str:
-    return f"{path}.{key}" if path else key
-
-
-def _wrong(path: str, value: Json, expected: str) -> ValueError:
-    found = repr(value)
-    if len(found) > 60:
-        found = f"{found[:60]}…"
-    return ValueError(f"{path or 'value'}: {found} found, expected {expected}")

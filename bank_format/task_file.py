@@ -25,6 +25,9 @@ from bank_format.task_records import Provenance, TaskContent, TaskFacts
 
 __all__ = ["Task", "build_task", "parse_mask"]
 
+_MASK: np.dtype[np.generic] = np.dtype("uint8")
+_STATISTICS: np.dtype[np.generic] = np.dtype("float32")
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Task:
@@ -148,11 +151,11 @@ def _check_fits(content: TaskContent, record: BankRecord) -> None:
 def _decoded(
     content: TaskContent, record: BankRecord, tensors: Tensors
 ) -> tuple[dict[str, NDArray[np.uint8]], dict[str, NDArray[np.float32]]]:
-    expected = {f"mask/{name}": "uint8" for name in content.encoding}
-    expected |= {f"statistics/{name}": "float32" for name in content.statistics}
-    found = {name: tensor.dtype.name for name, tensor in tensors.items()}
+    expected = {f"mask/{name}": _MASK for name in content.encoding}
+    expected |= {f"statistics/{name}": _STATISTICS for name in content.statistics}
+    found = {name: tensor.dtype for name, tensor in tensors.items()}
     if found != expected:
-        different = min(found.items() ^ expected.items())[0]
+        different = min(name for name in found | expected if found.get(name) != expected.get(name))
         raise ValueError(
             f"tensor {different}: {found.get(different, 'none')} found, "
             f"expected {expected.get(different, 'none')}"

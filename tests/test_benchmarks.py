@@ -20,10 +20,12 @@ def test_a_synthetic_bank_is_a_whole_one(tmp_path: Path) -> None:
 
 
 def test_the_benchmark_of_a_gpu_runs_on_a_cpu(capsys: pytest.CaptureFixture[str]) -> None:
-    speed_gpu.main(["--device", "cpu", "--tasks", "3", "--images", "5", "--runs", "1"])
+    few = "--tasks 3 --images 5 --together 2 --train 40 --steps 2 --runs 1"
+    speed_gpu.main(["--device", "cpu", *few.split()])
     printed = capsys.readouterr().out
     assert printed.startswith("CPU; ")
     assert "| every mask, R |" in printed
+    assert "| a task's step, 2 learned together |" in printed
 
 
 def test_a_timing_shows_its_median_and_spread() -> None:

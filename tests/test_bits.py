@@ -74,4 +74,9 @@ def test_counts_of_many_masks_are_those_of_unpacked_bits(masks: int, count: int,
         np.zeros(count, dtype=np.int64),
     )
     assert counts.tolist() == kept.sum(0).tolist()
-    assert bits.counted_overlaps(packed, digits).tolist() == (kept @ counts).tolist()
+    overlaps = (kept @ counts).tolist()
+    assert bits.counted_overlaps(packed, digits).tolist() == overlaps
+    assert bits.count_ones_of_each(packed).tolist() == kept.sum(1).tolist()
+    with pytest.MonkeyPatch.context() as context:  # as for masks whose ones take more than 32 bits
+        context.setattr(bits, "_BYTES_OF_32_BITS", 0)
+        assert bits.counted_overlaps(packed, digits).tolist() == overlaps

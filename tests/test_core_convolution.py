@@ -42,6 +42,12 @@ def test_every_parameter_is_masked_and_every_buffer_a_statistic(arch: str) -> No
     assert {name.rsplit(".", 1)[1] for name, _ in network.named_buffers()} == {
         "running_mean",
         "running_var",
+        "seen",
+    }
+    assert {name.rsplit(".", 1)[1] for name in network.state_dict()} == {
+        "weight",
+        "running_mean",
+        "running_var",
     }
     assert kind_of(network) == "convolution"
 

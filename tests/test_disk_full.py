@@ -61,7 +61,7 @@ def _run_with_files_up_to(limit: int, *words: object) -> Ended:
 
 def _assert_refused(ended: Ended, path: Path, reason: str, advice: str) -> None:
     assert ended.code == 13, ended
-    message, hint = ended.err.strip().splitlines()
+    *_, message, hint = ended.err.strip().splitlines()  # notes come first
     assert str(path) in message
     assert reason in message
     assert advice in hint

@@ -9,9 +9,10 @@ import torch
 from PIL import Image
 
 from bank_format.bank import Bank
-from bank_format.task_records import TaskFacts
+from bank_format.task_records import CalibrationRecord, TaskFacts
+from supsup_cli.core.novelty import DOUBT_AND_TRAITS
 from supsup_cli.core.superposition import masked_forward
-from supsup_cli.workflows.opening import NORMALISATION, open_tasks
+from supsup_cli.workflows.opening import NORMALISATION, TRAITS, open_tasks
 from tests.commands import answer, run
 
 CONV = ("--arch", "conv-4", "--input", "1x16x16", "--outputs", 30, "--real-outputs", 3)
@@ -69,8 +70,11 @@ def test_a_task_file_says_what_was_done_and_the_same_command_finds_it(root: Path
     bank = root / "bank"
     task = Bank.open(bank).read_task("t0")
     assert task.content.recipe.name == "default-convolution"
-    assert list(task.statistics) == [NORMALISATION]
+    assert list(task.statistics) == [NORMALISATION, TRAITS]
     assert task.statistics[NORMALISATION].shape == (2 * (32 + 32 + 64 + 64),)
+    assert task.statistics[TRAITS].shape == (21 + 21 * 22 // 2,)
+    assert task.content.calibration is not None
+    assert task.content.calibration.objective == DOUBT_AND_TRAITS
     again = answer("learn-task", "--bank", bank, "--data", root / "t0", *STEPS)
     assert again["tasks"][0]["status"] == "exists"
     paper = answer(
@@ -109,19 +113,38 @@ def test_a_combination_of_tasks_that_normalise_has_statistics_of_its_own(root: P
     assert len(answer("predict", "--bank", bank, data / "upper")["results"]) == 24
 
 
-def test_statistics_of_another_network_are_named(root: Path) -> None:
-    bank = Bank.open(root / "bank")
+def _again(bank: Bank, name: str, statistics: dict[str, np.ndarray], **other: object) -> None:
+    """Add t0 under another name, with other statistics."""
     task = bank.read_task("t0")
     facts = {name: getattr(task.content, name) for name in (
         "task", "classes", "data", "recipe", "seed", "steps", "accuracy", "calibration", "parents",
     )}  # fmt: skip
-    masks = dict(task.masks)
-    wrong = {NORMALISATION: np.zeros(5, np.float32)}
-    bank.add_task(TaskFacts(**facts | {"task": "odd"}), masks, wrong, task.provenance)
+    facts |= {"task": name, **other}
+    bank.add_task(TaskFacts(**facts), dict(task.masks), statistics, task.provenance)
+
+
+@pytest.mark.parametrize(("kind", "expected"), [(NORMALISATION, "(384,)"), (TRAITS, "(252,)")])
+def test_statistics_of_another_network_are_named(root: Path, kind: str, expected: str) -> None:
+    bank = Bank.open(root / "bank")
+    own = dict(bank.read_task("t0").statistics)
+    _again(bank, "odd", own | {kind: np.zeros(5, np.float32)})
     ran = run("predict", "--bank", root / "bank", root / "t0" / "upper", "--json")
     assert ran.code == 12
     assert "odd" in ran.error["message"]
-    assert "(384,)" in ran.error["message"]
+    assert expected in ran.error["message"]
+
+
+def test_a_task_whose_file_does_not_tell_its_traits_is_judged_by_what_it_tells(root: Path) -> None:
+    bank = Bank.open(root / "bank")
+    task = bank.read_task("t0")
+    own = {NORMALISATION: task.statistics[NORMALISATION]}
+    levels = CalibrationRecord("R-damped", 40, (0.0, 0.8, 1.0), (-99.0, -98.0, -97.0))
+    _again(bank, "older", own, calibration=levels)
+    asked = ("--bank", root / "bank", root / "t0" / "upper")
+    result = answer("infer-task", *asked, "--top", 2)["results"][0]
+    assert {name for name, _ in result["scores"]} == {"t0", "older"}
+    named = answer("predict", *asked, "--json")["results"]
+    assert {one["known"] for one in named if one["task"] == "older"} <= {False}
 
 
 def test_streams_refuse_a_network_that_normalises(root: Path) -> None:

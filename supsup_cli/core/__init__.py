@@ -6,5 +6,6 @@ Shape letters used in every docstring of this package:
     N   images of a data set
     T   tasks
     O   outputs of the network, real ones first, superfluous ones after them
+    d   traits of an image under a mask
     P   masked weights of the network, all parameters together
 """

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from .bit_kernels import bit_table
+from .lone_masks import lone_misfit
 from .masks import MaskStack
 from .networks import MultilayerPerceptron
-from .superposition import Objective, images_at_once, masked_forward, misfit
+from .superposition import Objective, images_at_once, misfit
 
 # Images that go through a network at once: logits of 256 images stay in a core's cache.
 _CHUNK_IMAGES = 256
@@ -36,7 +37,8 @@ def exhaustive(
     """Try every mask by itself and score it by the mean of −objective over the group.
 
     Wortsman et al. 2020, section 3.3, name it as the reference that costs T forward passes. For one
-    image it costs no more operations than One-Shot, whose gradient visits every mask as well.
+    image it costs no more operations than One-Shot, whose gradient visits every mask as well. On a
+    network that normalises, how unusual the image is for the task counts too: see `lone_misfit`.
 
     Args:
         network: frozen network that all masks share.
@@ -68,8 +70,10 @@ def _by_modules(
     chunks = images.split(images_at_once(images, _CHUNK_IMAGES))
     columns = []
     for index in range(len(stack)):
-        masks = stack.masks(index)
-        values = [misfit(objective, masked_forward(network, masks, x), own[index]) for x in chunks]
+        masks, typical = stack.masks(index), stack.typical(index)
+        values = [
+            lone_misfit(network, masks, chunk, objective, own[index], typical) for chunk in chunks
+        ]
         columns.append(torch.cat(values))
     return torch.stack(columns, dim=1)
 

@@ -24,6 +24,8 @@ class MaskLearner:
         scores: parameter name → float32 of its shape, on the network's device; updated in place.
         recipe: optimiser, schedule and its length, scale of the logits, density.
         precision: of products and convolutions, see `forward_on_batch`.
+        tasks: how many learn at once, with equal shares of each parameter's first dimension and of
+            each batch; see `many_masks`.
 
     Attributes:
         steps_done: number of updates so far.
@@ -35,8 +37,10 @@ class MaskLearner:
         scores: Masks,
         recipe: Recipe,
         precision: torch.dtype = torch.float32,
+        tasks: int = 1,
     ) -> None:
         self.steps_done = 0
+        self._tasks = tasks
         self._precision = precision
         self._network = network
         self._scores = scores
@@ -75,6 +79,8 @@ class MaskLearner:
         if self._recipe.logit_scale != 1:
             logits = logits * self._recipe.logit_scale
         loss = loss_with_negatives(logits, targets, outputs, self._recipe.negatives_weight)
+        if self._tasks != 1:  # the sum of the tasks' own means
+            loss = loss * self._tasks
         gradients = torch.autograd.grad(loss, list(self._effective.values()))
         self._update(dict(zip(self._effective, gradients, strict=True)))
 
@@ -107,8 +113,7 @@ class MaskLearner:
         Raises:
             ValueError: the scores are no longer finite.
         """
-        if not all(bool(score.isfinite().all()) for score in self._scores.values()):
-            raise ValueError("learning diverged: scores are no longer finite")
+        check_finite(self._scores)
         return self._select.masks(self._scores)
 
     def state(self) -> dict[str, Tensor]:
@@ -158,3 +163,13 @@ class MaskLearner:
         other = [name for name, tensor in state.items() if tensor.dtype != torch.float32]
         if other:
             raise ValueError(f"state {other[0]}: {state[other[0]].dtype} found, expected float32")
+
+
+def check_finite(scores: Mapping[str, Tensor]) -> None:
+    """Refuse scores that no mask can be made of.
+
+    Raises:
+        ValueError: they are no longer finite.
+    """
+    if not all(bool(score.isfinite().all()) for score in scores.values()):
+        raise ValueError("learning diverged: scores are no longer finite")

@@ -12,6 +12,7 @@ from torch import Tensor
 from . import bit_kernels
 from .seeds import generator
 from .statistics import Statistics
+from .traits import TypicalTraits
 
 Masks = dict[str, Tensor]
 
@@ -127,12 +128,14 @@ class MaskStack:
         layout: which bits belong to which parameter.
         gains: (T, L) float32, what a kept weight of each of the L parameters counts; None: one.
         statistics: of each task, for a network that normalises; None for one that does not.
+        traits: what is usual for each task's images there, None where its file does not tell.
     """
 
     packed: Tensor
     layout: MaskLayout
     gains: Tensor | None = None
     statistics: tuple[Statistics, ...] | None = None
+    traits: tuple[TypicalTraits | None, ...] | None = None
 
     def __len__(self) -> int:
         return self.packed.shape[0]
@@ -154,7 +157,12 @@ class MaskStack:
         rows = list(chosen)
         gains = None if self.gains is None else self.gains[rows]
         own = None if self.statistics is None else tuple(self.statistics[row] for row in rows)
-        return MaskStack(self.packed[rows], self.layout, gains, own)
+        traits = None if self.traits is None else tuple(self.traits[row] for row in rows)
+        return MaskStack(self.packed[rows], self.layout, gains, own, traits)
+
+    def typical(self, index: int) -> TypicalTraits | None:
+        """Give what is usual for one task's images; None if that is not known."""
+        return None if self.traits is None else self.traits[index]
 
     def weighted_sum(self, alphas: Tensor) -> Tensor:
         """Add up all masks with coefficients: (B, T) float32 → (B, 8 · bytes) float32."""

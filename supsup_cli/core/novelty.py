@@ -14,8 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from .learning import Pixels
+from .lone_masks import forward_alone
 from .masks import Masks
-from .superposition import images_at_once, log_odds, masked_forward
+from .superposition import entropy, images_at_once, log_odds
+from .traits import TypicalTraits
 
 # The misfit grows where a mask fits badly: thresholds are read off the upper tail, so it is the
 # finer one.
@@ -25,6 +27,7 @@ CALIBRATION_LEVELS = (
 )
 # Names of misfits as task files write them; R alone is in files that older versions wrote.
 DAMPED_LOG_ODDS = "R-damped"
+DOUBT_AND_TRAITS = "H-traits"
 _LOG_ODDS = "R"
 
 _IMAGES_AT_ONCE = 2048
@@ -80,6 +83,7 @@ def misfits(
     pixels: Pixels,
     outputs: Tensor,
     misfit: str = DAMPED_LOG_ODDS,
+    typical: TypicalTraits | None = None,
 ) -> Tensor:
     """Measure how badly images fit one task's mask, each by itself.
 
@@ -88,8 +92,10 @@ def misfits(
         masks: parameter name → float32 zeros and ones.
         images: (N, C, H, W) uint8 on the network's device.
         pixels: how bytes become inputs.
-        outputs: (K,) int64, the task's own outputs, fewer than all.
-        misfit: `DAMPED_LOG_ODDS`, or "R" for tasks that were calibrated so.
+        outputs: (K,) int64, the task's own outputs; fewer than all, but for `DOUBT_AND_TRAITS`.
+        misfit: `DAMPED_LOG_ODDS`; `DOUBT_AND_TRAITS`, entropy and unusualness, where the network
+            normalises; or "R" for tasks that were calibrated so.
+        typical: the task's, for `DOUBT_AND_TRAITS`.
 
     Returns:
         (N,) float64 on the CPU, nats.
@@ -97,17 +103,26 @@ def misfits(
     values = [torch.empty(0, dtype=torch.float64)]
     for part in images.split(images_at_once(images, _IMAGES_AT_ONCE)):
         inputs = pixels(part)
-        logits = masked_forward(network, masks, inputs)
+        logits, unusualness = forward_alone(network, masks, inputs, typical)
         own = torch.zeros(logits.shape[-1], dtype=torch.bool, device=logits.device)
         own[outputs] = True
-        plain = misfit == _LOG_ODDS
-        odds = log_odds(logits, own) if plain else damped_log_odds(logits, own, inputs)
-        values.append(odds.double().cpu())
+        if misfit == DOUBT_AND_TRAITS:
+            found = entropy(logits) + unusualness
+        else:
+            plain = misfit == _LOG_ODDS
+            found = log_odds(logits, own) if plain else damped_log_odds(logits, own, inputs)
+        values.append(found.double().cpu())
     return torch.cat(values)
 
 
 def calibration_quantiles(
-    network: nn.Module, masks: Masks, images: Tensor, pixels: Pixels, outputs: Tensor
+    network: nn.Module,
+    masks: Masks,
+    images: Tensor,
+    pixels: Pixels,
+    outputs: Tensor,
+    misfit: str = DAMPED_LOG_ODDS,
+    typical: TypicalTraits | None = None,
 ) -> Tensor:
     """Measure the misfit of a task's mask on images of that task that it has not learned from.
 
@@ -117,7 +132,8 @@ def calibration_quantiles(
         (17,) float64 on the CPU, nats: the misfit at `CALIBRATION_LEVELS`, ascending.
     """
     levels = torch.tensor(CALIBRATION_LEVELS, dtype=torch.float64)
-    return torch.quantile(misfits(network, masks, images, pixels, outputs), levels)
+    found = misfits(network, masks, images, pixels, outputs, misfit, typical)
+    return torch.quantile(found, levels)
 
 
 def false_alarm_share(tasks: int) -> float:
@@ -167,7 +183,7 @@ def novelty_threshold(calibration: Calibration | None, tasks: int, images: int =
         nats; infinity where nothing may be called new, because the task has no calibration, one
         of fewer than 20 images, or a misfit that is not known here.
     """
-    known = (DAMPED_LOG_ODDS, _LOG_ODDS)
+    known = (DAMPED_LOG_ODDS, DOUBT_AND_TRAITS, _LOG_ODDS)
     if calibration is None or calibration.misfit not in known:
         return math.inf
     if calibration.images < _IMAGES_BEYOND * _TAIL_RATIO:

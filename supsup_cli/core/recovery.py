@@ -31,6 +31,14 @@ class RecoverySettings:
 
 
 DEFAULT_RECOVERY = RecoverySettings()
+# With more patterns than this, 11 steps are too few to come out of their mixture.
+_FEW_PATTERNS = 5
+_OF_MANY = RecoverySettings(attempts=2, steps=30)
+
+
+def settings_for(patterns: int) -> RecoverySettings:
+    """Choose how to descend in matrices that hold so many patterns, at least one."""
+    return DEFAULT_RECOVERY if patterns <= _FEW_PATTERNS else _OF_MANY
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
+from .traits import layer_traits
+
 # Buffer name → float32 of its shape: one task's values in place of the network's own.
 Statistics = dict[str, Tensor]
 
@@ -23,6 +25,9 @@ class Normalisation(nn.Module):
     training mode on the batch, which moves them. There is no count of batches, nothing to learn.
     Statistics of no length, see `no_statistics`, stand for those of the values at hand.
 
+    Whoever puts a tensor (5, B) in place of the buffer `seen` finds the images' `layer_traits` in
+    it afterwards; the network's own has no length, and nothing is written.
+
     Args:
         channels: C.
     """
@@ -32,9 +37,12 @@ class Normalisation(nn.Module):
 
     running_mean: Tensor
     running_var: Tensor
+    seen: Tensor
 
     def __init__(self, channels: int) -> None:
         super().__init__()
+        # On the CPU wherever the network lives: it is asked for its length alone.
+        self.register_buffer("seen", torch.empty(0, device="cpu"), persistent=False)
         self.register_buffer("running_mean", torch.zeros(channels))
         self.register_buffer("running_var", torch.ones(channels))
 
@@ -43,6 +51,8 @@ class Normalisation(nn.Module):
         mean, variance = self.running_mean, self.running_var
         if mean.numel() == 0:
             return _by_themselves(values, self.EPSILON)
+        if self.seen.numel():
+            self.seen.copy_(layer_traits(values, mean, variance + self.EPSILON))
         return F.batch_norm(
             values,
             mean,
@@ -111,13 +121,21 @@ def blank_statistics(network: nn.Module, device: torch.device) -> Statistics:
         buffer name → (C,) float32.
     """
     statistics = {}
-    for name, module in network.named_modules():
-        if isinstance(module, Normalisation):
-            place = f"{name}." if name else ""
-            shape = module.running_mean.shape
-            statistics[f"{place}running_mean"] = torch.zeros(shape, device=device)
-            statistics[f"{place}running_var"] = torch.ones(shape, device=device)
+    for name, module in normalising_layers(network).items():
+        place = f"{name}." if name else ""
+        shape = module.running_mean.shape
+        statistics[f"{place}running_mean"] = torch.zeros(shape, device=device)
+        statistics[f"{place}running_var"] = torch.ones(shape, device=device)
     return statistics
+
+
+def normalising_layers(network: nn.Module) -> dict[str, Normalisation]:
+    """Find the layers whose statistics belong to a task, by name, in the network's order."""
+    return {
+        name: module
+        for name, module in network.named_modules()
+        if isinstance(module, Normalisation)
+    }
 
 
 def no_statistics(network: nn.Module, device: torch.device) -> Statistics:

@@ -62,13 +62,7 @@ class Course:
                 self.found(equal_task(self.net, plan, self.recipe, seed))
                 advance(self.recipe.steps)
                 return
-            shape = bank.record.input.shape
-            data = self.request.given or catalog.load(
-                plan.data, shape, seed=seed, reading=self.request.reading
-            )
-            self.failed += [FailedInput(source, error) for source, error in data.broken]
-            if data.source:
-                self.reporter.note(f"task {plan.task}: {_counted(data)}")
+            data = self.read(plan)
             known = known_task(self.net, data) if self.request.detect else None
             if known is not None:
                 self.done[plan.task] = describe(known, "known", 0.0)
@@ -79,6 +73,21 @@ class Course:
             lesson = Lesson(plan.task, data, self.recipe, seed)
             task = learn_lesson(self.net, lesson, room, self.reporter, self.stop, advance)
             self.done[plan.task] = describe(task, "learned", task.provenance.seconds)
+
+    def read(self, plan: Plan) -> TaskData:
+        """Read the data of a task, and tell of what is broken in it.
+
+        Raises:
+            UsageError, NoInputError, StorageError: see `catalog.load`.
+        """
+        shape = self.net.bank.record.input.shape
+        data = self.request.given or catalog.load(
+            plan.data, shape, seed=self.request.seed, reading=self.request.reading
+        )
+        self.failed += [FailedInput(source, error) for source, error in data.broken]
+        if data.source:
+            self.reporter.note(f"task {plan.task}: {_counted(data)}")
+        return data
 
     def found(self, task: Task) -> None:
         """Take up a task that is there already; what is left of its learning goes."""

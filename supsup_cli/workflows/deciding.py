@@ -55,8 +55,9 @@ class Rule:
 def choose_rule(opened: OpenTasks, decision: DecisionRequest, reporter: Reporter) -> Rule:
     """Settle method and objective; `auto` tries every mask and compares R.
 
-    For one image that costs no more operations than One-Shot and it is the most accurate; without
-    superfluous outputs, R does not exist and H takes its place.
+    For one image that costs no more operations than One-Shot and it is the most accurate. H takes
+    the place of R without superfluous outputs, where R does not exist, and on networks that
+    normalise, where it names more tasks.
 
     Raises:
         UsageError: an unknown value, an objective that this bank's outputs or the method do not
@@ -85,7 +86,8 @@ def choose_rule(opened: OpenTasks, decision: DecisionRequest, reporter: Reporter
     chosen: Method = next((one for one in METHODS if one == method), "exhaustive")
     compared = opened.own if chosen == "exhaustive" else opened.real[None]
     superfluous = not bool(compared.all(-1).any())
-    preferred: Objective = "R" if superfluous and method in ("auto", "exhaustive") else "H"
+    odds = superfluous and chosen == "exhaustive" and opened.stack.statistics is None
+    preferred: Objective = "R" if odds else "H"
     by: Objective = next((one for one in OBJECTIVES if one == objective), preferred)
     if by != "H" and not superfluous:
         raise UsageError(

@@ -12,8 +12,14 @@ from bank_format.task_records import AccuracyRecord, CalibrationRecord, Provenan
 from supsup_cli import __version__
 from supsup_cli.core.learning import LabelledImages, class_log_probabilities
 from supsup_cli.core.masks import Masks
-from supsup_cli.core.novelty import CALIBRATION_LEVELS, DAMPED_LOG_ODDS, calibration_quantiles
+from supsup_cli.core.novelty import (
+    CALIBRATION_LEVELS,
+    DAMPED_LOG_ODDS,
+    DOUBT_AND_TRAITS,
+    calibration_quantiles,
+)
 from supsup_cli.core.recipes import Recipe
+from supsup_cli.core.traits import TypicalTraits
 from supsup_cli.data.splits import Split
 from supsup_cli.workflows.listing import accuracy_share
 from supsup_cli.workflows.opening import OpenNetwork
@@ -45,16 +51,22 @@ def accuracy(net: OpenNetwork, masks: Masks, test: Split, outputs: Tensor) -> Ac
 
 
 def calibration(
-    net: OpenNetwork, masks: Masks, split: Split, outputs: Tensor
+    net: OpenNetwork,
+    masks: Masks,
+    split: Split,
+    outputs: Tensor,
+    typical: TypicalTraits | None = None,
 ) -> CalibrationRecord | None:
-    """Measure how a task's own images fit its mask; None without images or superfluous outputs."""
-    if len(split) == 0 or len(outputs) == net.bank.record.outputs:
+    """Measure how a task's own images fit its mask; None without images.
+
+    None too without superfluous outputs, unless it is known which traits are typical.
+    """
+    if len(split) == 0 or (typical is None and len(outputs) == net.bank.record.outputs):
         return None
     images = torch.from_numpy(split.images).to(net.device)
-    values = calibration_quantiles(net.network, masks, images, net.pixels, outputs)
-    return CalibrationRecord(
-        DAMPED_LOG_ODDS, len(split), CALIBRATION_LEVELS, tuple(values.tolist())
-    )
+    misfit = DAMPED_LOG_ODDS if typical is None else DOUBT_AND_TRAITS
+    values = calibration_quantiles(net.network, masks, images, net.pixels, outputs, misfit, typical)
+    return CalibrationRecord(misfit, len(split), CALIBRATION_LEVELS, tuple(values.tolist()))
 
 
 def recipe_record(recipe: Recipe, kept_step: int | None = None) -> RecipeRecord:

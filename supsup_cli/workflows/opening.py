@@ -20,12 +20,20 @@ from supsup_cli.core.density import gain
 from supsup_cli.core.learning import Pixels
 from supsup_cli.core.masks import MaskLayout, MaskStack
 from supsup_cli.core.networks import NetworkSpec, build_network, freeze
-from supsup_cli.core.statistics import Statistics, blank_statistics, parted
+from supsup_cli.core.statistics import (
+    Statistics,
+    blank_statistics,
+    normalising_layers,
+    parted,
+)
+from supsup_cli.core.traits import TypicalTraits, parted_traits
 from supsup_cli.errors import DeviceError, NoInputError, UsageError
 
 # How task files name the statistics of all normalisation layers together: one array in place of
 # two a layer, whose names would take more bytes than a sparse mask's small layers.
 NORMALISATION = "normalisation"
+# What is usual for a task's images under its mask; older files do not tell.
+TRAITS = "traits"
 
 
 @dataclass(frozen=True)
@@ -167,7 +175,11 @@ def stack_of(net: OpenNetwork, tasks: Sequence[Task], packed: NDArray[np.uint8])
         OtherBaseError: a task's statistics are not those of this network.
     """
     stack = MaskStack(
-        torch.from_numpy(packed).to(net.device), net.layout, None, _statistics(net, tasks)
+        torch.from_numpy(packed).to(net.device),
+        net.layout,
+        None,
+        _statistics(net, tasks),
+        tuple(_traits_of(net, task) for task in tasks) if _normalises(net) else None,
     )
     sparse = ["density" in task.content.recipe.settings for task in tasks]
     if not any(sparse):
@@ -199,9 +211,26 @@ def statistics_of(net: OpenNetwork, task: Task) -> Statistics:
 
 
 def _statistics(net: OpenNetwork, tasks: Sequence[Task]) -> tuple[Statistics, ...] | None:
-    if not blank_statistics(net.network, net.device):
+    if not _normalises(net):
         return None
     return tuple(statistics_of(net, task) for task in tasks)
+
+
+def _traits_of(net: OpenNetwork, task: Task) -> TypicalTraits | None:
+    found = task.statistics.get(TRAITS)
+    if found is None:
+        return None
+    layers = len(normalising_layers(net.network))
+    try:
+        return parted_traits(torch.from_numpy(found).to(net.device), layers)
+    except ValueError as error:
+        raise OtherBaseError(
+            f"{net.bank.task_path(task.content.task)}: {error}", hint="pip install --upgrade supsup"
+        ) from error
+
+
+def _normalises(net: OpenNetwork) -> bool:
+    return bool(normalising_layers(net.network))
 
 
 def _pixels(record: BankRecord, device: torch.device) -> Pixels:

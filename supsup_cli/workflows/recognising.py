@@ -56,6 +56,7 @@ def recognise(
             opened.net.pixels,
             opened.own[index].nonzero()[:, 0],
             calibration.misfit,
+            opened.stack.typical(index),
         )
         parts = values.split([len(groups[place]) for place in members])
         for place, part in zip(members, parts, strict=True):

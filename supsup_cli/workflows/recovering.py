@@ -11,7 +11,7 @@ from torch import Tensor
 from bank_format.bits import pack
 from supsup_cli.core.learning import class_log_probabilities
 from supsup_cli.core.masks import Masks
-from supsup_cli.core.recovery import recover
+from supsup_cli.core.recovery import recover, settings_for
 from supsup_cli.workflows.attractors import OpenAttractors
 from supsup_cli.workflows.opening import OpenTasks
 from supsup_cli.workflows.reporting import Reporter
@@ -130,6 +130,7 @@ def _recover(opened: OpenTasks, attractors: OpenAttractors, images: NDArray[np.u
         attractors.matrices,
         attractors.start,
         net.pixels(torch.from_numpy(images).to(net.device)),
+        settings_for(attractors.tasks),
     )
     masks: Masks = {name: bits.to(torch.float32) for name, bits in found.mask.items()}
     return Recovered(

@@ -1,4 +1,4 @@
-"""Several tasks learned at once on a CPU: when that pays, and how."""
+"""Several tasks learned at once, by processes on a CPU, in one program on a GPU: when, and how."""
 
 import dataclasses
 import sys
@@ -11,6 +11,7 @@ import torch
 from bank_format.errors import LockedError
 from supsup_cli.workflows.course import Course
 from supsup_cli.workflows.learning_plan import Plan
+from supsup_cli.workflows.many_tasks import fits_together, learn_together
 from supsup_cli.workflows.measuring import describe
 from supsup_cli.workflows.reporting import Advance, Silent
 from supsup_cli.workflows.results.common import FailedInput
@@ -36,14 +37,26 @@ def side_by_side(course: Course) -> bool:
 
 
 @contextmanager
-def places(course: Course, left: Sequence[Plan]) -> Iterator[Callable[[Advance], None]]:
+def places(
+    course: Course, left: Sequence[Plan], in_one_program: bool | None = None
+) -> Iterator[Callable[[Advance], None]]:
     """Make places to learn at, as many as torch has threads where tasks go side by side.
 
     Workers are forked here, before anybody draws a progress bar from a thread.
 
+    Args:
+        course: of all tasks that were asked for.
+        left: those to learn.
+        in_one_program: whether tasks that fit together share a program, see `many_tasks`; None
+            says so of a GPU.
+
     Yields:
         what learns all that is left; call it with what counts the steps.
     """
+    on_gpu = course.net.device.type == "cuda"
+    if (on_gpu if in_one_program is None else in_one_program) and fits_together(course):
+        yield lambda advance: _in_turn(course, learn_together(course, left, advance), advance)
+        return
     if not side_by_side(course):
         yield lambda advance: _in_turn(course, left, advance)
         return

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bank_format.bank import Bank
-from bank_format.bits import count_digits, count_ones, counted_overlaps, distance
+from bank_format.bits import count_digits, count_ones_of_each, counted_overlaps, distance
 from bank_format.layout import BANK_FILE, BASE_FILE, HOPFIELD_FILE
 from bank_format.records import BankRecord
 from bank_format.task_file import Task
@@ -42,6 +42,7 @@ def stats(path: Path, *, overlaps: bool, plot: Path | None) -> StatsResult:
 
         plot_overlaps([task.content.task for task in tasks], pairs, plot)
     masked = sum(one.count for one in record.masked)
+    kept = count_ones_of_each(packed).tolist()
     sizes = [task.bytes_on_disk for task in tasks]
     base, hopfield = (
         sum((path / name).stat().st_size for name in names if (path / name).exists())
@@ -57,12 +58,14 @@ def stats(path: Path, *, overlaps: bool, plot: Path | None) -> StatsResult:
                 task=task.content.task,
                 kind=task.content.kind,
                 bytes=task.bytes_on_disk,
-                density=task.density,
+                density=ones / masked,
                 accuracy=accuracy_share(task),
                 created=task.provenance.created,
                 overlap=share,
             )
-            for task, share in zip(tasks, _overlaps_with_mean(packed), strict=True)
+            for task, ones, share in zip(
+                tasks, kept, _overlaps_with_mean(packed, kept), strict=True
+            )
         ),
         rivals=Rivals(
             float_scores=4 * masked * len(tasks),
@@ -74,15 +77,17 @@ def stats(path: Path, *, overlaps: bool, plot: Path | None) -> StatsResult:
     )
 
 
-def _overlaps_with_mean(packed: NDArray[np.uint8]) -> list[float]:
-    """For each mask, average the mean mask over the weights it keeps: shares, 0…1.
+def _overlaps_with_mean(packed: NDArray[np.uint8], kept: Sequence[int]) -> list[float]:
+    """For each mask, average the mean mask over the `kept` weights of it: shares, 0…1.
 
     The mean mask stays a few packed arrays, the binary digits of a count for each weight, so that
     nothing is unpacked and memory does not grow with the number of tasks.
     """
     counted = counted_overlaps(packed, count_digits(packed)).tolist()
-    kept = [count_ones(row) * len(packed) for row in packed]
-    return [part / whole if whole else 0.0 for part, whole in zip(counted, kept, strict=True)]
+    return [
+        part / (ones * len(packed)) if ones else 0.0
+        for part, ones in zip(counted, kept, strict=True)
+    ]
 
 
 def _pairs(

@@ -17,11 +17,15 @@ from bank_format.task_records import (
 )
 from bank_format.work_files import WorkRoom
 from supsup_cli.core.density import mask_values
+from supsup_cli.core.exact_statistics import sample_batches
 from supsup_cli.core.learning import LabelledImages, Learning
+from supsup_cli.core.lone_masks import measure_traits
 from supsup_cli.core.masks import Masks, kept_scores
 from supsup_cli.core.networks import kind_of
 from supsup_cli.core.recipes import Kind
+from supsup_cli.core.seeds import generator
 from supsup_cli.core.statistics import Statistics, joined
+from supsup_cli.core.traits import TypicalTraits
 from supsup_cli.errors import UsageError
 from supsup_cli.workflows.checkpoints import Checkpoints, plan_digest
 from supsup_cli.workflows.earlier_masks import Combination, combine, earlier_masks
@@ -33,9 +37,12 @@ from supsup_cli.workflows.measuring import (
     provenance,
     recipe_record,
 )
-from supsup_cli.workflows.opening import NORMALISATION, OpenNetwork
+from supsup_cli.workflows.opening import NORMALISATION, TRAITS, OpenNetwork
 from supsup_cli.workflows.reporting import Advance, Reporter
 from supsup_cli.workflows.stopping import Stop
+
+# Images that the traits of a task are measured on, at most.
+_TRAIT_IMAGES = 512
 
 
 def learn_lesson(
@@ -78,11 +85,14 @@ def learn_lesson(
         raise UsageError(f"task {lesson.task!r}: {error}") from error
     if isinstance(learning, Combination):
         values = learning.masks | learning.statistics
-        facts = _facts(net, lesson, values, outputs, learning.parents, learning.steps)
+        typical = _typical(net, lesson, train, values, recipe.steps)
+        facts = measured_facts(
+            net, lesson, values, outputs, learning.parents, learning.steps, typical
+        )
         coefficients = learning.coefficients
         made = provenance(net, data.source, checkpoints.seconds())
         with stop.steps():
-            kept = _joined(learning.statistics)
+            kept = _kept(learning.statistics, typical)
             task = net.bank.add_combination(facts, coefficients, kept, made)
             discard_room(room)
         advance(recipe.steps)
@@ -90,11 +100,14 @@ def learn_lesson(
     try:
         statistics = learning.statistics()
         values = mask_values(masks, sparse=recipe.density is not None) | statistics
-        facts = _facts(net, lesson, values, outputs, checkpoints.parents, recipe.steps)
+        typical = _typical(net, lesson, train, values, learning.steps_done)
+        facts = measured_facts(
+            net, lesson, values, outputs, checkpoints.parents, recipe.steps, typical
+        )
         facts = dataclasses.replace(facts, recipe=recipe_record(recipe, learning.kept_step))
     except KeyboardInterrupt:
         raise _stopped(lesson, learning, checkpoints) from None
-    arrays, kept = _arrays(masks), _joined(statistics)
+    arrays, kept = mask_arrays(masks), _kept(statistics, typical)
     made = provenance(net, data.source, checkpoints.seconds())
     with stop.steps():  # it takes a moment, and is told as done once it is done
         task = net.bank.add_task(facts, arrays, kept, made)
@@ -187,21 +200,38 @@ def _stopped(lesson: Lesson, learning: Learning, checkpoints: Checkpoints) -> Ke
     return KeyboardInterrupt(f"task {lesson.task!r} at {place}, {saved}")
 
 
-def _arrays(tensors: Masks) -> dict[str, np.ndarray]:
+def mask_arrays(tensors: Masks) -> dict[str, np.ndarray]:
+    """Give masks as the bank takes them: parameter name → bool array of its shape."""
     return {name: np.asarray(tensor.cpu()) for name, tensor in tensors.items()}
 
 
-def _joined(statistics: Statistics) -> dict[str, np.ndarray]:
-    return {NORMALISATION: np.asarray(joined(statistics))} if statistics else {}
+def _kept(statistics: Statistics, typical: TypicalTraits | None) -> dict[str, np.ndarray]:
+    kept = {NORMALISATION: np.asarray(joined(statistics))} if statistics else {}
+    return kept if typical is None else kept | {TRAITS: np.asarray(typical.joined())}
 
 
-def _facts(
+def _typical(
+    net: OpenNetwork, lesson: Lesson, train: LabelledImages, values: Masks, steps: int
+) -> TypicalTraits | None:
+    """Measure traits on as many training images as were learned from, at most 512.
+
+    The calibration share is left to judge by: there they are as new as an image to come.
+    """
+    size = lesson.recipe.batch_size
+    stream = generator(lesson.seed, "traits", lesson.task)
+    most = min(_TRAIT_IMAGES, steps * size)
+    batches = sample_batches(train.images, net.pixels, min(size, _TRAIT_IMAGES), stream, most)
+    return measure_traits(net.network, values, batches)
+
+
+def measured_facts(
     net: OpenNetwork,
     lesson: Lesson,
     values: Masks,
     outputs: Tensor,
     parents: tuple[ParentRecord, ...],
     steps: int,
+    typical: TypicalTraits | None = None,
 ) -> TaskFacts:
     """Measure a task's masks and statistics, name → float32, and say what is known of the task."""
     data, recipe = lesson.data, lesson.recipe
@@ -213,6 +243,6 @@ def _facts(
         seed=lesson.seed,
         steps=steps,
         accuracy=accuracy(net, values, data.test, outputs),
-        calibration=calibration(net, values, data.calibration, outputs),
+        calibration=calibration(net, values, data.calibration, outputs, typical),
         parents=parents,
     )

@@ -1,7 +1,7 @@
 """Measure how many masks come back from attractors and images alone, and what they then answer.
 
     python tests/benchmarks/hopfield.py --seeds 0 1 2 3 4 --images 0 64 16 1
-    python tests/benchmarks/hopfield.py --data mnist-perm-0..19 --counts 5 10 15 20
+    python tests/benchmarks/hopfield.py --data mnist-perm-0..19 --outputs 100 --counts 5 10 15 20
     python tests/benchmarks/hopfield.py --data mnist-rot-0..330:30 --counts 4 8 12
 
 Unlabelled test images of one task at a time, 0 for all of them, recover a mask from the matrices
@@ -12,6 +12,7 @@ in `--folder`, if given, so that another run goes on from there.
 
 import argparse
 import time
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -19,7 +20,7 @@ import torch
 from torch import Tensor
 
 from supsup_cli.core.hopfield import RULES, encode
-from supsup_cli.core.recovery import Recovery, RecoverySettings, recover
+from supsup_cli.core.recovery import Recovery, RecoverySettings, recover, settings_for
 from supsup_cli.core.superposition import masked_forward
 from supsup_cli.data import catalog
 from supsup_cli.workflows.init_base import BaseRequest, init_base
@@ -43,10 +44,9 @@ def main() -> None:
     parser.add_argument("--counts", type=int, nargs="+", help="tasks stored; default all")
     parser.add_argument("--rules", nargs="+", choices=RULES, default=list(RULES))
     parser.add_argument("--folder", type=Path)
-    parser.add_argument("--attempts", type=int, default=RecoverySettings.attempts)
-    parser.add_argument("--descent-steps", type=int, default=RecoverySettings.steps)
+    parser.add_argument("--attempts", type=int, help="default: by the tasks stored")
+    parser.add_argument("--descent-steps", type=int)
     options = parser.parse_args()
-    settings = RecoverySettings(attempts=options.attempts, steps=options.descent_steps)
     with TemporaryDirectory() as temporary:
         for seed in options.seeds:
             name = f"{options.arch}-{options.outputs}-{options.steps}-{seed}"
@@ -65,9 +65,19 @@ def main() -> None:
             print(f"seed {seed}: accuracy given {sum(given) / len(given):.2%}", flush=True)
             opened = open_tasks(bank, "cpu", [one.task for one in learned])
             for count in options.counts or [len(learned)]:
+                settings = _settings(count, options)
                 for rule in options.rules:
                     for images in options.images:
                         print(_line(opened, count, rule, images, settings), flush=True)
+
+
+def _settings(count: int, options: argparse.Namespace) -> RecoverySettings:
+    usual = settings_for(count)
+    return replace(
+        usual,
+        attempts=options.attempts or usual.attempts,
+        steps=options.descent_steps or usual.steps,
+    )
 
 
 def _line(opened: OpenTasks, count: int, rule: str, images: int, settings: RecoverySettings) -> str:
@@ -104,8 +114,8 @@ def _test_images(opened: OpenTasks, data: str) -> tuple[Tensor, Tensor]:
     """Read a task's test split: inputs (N, C, H, W) float32, and the output of each label."""
     test = catalog.load_test(data, opened.net.bank.record.input.shape)
     outputs = torch.tensor(test.outputs)
-    return opened.net.pixels(torch.from_numpy(test.test.images)), outputs[
-        torch.from_numpy(test.test.labels)
+    return opened.net.pixels(torch.tensor(test.test.images)), outputs[
+        torch.tensor(test.test.labels)
     ]
 
 

@@ -1,15 +1,33 @@
-"""Time decisions on a GPU; run by name. On a CPU it runs too, for what that is worth.
+"""Time decisions and learning on a GPU; run by name. On a CPU it runs too, for what that is worth.
 
 python -m tests.benchmarks.speed_gpu --device cuda
 """
 
 import argparse
+import dataclasses
 
 import torch
+from torch import nn
 
 from supsup_cli.core.every_mask import exhaustive
+from supsup_cli.core.learning import LabelledImages, Learning, Pixels
+from supsup_cli.core.many_masks import ManyLearnings
+from supsup_cli.core.networks import masked_parameters
+from supsup_cli.core.recipes import FAST
 from supsup_cli.core.task_inference import infer_tasks
-from tests.benchmarks.timing import lenet, machine, measure, outputs, random_stack, row
+from tests.benchmarks.timing import (
+    REAL,
+    Timing,
+    lenet,
+    machine,
+    measure,
+    outputs,
+    random_stack,
+    row,
+)
+
+# The training images of a task of permuted MNIST.
+_TRAIN = 57_000
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -18,6 +36,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--tasks", type=int, default=2500)
     parser.add_argument("--images", type=int, default=4096)
+    parser.add_argument("--together", type=int, default=128, help="tasks learned in one program")
+    parser.add_argument("--train", type=int, default=_TRAIN, help="training images of a task")
+    parser.add_argument("--steps", type=int, default=100, help="timed, of learning")
     parser.add_argument("--runs", type=int, default=9)
     options = parser.parse_args(arguments)
     device = torch.device(options.device)
@@ -41,6 +62,41 @@ def main(arguments: list[str] | None = None) -> None:
     print(row("One-Shot, one decision", measure(one_shot, options.runs, device)))
     whole = measure(every_mask, max(1, options.runs // 3), device)
     print(row("every mask, R", f"{options.images / whole.median:.0f} images/s"))
+    learned = [
+        _learning(network, count, options.train, options.steps, options.runs)
+        for count in (1, options.together)
+    ]
+    for count, timing in zip((1, options.together), learned, strict=True):
+        of_a_task = timing.median / options.steps / count
+        print(row(f"a task's step, {count} learned together", f"{of_a_task * 1e6:.3g} µs"))
+        whole_bank = of_a_task * FAST.steps * options.tasks
+        print(row(f"steps of {options.tasks} tasks, recipe fast", f"{whole_bank:.3g} s"))
+
+
+def _learning(network: nn.Module, count: int, train: int, steps: int, runs: int) -> Timing:
+    """Time steps of tasks of random images: of one by itself, or of several in one program."""
+    weight = next(network.parameters())
+    images = torch.randint(
+        0, 256, (count * train, 1, 28, 28), dtype=torch.uint8, device=weight.device
+    )
+    targets = torch.randint(0, REAL, (count * train,), device=weight.device)
+    data = LabelledImages(images, targets)
+    pixels = Pixels(*(weight.new_full((1, 1, 1), value) for value in (0.1307, 0.3081)))
+    recipe = dataclasses.replace(FAST, steps=steps * (runs + 1))
+    names = [f"mnist-perm-{task}" for task in range(count)]
+    learning: Learning | ManyLearnings
+    if count == 1:
+        masked = masked_parameters(network)
+        learning = Learning(network, masked, data, pixels, recipe, seed=0, task=names[0])
+    else:
+        counts = [train] * count
+        learning = ManyLearnings(network, data, counts, pixels, recipe, seed=0, tasks=names)
+
+    def take_steps() -> None:
+        for _ in range(steps):
+            learning.advance()
+
+    return measure(take_steps, runs, weight.device)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,141 @@
+"""What is usual for a task's images on their way through its mask, and how unusual others are.
+
+A network that normalises makes every mask look sure: under a task's statistics a foreign image has
+values that the mask was never shown, and logits grow with them. Those values are themselves the
+better witness. A few numbers of them, the image's traits, are compared with the task's own.
+"""
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+LAYER_TRAITS = 5
+# Layers are averaged in so many parts, from the first to the last.
+_DEPTHS = 4
+_LEAST_SQUARE, _LEAST_VARIANCE = 1e-4, 1e-3
+# Of a covariance between two traits that is not believed, beside the share that images leave open.
+_DISBELIEF, _DISBELIEF_IMAGES = 0.01, 2
+# Nats of each factor e in 1 + D² / d. Chosen with the traits on conv-4 and gem-resnet18, see
+# examples/README.md; 2 to 5 differ little.
+_WEIGHT = 3.0
+
+
+@dataclass(frozen=True)
+class TypicalTraits:
+    """Where a task's own images have their traits: mean and precision P = F Fᵀ.
+
+    Attributes:
+        mean: (d,) float32.
+        factor: (d, d) float32, F, lower triangular.
+    """
+
+    mean: Tensor
+    factor: Tensor
+
+    def unusualness(self, traits: Tensor) -> Tensor:
+        """Measure how far images are from the task's own: 3 ln(1 + D² / d), (B,) nats.
+
+        D² is Mahalanobis's distance, about d for an image of the task. Its logarithm, as in the
+        density of Student's t, leaves a say to the outputs where an image is far from every task.
+
+        Args:
+            traits: (B, d) float32.
+        """
+        return _WEIGHT * (((traits - self.mean) @ self.factor).square().mean(1)).log1p()
+
+    def joined(self) -> Tensor:
+        """Lay the mean and the rows of the triangle end to end: (d + d (d + 1) / 2,) float32."""
+        rows, columns = torch.tril_indices(*self.factor.shape)
+        return torch.cat((self.mean, self.factor[rows, columns])).cpu()
+
+
+def unknown_unusualness() -> float:
+    """Give the unusualness, in nats, where nothing is known of a task's traits: that of D² = d."""
+    return _WEIGHT * math.log(2)
+
+
+def typical_traits(traits: Tensor) -> TypicalTraits:
+    """Fit mean and precision to the traits of a task's images.
+
+    The covariance counts one image more than there are, of variance one, and believes in a
+    covariance between two traits less the fewer images there are.
+
+    Args:
+        traits: (N, d) float32, N ≥ 1.
+    """
+    count, size = traits.shape
+    values = traits.double().cpu()
+    mean = values.mean(0)
+    apart = values - mean
+    covariance = (apart.T @ apart + torch.eye(size, dtype=torch.double)) / (count + 1)
+    variances = covariance.diagonal().diag()
+    believed = max(0.0, 1 - _DISBELIEF - _DISBELIEF_IMAGES / count)
+    covariance = believed * covariance + (1 - believed) * variances
+    factor = torch.linalg.cholesky(torch.linalg.inv(covariance))
+    return TypicalTraits(mean.float().to(traits.device), factor.float().to(traits.device))
+
+
+def parted_traits(values: Tensor, layers: int) -> TypicalTraits:
+    """Undo `TypicalTraits.joined`.
+
+    Args:
+        values: float32, one dimension.
+        layers: that normalise, of the network.
+
+    Raises:
+        ValueError: another number of values.
+    """
+    size = min(layers, _DEPTHS) * LAYER_TRAITS + 1
+    expected = (size + size * (size + 1) // 2,)
+    if values.shape != expected:
+        raise ValueError(f"traits of shape {tuple(values.shape)} found, expected {expected}")
+    factor = values.new_zeros(size, size)
+    rows, columns = torch.tril_indices(size, size)
+    factor[rows, columns] = values[size:]
+    return TypicalTraits(values[:size], factor)
+
+
+def layer_traits(values: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
+    """Sum up how one image's channels differ from what a task's statistics say of them.
+
+    With m the mean of the image's own positions in a channel, normalised by the statistics, and v
+    their variance over the statistics' variance: ln of the mean of m², ln of the mean of (ln v)²,
+    the mean of ln v, ln of the largest m², ln of the largest v.
+
+    Args:
+        values: (B, C, …) float32, not normalised.
+        mean: (C,) float32.
+        variance: (C,) float32, of which none is zero.
+
+    Returns:
+        (5, B) float32.
+    """
+    places = values.flatten(2)
+    middle = places.mean(2)
+    # var_mean, which keeps a running sum, takes ten times as long on a CPU
+    own = (places - middle[..., None]).square_().mean(2)
+    squares = (middle - mean).square() / variance
+    ratios = own / variance
+    logs = (ratios + _LEAST_VARIANCE).log()
+    far = (squares.mean(1), logs.square().mean(1), squares.amax(1), ratios.amax(1))
+    mean_square, spread, largest, widest = (torch.stack(far) + _LEAST_SQUARE).log()
+    return torch.stack((mean_square, spread, logs.mean(1), largest, widest))
+
+
+def image_traits(layers: list[Tensor], doubt: Tensor) -> Tensor:
+    """Average the traits of layers by depth, in four parts, and add how unsure the answer is.
+
+    Args:
+        layers: in the network's order, (5, B) float32 each.
+        doubt: (B,) float32, entropy of the outputs, nats.
+
+    Returns:
+        (B, d) float32; d = 21, less for fewer than four layers.
+    """
+    parts = min(_DEPTHS, len(layers))
+    edges = [round(part * len(layers) / parts) for part in range(parts + 1)]
+    means = [torch.stack(layers[first:end]).mean(0) for first, end in pairwise(edges)]
+    return torch.cat((*means, doubt[None])).T
