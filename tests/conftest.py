@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,11 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from tests.commands import answer, make_bank
+
+# A shell ignores SIGINT for what it runs in the background, and children inherit that: tests of
+# Ctrl+C would wait for an interruption that nobody sees.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TASKS = ("mnist-perm-0..2", "mnist-split-3")
 
