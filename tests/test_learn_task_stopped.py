@@ -12,6 +12,7 @@ import pytest
 
 from bank_format import system_calls
 from bank_format.bank import Bank
+from bank_format.layout import WORK
 from tests.commands import answer, learn, make_bank, run, start
 
 
@@ -70,7 +71,7 @@ def test_a_bank_that_cannot_be_written_exits_13_and_loses_nothing(
     ("call", "told"),
     [
         # a disk that takes no claim is found out before anything is learned
-        ("write", "/work/mnist-perm-5/claim: cannot claim"),
+        ("write", f"/{WORK}/mnist-perm-5/claim: cannot claim"),
         ("fsync", ": cannot sync"),
         ("link", "/masks/mnist-perm-5.safetensors: cannot write"),
     ],

@@ -1,4 +1,4 @@
-"""Scores become masks: the threshold, its straight-through gradient, stacks of packed masks."""
+"""Scores become masks: the threshold, the effective weights, stacks of packed masks."""
 
 import math
 from collections.abc import Mapping, Sequence
