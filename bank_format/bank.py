@@ -1,7 +1,7 @@
 """A bank: a folder with a frozen base and a file per task, which grows a file at a time."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,7 @@ from bank_format.records import BankRecord, BankSpec
 from bank_format.sealed import Tensor
 from bank_format.task_copies import check_same_base, renamed
 from bank_format.task_file import Task, build_task
-from bank_format.task_reading import moved_into, parse_task, read_mask
+from bank_format.task_reading import parse_task, read_mask, stacked
 from bank_format.task_records import Provenance, TaskFacts
 from bank_format.work_files import WorkRoom
 
@@ -130,18 +130,9 @@ class Bank:
         Raises:
             BankError: as `read_task`.
         """
-        wanted = self.tasks() if names is None else names
-        stack = np.empty((len(wanted), self.record.mask_bytes), dtype=np.uint8)
-        tasks: list[Task] = []
-        for name in wanted:
-            try:
-                task = self.read_task(name)
-            except NoSuchTaskError:
-                if names is None:
-                    continue
-                raise
-            tasks.append(moved_into(stack[len(tasks)], task))
-        return tasks, stack[: len(tasks)]
+        if names is not None:
+            return stacked(names, self.record.mask_bytes, self.read_task)
+        return stacked(self.tasks(), self.record.mask_bytes, self._read_task_if_there)
 
     def add_task(
         self,
@@ -273,6 +264,11 @@ class Bank:
             BankError: as `claims.discard_work`.
         """
         claims.discard_work(self._work_folder(name))
+
+    def _read_task_if_there(self, name: str) -> Task | None:
+        with suppress(NoSuchTaskError):
+            return self.read_task(name)
+        return None
 
     def _work_folder(self, name: str) -> Path:
         return self.path / WORK / check_task_name(name)

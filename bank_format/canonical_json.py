@@ -7,9 +7,10 @@ spellings of numbers, and text that is no valid Unicode.
 """
 
 import json
+from collections.abc import Mapping
 from typing import TypeAlias
 
-__all__ = ["Json", "JsonObject", "canonical", "parse_canonical"]
+__all__ = ["Json", "JsonObject", "canonical", "joined", "parse_canonical", "parse_parts"]
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 JsonObject: TypeAlias = dict[str, Json]
@@ -34,9 +35,24 @@ def parse_canonical(text: bytes) -> Json:
     Raises:
         ValueError: the text is no JSON, or JSON that is not canonical.
     """
+    return parse_parts(text)[0]
+
+
+def parse_parts(text: bytes) -> tuple[Json, dict[str, bytes]]:
+    """Read canonical JSON, and keep the text of each member, which a digest may cover by itself.
+
+    Returns:
+        The value; if it is an object, the canonical text of the value of each key.
+
+    Raises:
+        ValueError: the text is no JSON, or JSON that is not canonical.
+    """
+    parts: dict[str, bytes] = {}
     try:
         value: Json = json.loads(text.decode("utf-8"))
-        again = canonical(value)
+        if isinstance(value, dict):
+            parts = {key: canonical(one) for key, one in value.items()}
+        again = joined(parts) if isinstance(value, dict) else canonical(value)
     except RecursionError:
         raise ValueError("JSON nested too deep") from None
     except ValueError as error:
@@ -45,4 +61,14 @@ def parse_canonical(text: bytes) -> Json:
         raise ValueError(
             f"not canonical JSON ({len(text)} bytes found, {len(again)} expected, or other order)"
         )
-    return value
+    return value, parts
+
+
+def joined(parts: Mapping[str, bytes]) -> bytes:
+    """Write an object as canonical JSON from the canonical text of the value of each key.
+
+    Raises:
+        ValueError: a key that is no valid Unicode.
+    """
+    members = (b"%b:%b" % (canonical(key), parts[key]) for key in sorted(parts))
+    return b"{%b}" % b",".join(members)

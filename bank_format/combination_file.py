@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bank_format.canonical_json import Json
 from bank_format.combination_records import CombinationContent
 from bank_format.damage import damage
 from bank_format.records import BankRecord
-from bank_format.sealed import Tensors, seal
+from bank_format.sealed import Tensors, Unsealed, seal
 from bank_format.task_metadata import (
     HINT,
     build_metadata,
@@ -77,18 +76,14 @@ class Combination:
     bytes_on_disk: int
 
 
-def parse_combination(
-    tensors: Tensors, metadata: Json, record: BankRecord, task: str, name: str, size: int
-) -> Combination:
+def parse_combination(sealed: Unsealed, record: BankRecord, task: str, name: str) -> Combination:
     """Read an unsealed combination's file, checked as far as it stands by itself.
 
     Args:
-        tensors: of the file.
-        metadata: of the file.
+        sealed: the file.
         record: of the bank.
         task: the name that the file's name stands for.
         name: the file's name, for messages.
-        size: of the file, bytes.
 
     Raises:
         DamagedError: anything but what `build_combination` writes, or another task's name inside.
@@ -96,17 +91,18 @@ def parse_combination(
         OtherBaseError: the parents' masks belong to another base.
     """
     content, provenance = parse_metadata(
-        metadata, "combination", CombinationContent, record, task, name
+        sealed.metadata, "combination", CombinationContent, record, task, name
     )
+    tensors = sealed.tensors
     with damage(name, "I9", hint=HINT):
         check_classes(content, record)
         _check_tensors(content, record, tensors)
-    digest = check_content_sha256(metadata, tensors, name)
+    digest = check_content_sha256(sealed, name)
     coefficients = {
         one.name: tensors[f"{_COEFFICIENTS}/{one.name}"].view(np.float32) for one in record.masked
     }
     statistics = {one: tensors[f"statistics/{one}"].view(np.float32) for one in content.statistics}
-    return Combination(content, provenance, coefficients, statistics, digest, size)
+    return Combination(content, provenance, coefficients, statistics, digest, sealed.size)
 
 
 def _check_tensors(content: CombinationContent, record: BankRecord, tensors: Tensors) -> None:

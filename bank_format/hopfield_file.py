@@ -17,7 +17,7 @@ from bank_format.damage import damage
 from bank_format.errors import OtherBaseError
 from bank_format.hopfield_records import HopfieldContent, PatternRecord, Rule
 from bank_format.records import BankRecord, BankSpec
-from bank_format.sealed import HEADER_LIMIT, Tensor, Tensors, seal, unseal
+from bank_format.sealed import HEADER_LIMIT, Tensor, Tensors, read_sealed, seal
 from bank_format.strict_json import from_json, to_json
 from bank_format.task_metadata import check_content_sha256, content_sha256
 
@@ -123,7 +123,8 @@ def check_hopfield(data: bytes, record: BankRecord, name: str) -> HopfieldConten
 
 
 def _parse(data: bytes, record: BankRecord, name: str) -> tuple[HopfieldContent, Tensors]:
-    tensors, metadata = unseal(data, name)
+    sealed = read_sealed(data, name)
+    metadata, tensors = sealed.metadata, sealed.tensors
     stated = check_kind(metadata, "hopfield", name)
     with damage(name, "I5"):
         if not isinstance(metadata, dict) or metadata.keys() != {"content", "content_sha256"}:
@@ -138,7 +139,7 @@ def _parse(data: bytes, record: BankRecord, name: str) -> tuple[HopfieldContent,
         )
     with damage(name, "I12"):
         _check_tensors(content, record, tensors)
-    check_content_sha256(metadata, tensors, name)
+    check_content_sha256(sealed, name)
     return content, tensors
 
 

@@ -9,6 +9,7 @@ the bytes checked. This finds damage; it does not stop a forger.
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 
 import numpy as np
@@ -16,11 +17,21 @@ import safetensors
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
-from bank_format.canonical_json import Json, JsonObject, canonical, parse_canonical
+from bank_format.canonical_json import Json, JsonObject, canonical, parse_parts
 from bank_format.damage import damage
 from bank_format.errors import DamagedError
 
-__all__ = ["DTYPES", "HEADER_LIMIT", "SEAL_SIZE", "Tensor", "Tensors", "seal", "unseal"]
+__all__ = [
+    "DTYPES",
+    "HEADER_LIMIT",
+    "SEAL_SIZE",
+    "Tensor",
+    "Tensors",
+    "Unsealed",
+    "read_sealed",
+    "seal",
+    "unseal",
+]
 
 Tensor: TypeAlias = NDArray[np.generic]
 Tensors: TypeAlias = dict[str, Tensor]
@@ -35,6 +46,23 @@ HEADER_LIMIT = 8 * 2**20  # bytes
 SEAL_SIZE = 32  # bytes
 _SEAL = "~seal"
 _METADATA = "supsup"
+
+
+@dataclass(frozen=True, slots=True)
+class Unsealed:
+    """What a sealed file holds.
+
+    Attributes:
+        tensors: without the seal, writable and each in memory of its own.
+        metadata: any JSON value.
+        texts: if the metadata is an object, the canonical text of the value of each key.
+        size: of the file, bytes.
+    """
+
+    tensors: Tensors
+    metadata: Json
+    texts: Mapping[str, bytes]
+    size: int
 
 
 def seal(tensors: Mapping[str, Tensor], metadata: Json) -> bytes:
@@ -76,11 +104,17 @@ def unseal(data: bytes, name: str) -> tuple[Tensors, Json]:
         name: the file's name, for messages.
 
     Returns:
-        The tensors without the seal, writable and each in memory of its own, and the metadata.
+        The tensors and the metadata, as in `Unsealed`.
 
     Raises:
         DamagedError: anything but what `seal` writes; names the file.
     """
+    found = read_sealed(data, name)
+    return found.tensors, found.metadata
+
+
+def read_sealed(data: bytes, name: str) -> Unsealed:
+    """Check a sealed file's seal, then parse it strictly; see `unseal`."""
     expected, found = hashlib.sha256(memoryview(data)[:-SEAL_SIZE]).digest(), data[-SEAL_SIZE:]
     if len(data) < SEAL_SIZE or expected != found:
         raise DamagedError(
@@ -92,7 +126,7 @@ def unseal(data: bytes, name: str) -> tuple[Tensors, Json]:
         return _parse(data)
 
 
-def _parse(data: bytes) -> tuple[Tensors, Json]:
+def _parse(data: bytes) -> Unsealed:
     metadata = _check_header(data)
     try:
         entries = cast("_Entries", safetensors.deserialize(data))  # type: ignore[no-untyped-call]
@@ -105,7 +139,8 @@ def _parse(data: bytes) -> tuple[Tensors, Json]:
             if dtype is None:
                 raise ValueError(f"tensor {name} is {entry['dtype']}, expected one of {[*DTYPES]}")
             tensors[name] = np.frombuffer(entry["data"], dtype=dtype).reshape(entry["shape"])
-    return tensors, parse_canonical(metadata.encode("utf-8"))
+    value, texts = parse_parts(metadata.encode("utf-8"))
+    return Unsealed(tensors, value, texts, len(data))
 
 
 def _check_header(data: bytes) -> str:

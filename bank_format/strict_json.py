@@ -25,6 +25,7 @@ from typing import (
 
 from bank_format.canonical_json import Json
 from bank_format.refused import RefusedError, wrong
+from bank_format.remembered import remembered
 
 __all__ = ["OMITTED", "from_json", "to_json"]
 
@@ -97,7 +98,7 @@ def _build(hint: Any) -> _Decoder:
     if origin is tuple:
         return _tuple(arguments)
     if origin is Mapping:
-        return _mapping(_decoder(arguments[1]))
+        return remembered(_mapping(_decoder(arguments[1])))
     if origin in (Union, types.UnionType):
         return _union(arguments)
     return _plain(hint)
@@ -132,6 +133,8 @@ def _literal(allowed: tuple[str, ...]) -> _Decoder:
 def _tuple(arguments: tuple[Any, ...]) -> _Decoder:
     if arguments[1:] == (...,):
         item = _decoder(arguments[0])
+        if dataclasses.is_dataclass(arguments[0]):
+            return remembered(_list(item))
         return _list(item, arguments[0] if arguments[0] in (float, str) else None)
     return _fixed([_decoder(argument) for argument in arguments])
 

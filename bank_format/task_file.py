@@ -8,12 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bank_format.bits import count_ones, unpack
-from bank_format.canonical_json import Json
 from bank_format.codec import Encoding, decode, encode
 from bank_format.combination_records import CombinationContent
 from bank_format.damage import damage
 from bank_format.records import BankRecord, ParameterRecord
-from bank_format.sealed import Tensors, seal
+from bank_format.sealed import Tensors, Unsealed, seal
 from bank_format.task_metadata import (
     HINT,
     build_metadata,
@@ -102,31 +101,27 @@ def build_task(
     return seal(tensors, build_metadata(content, provenance, tensors))
 
 
-def parse_mask(
-    tensors: Tensors, metadata: Json, record: BankRecord, task: str, name: str, size: int
-) -> Task:
+def parse_mask(sealed: Unsealed, record: BankRecord, task: str, name: str) -> Task:
     """Read the unsealed file of a task with masks of its own, checked in full.
 
     Args:
-        tensors: of the file.
-        metadata: of the file.
+        sealed: the file.
         record: of the bank.
         task: the name that the file's name stands for.
         name: the file's name, for messages.
-        size: of the file, bytes.
 
     Raises:
         DamagedError: anything but what `build_task` writes, or another task's name inside.
         NewerFormatError: a version or kind this reader does not know.
         OtherBaseError: the masks belong to another base.
     """
-    content, provenance = parse_metadata(metadata, "mask", TaskContent, record, task, name)
+    content, provenance = parse_metadata(sealed.metadata, "mask", TaskContent, record, task, name)
     with damage(name, "I9", hint=HINT):
         _check_fits(content, record)
-        masks, statistics = _decoded(content, record, tensors)
-    digest = check_content_sha256(metadata, tensors, name)
+        masks, statistics = _decoded(content, record, sealed.tensors)
+    digest = check_content_sha256(sealed, name)
     weights = sum(parameter.count for parameter in record.masked)
-    return Task(content, provenance, masks, statistics, digest, weights, size)
+    return Task(content, provenance, masks, statistics, digest, weights, sealed.size)
 
 
 def _bits_of(

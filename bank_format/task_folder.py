@@ -42,7 +42,7 @@ def task_path(bank: Path, name: str) -> Path:
     Raises:
         BadNameError: no task can have that name.
     """
-    return bank / MASKS / f"{check_task_name(name)}{SUFFIX}"
+    return Path(bank, MASKS, f"{check_task_name(name)}{SUFFIX}")
 
 
 def read_task_file(bank: Path, spec: BankSpec, name: str) -> bytes:

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 from bank_format.base_file import check_kind, describe_tensors
-from bank_format.canonical_json import Json, JsonObject, canonical
+from bank_format.canonical_json import Json, JsonObject, canonical, joined
 from bank_format.combination_records import CombinationContent
 from bank_format.damage import damage
 from bank_format.errors import OtherBaseError
 from bank_format.records import BankRecord
-from bank_format.sealed import Tensor, Tensors
+from bank_format.sealed import Tensor, Tensors, Unsealed
 from bank_format.strict_json import from_json, to_json
 from bank_format.task_records import Provenance, TaskContent, TaskFacts
 
@@ -31,8 +31,7 @@ _Content = TypeVar("_Content", TaskContent, CombinationContent)
 
 def content_sha256(content: Json, tensors: Mapping[str, Tensor]) -> str:
     """Digest a task: SHA-256 of its canonical content and the tensors' descriptions."""
-    covered: Json = {"content": content, "tensors": describe_tensors(tensors)}
-    return hashlib.sha256(canonical(covered)).hexdigest()
+    return _digest(canonical(content), tensors)
 
 
 def build_metadata(content: _Content, provenance: Provenance, tensors: Tensors) -> JsonObject:
@@ -85,21 +84,19 @@ def parse_metadata(
     return content, provenance
 
 
-def check_content_sha256(metadata: Json, tensors: Tensors, name: str) -> str:
-    """Return the digest of a task file's content, which the file must state.
+def check_content_sha256(sealed: Unsealed, name: str) -> str:
+    """Return the digest of a sealed file's content, which the file must state.
 
     Args:
-        metadata: that `parse_metadata` has read.
-        tensors: of the file.
+        sealed: a file whose metadata are an object with a content.
         name: the file's name, for messages.
 
     Raises:
         DamagedError: it states another one.
     """
-    found = metadata if isinstance(metadata, dict) else {}
     with damage(name, "I10", hint=HINT):
-        digest = content_sha256(found.get("content"), tensors)
-        if found.get("content_sha256") != digest:
+        digest = _digest(sealed.texts["content"], sealed.tensors)
+        if sealed.texts.get("content_sha256") != canonical(digest):
             raise ValueError(f"content_sha256 is not that of the content, {digest[:16]}…")
     return digest
 
@@ -113,3 +110,8 @@ def check_classes(content: TaskFacts, record: BankRecord) -> None:
     highest = max(one.output for one in content.classes)
     if highest >= record.real_outputs:
         raise ValueError(f"output {highest} found, expected below {record.real_outputs}, all real")
+
+
+def _digest(content: bytes, tensors: Mapping[str, Tensor]) -> str:
+    covered = joined({"content": content, "tensors": canonical(describe_tensors(tensors))})
+    return hashlib.sha256(covered).hexdigest()

@@ -1,0 +1,36 @@
+"""Values that are decoded once: most of what the tasks of a bank say, they all say alike."""
+
+import marshal
+from collections.abc import Callable
+
+from bank_format.canonical_json import Json
+
+__all__ = ["remembered"]
+
+# Values that are remembered, of one kind, and the bytes that one may have: a bound on memory.
+_MOST, _LARGEST = 256, 4096
+_MARSHAL_VERSION = 2  # the last whose bytes depend on nothing but the value
+
+
+def remembered(decode: Callable[[Json], object]) -> Callable[[Json], object]:
+    """Decode equal values once, so that they share a record.
+
+    The bytes that `marshal` writes tell 1 from 1.0 and from true, as `==` does not.
+
+    Args:
+        decode: makes a frozen value of a list or an object; what it refuses is not remembered.
+    """
+    known: dict[bytes, object] = {}
+
+    def decode_once(value: Json) -> object:
+        key = marshal.dumps(value, _MARSHAL_VERSION)
+        if key in known:
+            return known[key]
+        decoded = decode(value)
+        if len(key) <= _LARGEST:
+            if len(known) == _MOST:
+                known.clear()
+            known[key] = decoded
+        return decoded
+
+    return decode_once
