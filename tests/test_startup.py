@@ -56,6 +56,25 @@ def test_data_needs_pillow_and_nothing_else(command: str, tmp_path: Path) -> Non
     assert modules.isdisjoint(set(HEAVY) - {"PIL"})
 
 
+def test_asking_loads_no_compiler(bank: Path) -> None:
+    """One of torch's own takes two seconds to import."""
+    script = """
+import json, sys
+from contextlib import redirect_stdout
+from io import StringIO
+from supsup_cli.cli import main
+codes = []
+with redirect_stdout(StringIO()) as out:
+    for asked in ("auto", "one-shot", "binary", "one-shot --group all", "descent --limit 1"):
+        words = ["infer-task", "--data", "mnist-perm-0", "--limit", "3", "--bank", sys.argv[1]]
+        codes.append(main([*words, "--method", *asked.split()]))
+print(json.dumps([max(codes), len(out.getvalue()), sorted(sys.modules)]))
+"""
+    modules = _modules(script, str(bank))
+    assert "torch" in modules
+    assert modules.isdisjoint(["torch._dynamo", "torchvision", "sympy", "numba", "matplotlib"])
+
+
 def test_the_format_needs_neither_torch_nor_the_command_line(bank: Path) -> None:
     script = """
 import json, sys

@@ -9,10 +9,10 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.func import grad, vmap
+from torch.func import vmap
 
 from .every_mask import exhaustive
-from .masks import MaskStack
+from .masks import Masks, MaskStack
 from .statistics import no_statistics
 from .superposition import (
     Objective,
@@ -23,6 +23,7 @@ from .superposition import (
 )
 
 Method = Literal["one-shot", "binary", "descent", "exhaustive"]
+_GroupLoss = Callable[[Masks, Tensor], Tensor]
 METHODS: tuple[Method, ...] = ("one-shot", "binary", "descent", "exhaustive")
 
 # Per-group gradients hold P floats a group: as many groups at once as fit into 2²⁴ floats (64 MiB).
@@ -188,32 +189,42 @@ def alpha_gradients(
     Returns:
         (G, T) float32, nats.
     """
-    mixture = superpose(stack, alphas)
-    shared = alphas.shape[0] == 1
-    if shared:
-        mixture = {name: mask[0] for name, mask in mixture.items()}
-
     own = no_statistics(network, groups.device)
 
     def group_loss(masks: dict[str, Tensor], images: Tensor) -> Tensor:
         return loss(masked_forward(network, masks | own, images))
 
-    if len(groups) == 1 and shared:
+    mixture = superpose(stack, alphas)
+    if len(groups) == 1:
         gradients = _gradient_by_chunks(group_loss, mixture, groups[0])
     else:
-        gradients = vmap(grad(group_loss), in_dims=(None if shared else 0, 0))(mixture, groups)
+        gradients = _gradients(vmap(group_loss), _one_each(mixture, len(groups)), groups)
     return stack.products(stack.layout.join(gradients, lead=1))
 
 
-def _gradient_by_chunks(
-    group_loss: Callable[[dict[str, Tensor], Tensor], Tensor],
-    mixture: dict[str, Tensor],
-    images: Tensor,
-) -> dict[str, Tensor]:
+def _gradient_by_chunks(group_loss: _GroupLoss, mixture: Masks, images: Tensor) -> Masks:
     """Average the gradient over one group, a chunk of its images at a time: (1, *shape) each."""
-    total = {name: torch.zeros_like(mask) for name, mask in mixture.items()}
+    masks = {name: mask[0] for name, mask in mixture.items()}
+    total = {name: torch.zeros_like(mask) for name, mask in masks.items()}
     for chunk in images.split(images_at_once(images, _CHUNK_IMAGES)):
         share = len(chunk) / len(images)
-        for name, gradient in grad(group_loss)(mixture, chunk).items():
+        for name, gradient in _gradients(group_loss, masks, chunk).items():
             total[name].add_(gradient, alpha=share)
     return {name: gradient[None] for name, gradient in total.items()}
+
+
+def _one_each(mixture: Masks, groups: int) -> Masks:
+    """Give each group a mixture of its own, in name alone where they share one."""
+    return {name: mask.expand(groups, *mask.shape[1:]) for name, mask in mixture.items()}
+
+
+def _gradients(loss: _GroupLoss, masks: Masks, images: Tensor) -> Masks:
+    """Differentiate the sum of losses with respect to masks, each of which is in one of them.
+
+    The loss may be a `vmap`; `torch.func.grad` under it would say the same, but it imports a
+    compiler, two seconds of a command's first decision.
+    """
+    leaves = {name: mask.detach().requires_grad_() for name, mask in masks.items()}
+    with torch.enable_grad():
+        total = loss(leaves, images).sum()
+    return dict(zip(leaves, torch.autograd.grad(total, list(leaves.values())), strict=True))
