@@ -7,7 +7,8 @@ from torch import nn
 
 from supsup_cli.core.density import parse_density
 from supsup_cli.core.exact_statistics import exact_statistics
-from supsup_cli.core.learning import Pixels, class_log_probabilities
+from supsup_cli.core.images import Pixels
+from supsup_cli.core.learning import class_log_probabilities
 from supsup_cli.core.networks import (
     NetworkSpec,
     build_network,

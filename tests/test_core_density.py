@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from supsup_cli.core.density import Density, gain, mask_values, parse_density
-from supsup_cli.core.learning import LabelledImages, Learning, Pixels, class_log_probabilities
+from supsup_cli.core.images import LabelledImages, Pixels
+from supsup_cli.core.learning import Learning, class_log_probabilities
 from supsup_cli.core.networks import MultilayerPerceptron, masked_parameters
 from supsup_cli.core.recipes import DEFAULT, PAPER, learning_rates
 from supsup_cli.core.selection import Largest, selection, thinned

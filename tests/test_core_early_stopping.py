@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from supsup_cli.core.early_stopping import EarlyStopping
-from supsup_cli.core.learning import LabelledImages, Learning, Pixels
+from supsup_cli.core.images import LabelledImages, Pixels
+from supsup_cli.core.learning import Learning
 from supsup_cli.core.networks import MultilayerPerceptron, masked_parameters
 from supsup_cli.core.recipes import DEFAULT
 from tests.networks import finish, signed_constant

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from supsup_cli.core.learning import LabelledImages, Learning, Pixels, class_log_probabilities
+from supsup_cli.core.images import LabelledImages, Pixels
+from supsup_cli.core.learning import Learning, class_log_probabilities
 from supsup_cli.core.many_masks import ManyLearnings, learns_together
 from supsup_cli.core.masks import Masks
 from supsup_cli.core.networks import MultilayerPerceptron, masked_parameters
@@ -33,10 +34,7 @@ def _data(task: int, *, train: bool = True) -> LabelledImages:
 
 def _together(recipe: Recipe) -> list[Masks]:
     parts = [_data(task) for task in range(len(TASKS))]
-    joined = LabelledImages(
-        torch.cat([part.images for part in parts]), torch.cat([part.targets for part in parts])
-    )
-    many = ManyLearnings(_network(), joined, COUNTS, PIXELS, recipe, seed=5, tasks=TASKS)
+    many = ManyLearnings(_network(), parts, PIXELS, recipe, seed=5, tasks=TASKS)
     while not many.done:
         many.advance()
     return [many.masks(task) for task in range(len(TASKS))]
@@ -51,7 +49,7 @@ def _alone(recipe: Recipe, task: int) -> Masks:
 def _right(masks: Masks, task: int) -> float:
     test = _data(task, train=False)
     values: dict[str, Tensor] = {name: mask.float() for name, mask in masks.items()}
-    answers = class_log_probabilities(_network(), values, test.images, PIXELS, torch.arange(10))
+    answers = class_log_probabilities(_network(), values, test.store, PIXELS, torch.arange(10))
     return float((answers.argmax(-1) == test.targets).float().mean())
 
 
@@ -78,11 +76,9 @@ def test_first_step_is_the_very_one_of_each_task() -> None:
 
 def test_a_task_that_diverges_leaves_the_others_whole() -> None:
     recipe = dataclasses.replace(FAST, steps=2, batch_size=8)
-    data = _data(0)
-    both = LabelledImages(
-        torch.cat([data.images[:50], data.images[:50]]), torch.cat([data.targets[:50]] * 2)
-    )
-    many = ManyLearnings(_network(), both, (50, 50), PIXELS, recipe, seed=0, tasks=TASKS[:2])
+    whole = _data(0)
+    data = LabelledImages(whole.store[:50], whole.targets[:50])
+    many = ManyLearnings(_network(), [data] * 2, PIXELS, recipe, seed=0, tasks=TASKS[:2])
     many.advance()
     for score in many._scores.values():
         score.chunk(2)[0].fill_(torch.nan)
@@ -103,6 +99,6 @@ def test_only_plain_steps_are_taken_together() -> None:
     )
     assert not any(learns_together(one) for one in others)
     with pytest.raises(ValueError, match="one task at a time"):
-        ManyLearnings(_network(), _data(2), (1000,), PIXELS, SEPARABLE, seed=0, tasks=TASKS[:1])
+        ManyLearnings(_network(), [_data(2)], PIXELS, SEPARABLE, seed=0, tasks=TASKS[:1])
     with pytest.raises(ValueError, match="no training images"):
-        ManyLearnings(_network(), _data(2), (), PIXELS, FAST, seed=0, tasks=())
+        ManyLearnings(_network(), [], PIXELS, FAST, seed=0, tasks=())

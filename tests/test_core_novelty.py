@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from supsup_cli.core.learning import Pixels
+from supsup_cli.core.images import Pixels
 from supsup_cli.core.networks import MultilayerPerceptron
 from supsup_cli.core.novelty import (
     CALIBRATION_LEVELS,

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from supsup_cli.core.hopfield import encode
-from supsup_cli.core.learning import LabelledImages, Learning, Pixels
+from supsup_cli.core.images import LabelledImages, Pixels
+from supsup_cli.core.learning import Learning
 from supsup_cli.core.masks import Masks
 from supsup_cli.core.networks import (
     NetworkSpec,

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from supsup_cli.core.batch_order import BatchOrder
-from supsup_cli.core.learning import LabelledImages, Learning, Pixels
+from supsup_cli.core.images import LabelledImages, Pixels
+from supsup_cli.core.learning import Learning
 from supsup_cli.core.networks import MultilayerPerceptron, masked_parameters
 from supsup_cli.core.recipes import DEFAULT, PAPER, SEPARABLE, Recipe, for_network
 from tests.networks import signed_constant

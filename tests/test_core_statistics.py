@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from supsup_cli.core.exact_statistics import exact_statistics
-from supsup_cli.core.learning import LabelledImages, Learning, Pixels, class_log_probabilities
+from supsup_cli.core.images import LabelledImages, Pixels
+from supsup_cli.core.learning import Learning, class_log_probabilities
 from supsup_cli.core.masks import MaskStack
 from supsup_cli.core.networks import freeze, masked_parameters
 from supsup_cli.core.recipes import Recipe
@@ -63,7 +64,7 @@ def test_a_later_task_leaves_the_network_and_the_answers_of_an_earlier_one_alone
     first = _learning(network, 0)
     masks = {name: mask.float() for name, mask in finish(first).items()}
     values = masks | first.statistics()
-    images = _data(0).images
+    images = _data(0).store
     before = _answers(network, values, images)
     assert (before.argmax(-1) == _data(0).targets).float().mean() > 0.9
     buffers = {name: one.clone() for name, one in network.named_buffers()}
@@ -81,7 +82,7 @@ def test_an_image_answers_alike_alone_and_among_others() -> None:
     learning = _learning(network, 0)
     values = {name: mask.float() for name, mask in finish(learning).items()}
     values |= learning.statistics()
-    images = _data(0).images
+    images = _data(0).store
     together = _answers(network, values, images)
     alone = torch.cat([_answers(network, values, images[row : row + 1]) for row in range(20)])
     assert torch.allclose(together[:20], alone, atol=1e-5)
@@ -122,7 +123,7 @@ def test_in_16_bits_learning_ends_near_where_it_would_and_goes_on_alike() -> Non
     assert alike.float().mean() > 0.9
     values = {name: mask.float() for name, mask in in_16_bits.items()} | mixed.statistics()
     assert all(one.dtype == torch.float32 for one in mixed.state().values() if one.dim() > 1)
-    assert (_answers(network, values, _data(0).images).argmax(-1) == _data(0).targets).all()
+    assert (_answers(network, values, _data(0).store).argmax(-1) == _data(0).targets).all()
 
 
 def test_without_statistics_the_images_at_hand_are_normalised_by_themselves() -> None:
@@ -161,7 +162,7 @@ def test_negatives_have_a_part_in_the_statistics_and_learning_with_them_goes_on_
     with_them, again = whole.statistics(), resumed.statistics()
     assert all(torch.equal(one, again[name]) for name, one in with_them.items())
     values = {name: mask.float() for name, mask in masks.items()}
-    without = exact_statistics(network, values, PIXELS(_data(0).images).split(16))
+    without = exact_statistics(network, values, PIXELS(_data(0).store).split(16))
     assert not torch.allclose(with_them["norm.running_mean"], without["norm.running_mean"])
 
 
@@ -189,7 +190,7 @@ def test_a_stack_gives_each_task_its_own_statistics() -> None:
         rows.append(pack(finish(learning), layout))
         own.append(learning.statistics())
     stack = MaskStack(torch.stack(rows), layout, None, tuple(own)).subset([1, 0])
-    inputs = PIXELS(_data(90).images)
+    inputs = PIXELS(_data(90).store)
     expected = masked_forward(network, {**layout.split(_bits(rows[1])), **own[1]}, inputs)
     assert torch.equal(masked_forward(network, stack.masks(0), inputs), expected)
     assert not torch.allclose(masked_forward(network, stack.masks(1), inputs), expected)

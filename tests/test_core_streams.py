@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from supsup_cli.core.allocation import EPSILON, alpha_weights, needs_new_mask
-from supsup_cli.core.learning import Pixels
+from supsup_cli.core.images import Pixels
 from supsup_cli.core.masks import MaskStack, threshold
 from supsup_cli.core.networks import MultilayerPerceptron
 from supsup_cli.core.open_masks import Fit, FrozenNetwork, OpenMask

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from supsup_cli.core.exact_statistics import exact_statistics
-from supsup_cli.core.learning import LabelledImages, Learning, Pixels
+from supsup_cli.core.images import LabelledImages, Pixels
+from supsup_cli.core.learning import Learning
 from supsup_cli.core.lone_masks import (
     forward_alone,
     forward_with_traits,
@@ -193,8 +194,8 @@ def test_single_images_name_their_task_on_a_convolution_net() -> None:
         rows.append(pack(masks, layout))
         own.append(statistics)
         values = {name: mask.float() for name, mask in masks.items()} | statistics
-        usual.append(measure_traits(network, values, [pixels(data.images)]))
-        asked.append(pixels(_task(number, 40, seed=100 + number).images))
+        usual.append(measure_traits(network, values, [pixels(data.store)]))
+        asked.append(pixels(_task(number, 40, seed=100 + number).store))
     stack = MaskStack(torch.stack(rows), layout, None, tuple(own), tuple(usual))
     groups, truth = torch.cat(asked)[:, None], torch.arange(4).repeat_interleave(40)
 

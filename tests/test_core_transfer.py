@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from supsup_cli.core.combination import Coefficients, learn_coefficients
-from supsup_cli.core.learning import LabelledImages, Learning, Pixels
+from supsup_cli.core.images import LabelledImages, Pixels
+from supsup_cli.core.learning import Learning
 from supsup_cli.core.masks import MaskStack, threshold
 from supsup_cli.core.networks import MultilayerPerceptron, masked_parameters
 from supsup_cli.core.recipes import DEFAULT
@@ -59,7 +60,7 @@ def test_the_mask_that_fits_comes_first(learned: Learned) -> None:
 def test_fit_is_measured_on_images_of_all_classes(learned: Learned) -> None:
     network, data, stack = learned
     order = data.targets.argsort()
-    by_class = LabelledImages(data.images[order], data.targets[order])
+    by_class = LabelledImages(data.take(order), data.targets[order])
     shuffled, sorted_ = (fit_losses(network, stack, one, PIXELS) for one in (data, by_class))
     torch.testing.assert_close(sorted_, shuffled, rtol=0.25, atol=0)
 

@@ -50,7 +50,8 @@ def test_learning_does_not_load_the_compiler_of_torch() -> None:
     """That takes a second, a third of what learning a small task takes."""
     script = """
 import sys, dataclasses, torch
-from supsup_cli.core.learning import LabelledImages, Learning, Pixels
+from supsup_cli.core.images import LabelledImages, Pixels
+from supsup_cli.core.learning import Learning
 from supsup_cli.core.networks import MultilayerPerceptron, masked_parameters
 from supsup_cli.core.recipes import RECIPES
 network = MultilayerPerceptron((4, 3, 20)).requires_grad_(False).eval()

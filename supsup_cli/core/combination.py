@@ -12,7 +12,7 @@ from torch.optim.lr_scheduler import OneCycleLR
 from .batch_order import BatchOrder
 from .density import mask_values
 from .exact_statistics import exact_statistics, sample_batches
-from .learning import LabelledImages, Pixels
+from .images import LabelledImages, Pixels
 from .masks import Masks, MaskStack
 from .recipes import Recipe
 from .seeds import generator
@@ -80,18 +80,18 @@ def learn_coefficients(
     sparse = recipe.density is not None
     weights = {name: network.get_parameter(name) for name in votes}
     start = torch.tensor([_BEST, *[_OTHERS] * (len(parents) - 1), 0.0])
-    leaves = {name: start.clone().to(data.images.device).requires_grad_() for name in votes}
+    leaves = {name: start.clone().to(data.device).requires_grad_() for name in votes}
     rule = Adam(leaves.values(), lr=_RATE)
     schedule = OneCycleLR(rule, max_lr=_RATE, total_steps=recipe.steps)
-    scratch = blank_statistics(network, data.images.device)
+    scratch = blank_statistics(network, data.device)
     stream = generator(seed, "combination", task)
-    order = BatchOrder(len(data.images), recipe.batch_size, stream)
+    order = BatchOrder(len(data), recipe.batch_size, stream)
     for step in range(1, recipe.steps + 1):
-        here = order.next_batch().to(data.images.device)
+        here = order.next_batch().to(data.device)
         masks = Coefficients({name: leaf.detach() for name, leaf in leaves.items()}).masks(votes)
         values = mask_values(masks, sparse=sparse)
         effective = {name: (weights[name] * values[name]).requires_grad_() for name in votes}
-        logits = forward_on_batch(network, effective, scratch, pixels(data.images[here]))
+        logits = forward_on_batch(network, effective, scratch, pixels(data.take(here)))
         loss = F.cross_entropy(logits * recipe.logit_scale, data.targets[here])
         gradients = torch.autograd.grad(loss, list(effective.values()))
         for (name, leaf), gradient in zip(leaves.items(), gradients, strict=True):
@@ -107,7 +107,7 @@ def learn_coefficients(
     for one in (alone, learned):
         values = mask_values(one.masks(votes), sparse=sparse)
         draw = generator(seed, "statistics", task)
-        sample = sample_batches(data.images, pixels, recipe.batch_size, draw)
+        sample = sample_batches(data, pixels, recipe.batch_size, draw)
         values |= exact_statistics(network, values, sample)
         tried.append(float(fit_loss(network, values, data, pixels)))
     return learned if tried[1] < tried[0] else alone

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 import torch
 from torch import Tensor, nn
 
+from .images import LabelledImages
 from .statistics import Normalisation, Statistics, blank_statistics, forward_on_batch
 from .superposition import effective_weights
 
@@ -13,7 +14,7 @@ _MOST_IMAGES = 2048
 
 
 def sample_batches(
-    images: Tensor,
+    data: LabelledImages,
     pixels: Callable[[Tensor], Tensor],
     size: int,
     stream: torch.Generator,
@@ -22,7 +23,7 @@ def sample_batches(
     """Draw training images at random, without replacement, for `exact_statistics`.
 
     Args:
-        images: (N, C, H, W) uint8, N ≥ 1.
+        data: N ≥ 1 images; their labels play no part.
         pixels: how bytes become inputs.
         size: images of a batch, if there are as many.
         stream: CPU generator of the draw.
@@ -31,11 +32,11 @@ def sample_batches(
     Yields:
         (B, C, H, W) float32, batches of one size.
     """
-    size = min(size, len(images))
-    order = torch.randperm(len(images), generator=stream)
+    size = min(size, len(data))
+    order = torch.randperm(len(data), generator=stream)
     for start in range(0, max(1, min(most, _MOST_IMAGES, len(order)) - size + 1), size):
-        here = order[start : start + size].to(images.device)
-        yield pixels(images[here])
+        here = order[start : start + size].to(data.device)
+        yield pixels(data.take(here))
 
 
 def exact_statistics(

@@ -1,7 +1,6 @@
 """Learning one task's masks over the frozen network."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +11,7 @@ from .batch_order import BatchOrder
 from .density import mask_values
 from .early_stopping import EarlyStopping
 from .exact_statistics import exact_statistics, sample_batches
+from .images import LabelledImages, Pixels
 from .mask_learner import MaskLearner
 from .masks import Masks, initial_scores
 from .negatives import make_warp
@@ -24,37 +24,6 @@ _EVALUATION_IMAGES = 2048
 # Of one check: held-out images, spread over all, and training images for its statistics.
 _CHECK_IMAGES, _CHECK_STATISTICS = 1024, 512
 _WARPS = "warps/generator"
-
-
-@dataclass(frozen=True)
-class Pixels:
-    """Turn stored bytes into the network's input: (x / 255 − mean) / std per channel.
-
-    Attributes:
-        mean: (C, 1, 1) float32, of pixels scaled to 0…1.
-        std: (C, 1, 1) float32.
-    """
-
-    mean: Tensor
-    std: Tensor
-
-    def __call__(self, images: Tensor) -> Tensor:
-        """Normalise (…, C, H, W) uint8 to float32 of the same shape."""
-        scaled = images.to(torch.float32)
-        return scaled.mul_(1 / (255 * self.std)).sub_(self.mean / self.std)
-
-
-@dataclass(frozen=True)
-class LabelledImages:
-    """Images of one split, whole on the device; batches are gathered there.
-
-    Attributes:
-        images: (N, C, H, W) uint8.
-        targets: (N,) int64, the output that stands for each image's class.
-    """
-
-    images: Tensor
-    targets: Tensor
 
 
 class Learning:
@@ -95,7 +64,7 @@ class Learning:
         held_out: LabelledImages | None = None,
         precision: torch.dtype = torch.float32,
     ) -> None:
-        if len(data.images) == 0:
+        if len(data) == 0:
             raise ValueError("no training images")
         self._data = data
         self._pixels = pixels
@@ -104,20 +73,19 @@ class Learning:
         self._seed = seed
         self._task = task
         self._convolves = any(isinstance(module, nn.Conv2d) for module in network.modules())
-        height, width = data.images.shape[-2:]
-        self._warp = make_warp(height, width, data.images.device)
+        height, width = data.shape[-2:]
+        self._warp = make_warp(height, width, data.device)
         self._fields = generator(seed, "warps", task)
         self._outputs = data.targets.unique()
         shapes = {name: tuple(network.get_parameter(name).shape) for name in masked}
         first = initial_scores(shapes, seed=seed, task=task) if start is None else start
-        device = data.images.device
-        scores = {name: score.to(device, copy=True) for name, score in first.items()}
+        scores = {name: score.to(data.device, copy=True) for name, score in first.items()}
         self._learner = MaskLearner(network, scores, recipe, precision)
         self._held_out = held_out
-        stops = recipe.patience and held_out is not None and len(held_out.images)
+        stops = recipe.patience and held_out is not None and len(held_out)
         self._stopping = EarlyStopping(recipe.steps, recipe.patience) if stops else None
         stream = generator(seed, "batches", task)
-        self._order = BatchOrder(len(data.images), recipe.batch_size, stream)
+        self._order = BatchOrder(len(data), recipe.batch_size, stream)
 
     @property
     def steps_done(self) -> int:
@@ -141,8 +109,8 @@ class Learning:
         Raises:
             ValueError: the recipe has negatives, and there are no superfluous outputs.
         """
-        here = self._order.next_batch().to(self._data.images.device)
-        images = self._data.images[here]
+        here = self._order.next_batch().to(self._data.device)
+        images = self._data.take(here)
         if self._recipe.augment:
             # a stream for each step: there is no state to keep
             stream = generator(self._seed, "augmentation", self._task, str(self.steps_done))
@@ -181,8 +149,9 @@ class Learning:
             raise ValueError("no held-out images")
         values = self._values(masks)
         values |= exact_statistics(self._network, values, self._sample(_CHECK_STATISTICS))
-        every = max(1, len(self._held_out.images) // _CHECK_IMAGES)
-        parts = self._held_out.images[::every].split(self._recipe.batch_size)
+        every = max(1, len(self._held_out) // _CHECK_IMAGES)
+        places = torch.arange(0, len(self._held_out), every, device=self._held_out.device)
+        parts = self._held_out.take(places).split(self._recipe.batch_size)
         logits = [masked_forward(self._network, values, self._pixels(part)) for part in parts]
         return float(F.cross_entropy(torch.cat(logits), self._held_out.targets[::every]))
 
@@ -191,7 +160,7 @@ class Learning:
         stream = generator(self._seed, "statistics", self._task)
         size = self._recipe.batch_size
         most = self.steps_done * size if images is None else images
-        for inputs in sample_batches(self._data.images, self._pixels, size, stream, most):
+        for inputs in sample_batches(self._data, self._pixels, size, stream, most):
             yield self._with_negatives(inputs, stream)
 
     def _with_negatives(self, inputs: Tensor, fields: torch.Generator) -> Tensor:

@@ -6,14 +6,13 @@ the products go by batches over the tasks.
 """
 
 from collections.abc import Sequence
-from itertools import accumulate
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .batch_order import BatchOrder
-from .learning import LabelledImages, Pixels
+from .images import ImagesOfTasks, LabelledImages, Pixels
 from .mask_learner import MaskLearner, check_finite
 from .masks import Masks, initial_scores, threshold
 from .networks import MultilayerPerceptron
@@ -29,8 +28,7 @@ class ManyLearnings:
 
     Args:
         network: frozen perceptron, in evaluation mode.
-        data: training images of all tasks, task after task, on the network's device.
-        counts: how many of them each of the K tasks has.
+        data: training images of each of the K tasks, on the network's device.
         pixels: how bytes become inputs.
         recipe: one that `learns_together`.
         seed: of the scores and of the orders of the images, together with `tasks`.
@@ -43,30 +41,30 @@ class ManyLearnings:
     def __init__(
         self,
         network: nn.Module,
-        data: LabelledImages,
-        counts: Sequence[int],
+        data: Sequence[LabelledImages],
         pixels: Pixels,
         recipe: Recipe,
         *,
         seed: int,
         tasks: Sequence[str],
     ) -> None:
-        if not counts or min(counts) == 0:
+        if not data or min(map(len, data)) == 0:
             raise ValueError("no training images")
         if not isinstance(network, MultilayerPerceptron) or not learns_together(recipe):
             raise ValueError(f"network or recipe {recipe.name!r} learns one task at a time")
         self._recipe = recipe
         self._pixels = pixels
-        self._data = data
+        self._images = ImagesOfTasks(data)
         self._orders = [
-            BatchOrder(count, recipe.batch_size, generator(seed, "batches", task))
-            for count, task in zip(counts, tasks, strict=True)
+            BatchOrder(len(one), recipe.batch_size, generator(seed, "batches", task))
+            for one, task in zip(data, tasks, strict=True)
         ]
-        self._starts = torch.tensor([0, *accumulate(counts[:-1])])[:, None]  # (K, 1)
         shapes = {name: tuple(one.shape) for name, one in network.named_parameters()}
         drawn = [initial_scores(shapes, seed=seed, task=task) for task in tasks]
-        device = data.images.device
-        self._scores = {name: torch.cat([one[name] for one in drawn]).to(device) for name in shapes}
+        self._device = data[0].device
+        self._scores = {
+            name: torch.cat([one[name] for one in drawn]).to(self._device) for name in shapes
+        }
         repeated = _Repeated(network, len(tasks))
         self._learner = MaskLearner(repeated, self._scores, recipe, tasks=len(tasks))
 
@@ -82,10 +80,9 @@ class ManyLearnings:
 
     def advance(self) -> None:
         """Take the next step of every task."""
-        batches = torch.stack([order.next_batch() for order in self._orders])
-        here = (batches + self._starts).flatten().to(self._data.images.device)
-        inputs = self._pixels(self._data.images[here])
-        self._learner.step(inputs, self._data.targets[here], here[:0])
+        batches = torch.stack([order.next_batch() for order in self._orders]).to(self._device)
+        images, targets = self._images.take(batches)
+        self._learner.step(self._pixels(images), targets, targets[:0])
 
     def masks(self, index: int) -> Masks:
         """Give the masks of one task as they are: parameter name → bool of its shape.

@@ -19,6 +19,9 @@ Masks = dict[str, Tensor]
 _NEAR = 0.25  # of the width that scores have over random weights
 # The largest float32 below zero: "score > this" is "score ≥ 0", zero included.
 _JUST_BELOW_ZERO = -1e-45
+# The derivative of ReLU is a selection, W where the score is above a bound and zero elsewhere, and
+# the one kernel PyTorch has for it: half the memory traffic of a comparison and a product.
+select_above = torch.ops.aten.threshold_backward.grad_input
 
 
 def initial_scores(shapes: Mapping[str, tuple[int, ...]], *, seed: int, task: str) -> Masks:
@@ -74,19 +77,17 @@ def write_supermask(
         weights: frozen weights, float32.
         scores: float32.
     """
-    for name, leaf in effective.items():
-        select_positive(leaf, weights[name], scores[name])
+    with torch.no_grad():
+        for name, leaf in effective.items():
+            select_positive(leaf, weights[name], scores[name])
 
 
 def select_positive(effective: Tensor, weight: Tensor, score: Tensor) -> None:
     """Write W ⊙ 1[score ≥ 0] of one parameter, or a piece of it, in one pass over memory.
 
-    The derivative of ReLU is this very selection, and the one kernel PyTorch has for it: half the
-    memory traffic of a comparison followed by a product.
+    Where gradients are recorded, `effective` must be no leaf that wants one.
     """
-    select = torch.ops.aten.threshold_backward.grad_input
-    with torch.no_grad():
-        select(weight, score, _JUST_BELOW_ZERO, grad_input=effective)
+    select_above(weight, score, _JUST_BELOW_ZERO, grad_input=effective)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .learning import Pixels
+from .images import Pixels
 from .lone_masks import forward_alone
 from .masks import Masks
 from .superposition import entropy, images_at_once, log_odds

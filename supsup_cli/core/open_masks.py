@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from .learning import Pixels
+from .images import Pixels
 from .masks import Masks, initial_scores, threshold, write_supermask
 from .recipes import STREAM
 from .updates import MOMENTS, UpdateRule

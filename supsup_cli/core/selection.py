@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from .density import Density, gain
-from .masks import Masks, select_positive, threshold, write_supermask
+from .masks import Masks, select_above, select_positive, threshold, write_supermask
 
 # Share of the steps after which a sparse mask has the number of weights asked for.
 _THINNING = 0.5
@@ -92,7 +92,6 @@ class Largest:
         self, effective: Mapping[str, Tensor], scores: Mapping[str, Tensor], progress: float
     ) -> None:
         """Write W ⊙ M ⊙ gain; of equal scores at the edge, all are kept."""
-        select = torch.ops.aten.threshold_backward.grad_input
         with torch.no_grad():
             for name, leaf in effective.items():
                 size = scores[name].abs()
@@ -100,7 +99,7 @@ class Largest:
                 edge = np.float32(_largest(size, kept))
                 # "above the float32 just below the edge" is "at least the edge"
                 below = float(np.nextafter(edge, np.float32(-1)))
-                select(self._weights[name], size, below, grad_input=leaf)
+                select_above(self._weights[name], size, below, grad_input=leaf)
                 leaf.mul_(gain(kept, size.numel()))
 
     def differentiate(self, score: Tensor, weight: Tensor, gradient: Tensor) -> None:

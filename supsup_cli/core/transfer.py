@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from . import bit_kernels
-from .learning import LabelledImages, Pixels
+from .images import LabelledImages, Pixels
 from .masks import Masks, MaskStack, initial_scores
 from .superposition import masked_forward
 
@@ -36,11 +36,12 @@ def fit_loss(network: nn.Module, masks: Masks, data: LabelledImages, pixels: Pix
     Raises:
         ValueError: there are no images.
     """
-    if len(data.images) == 0:
+    if len(data) == 0:
         raise ValueError("no training images")
-    every = max(1, len(data.images) // _IMAGES)
-    logits = masked_forward(network, masks, pixels(data.images[::every][:_IMAGES]))
-    return F.cross_entropy(logits, data.targets[::every][:_IMAGES])
+    every = max(1, len(data) // _IMAGES)
+    here = torch.arange(0, len(data), every, device=data.device)[:_IMAGES]
+    logits = masked_forward(network, masks, pixels(data.take(here)))
+    return F.cross_entropy(logits, data.targets[here])
 
 
 def fit_losses(

@@ -69,13 +69,13 @@ class UpdateRule:
             key: {name: torch.zeros_like(score) for name, score in scores.items()}
             for key in MOMENTS[recipe.optimiser]
         }
-        self._device = next(iter(scores.values())).device
+        self._count = torch.zeros((), device=next(iter(scores.values())).device)
         self.begin(0)
 
     def begin(self, steps_done: int) -> None:
         """Set rates and momentum for the step that follows so many others."""
         self._factor, self._momentum = rate_and_momentum(self._recipe, steps_done)
-        self._count = torch.tensor(float(steps_done + 1), device=self._device)
+        self._count.fill_(steps_done + 1)
 
     def update(self, name: str, score: Tensor, moments: list[Tensor], gradient: Tensor) -> None:
         """Update a piece of a parameter in place.

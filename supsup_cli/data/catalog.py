@@ -21,7 +21,14 @@ from supsup_cli.data.folders import (
 from supsup_cli.data.images import fit_images
 from supsup_cli.data.names import Variant, resolve
 from supsup_cli.data.reading import DEFAULT, Reading
-from supsup_cli.data.splits import InputShape, Split, TaskData, TestData, part_calibration
+from supsup_cli.data.splits import (
+    InputShape,
+    Split,
+    TaskData,
+    TestData,
+    calibration_share,
+    part_calibration,
+)
 
 NATIVE_SHAPE: InputShape = (1, 28, 28)
 
@@ -146,8 +153,7 @@ def load(
         listing = imagenet.list_imagenet(int(meaning.number), reading)
         return load_listing(listing, str(meaning), input_shape, seed, identity, reading)
     classes, outputs = _classes(meaning, reading)
-    whole = _half(meaning, input_shape, reading, train=True)
-    train, calibration = part_calibration(*whole, seed)
+    train, calibration = _parts(meaning, input_shape, reading, seed)
     test = Split(*_half(meaning, input_shape, reading, train=False))
     return TaskData(str(meaning), classes, outputs, train, calibration, test, identity)
 
@@ -182,6 +188,21 @@ def _classes(variant: Variant, reading: Reading) -> tuple[tuple[str, ...], tuple
         return names, tuple(range(len(names)))
     digits = (2 * index, 2 * index + 1) if variant.form == "mnist-split" else tuple(range(10))
     return tuple(str(digit) for digit in digits), digits
+
+
+def _parts(
+    variant: Variant, input_shape: InputShape, reading: Reading, seed: int
+) -> tuple[Split, Split]:
+    """Part the training half. Permutations share one store, so that none is written out whole."""
+    if variant.form != "mnist-perm" or input_shape != NATIVE_SHAPE:
+        return part_calibration(*_half(variant, input_shape, reading, train=True), seed)
+    images, labels = embedded.load_mnist(train=True)
+    sources = variants.permutation(images[0].size, int(variant.number))
+    chosen = calibration_share(labels, seed)
+    train, calibration = (
+        Split(images, labels[here], np.flatnonzero(here), sources) for here in (~chosen, chosen)
+    )
+    return train, calibration
 
 
 def _half(

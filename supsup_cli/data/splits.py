@@ -6,6 +6,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from supsup_cli.data.variants import rearranged
+
 InputShape = tuple[int, int, int]
 
 CALIBRATION_DRAW: Final = 1
@@ -18,10 +20,25 @@ _MOVED = 1024  # images at a time
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Split:
-    """Hold images (N, C, H, W) uint8 and labels (N,) int64, the class indices 0..K-1."""
+    """Hold labelled images, which may be those of a store that tasks share.
 
-    images: NDArray[np.uint8]
+    Attributes:
+        store: (M, C, H, W) uint8; the images themselves where there are no rows.
+        labels: (N,) int64, the class indices 0..K-1.
+        rows: (N,) int64, which image of the store each is.
+        sources: (C · H · W,) int64, which pixel of the store's image each pixel is; None: the same.
+    """
+
+    store: NDArray[np.uint8]
     labels: NDArray[np.int64]
+    rows: NDArray[np.int64] | None = None
+    sources: NDArray[np.int64] | None = None
+
+    @property
+    def images(self) -> NDArray[np.uint8]:
+        """The images (N, C, H, W) uint8; made anew at every call where they are a store's."""
+        rows = self.store if self.rows is None else self.store[self.rows]
+        return rows if self.sources is None else rearranged(rows, self.sources)
 
     def __len__(self) -> int:
         """Count the images."""
@@ -75,6 +92,16 @@ def generator(seed: int, draw: int) -> np.random.RandomState:
     return np.random.RandomState(np.random.MT19937(np.random.SeedSequence((seed, draw))))
 
 
+def calibration_share(labels: NDArray[np.int64], seed: int) -> NDArray[np.bool_]:
+    """Draw which training images are for calibration, see `part_calibration`: (N,) bool."""
+    order = generator(seed, CALIBRATION_DRAW).permutation(len(labels))
+    _, first_of_class = np.unique(labels[order], return_index=True)
+    candidates = np.delete(order, first_of_class)
+    chosen = np.zeros(len(labels), dtype=np.bool_)
+    chosen[candidates[: len(labels) // _CALIBRATION_DIVISOR]] = True
+    return chosen
+
+
 def part_calibration(
     images: NDArray[np.uint8], labels: NDArray[np.int64], seed: int, *, in_place: bool = False
 ) -> tuple[Split, Split]:
@@ -93,11 +120,7 @@ def part_calibration(
     Returns:
         (train, calibration), each in the order of `images`, together all of them.
     """
-    order = generator(seed, CALIBRATION_DRAW).permutation(len(labels))
-    _, first_of_class = np.unique(labels[order], return_index=True)
-    candidates = np.delete(order, first_of_class)
-    chosen = np.zeros(len(labels), dtype=bool)
-    chosen[candidates[: len(labels) // _CALIBRATION_DIVISOR]] = True
+    chosen = calibration_share(labels, seed)
     calibration = Split(images[chosen], labels[chosen])
     if not in_place:
         return Split(images[~chosen], labels[~chosen]), calibration

@@ -4,6 +4,7 @@ Pure functions on uint8 arrays. A permutation and a rotation by the nearest neig
 move pixels, so both are one gather for all images.
 """
 
+import math
 from functools import cache
 
 import numpy as np
@@ -12,20 +13,29 @@ from numpy.typing import NDArray
 _CHUNK = 1000
 
 
-def permuted(images: NDArray[np.uint8], number: int) -> NDArray[np.uint8]:
-    """Permute every image's pixels by the permutation of that number.
+def permutation(pixels: int, number: int) -> NDArray[np.int64]:
+    """Tell which pixel each pixel of permuted images is.
 
     Goodfellow et al. 2013 (permuted MNIST): image.flatten()[RandomState(number).permutation].
 
     Args:
-        images: (N, C, H, W) uint8.
+        pixels: of one image.
         number: seed of numpy's RandomState, 0..2³²-1.
 
     Returns:
-        (N, C, H, W) uint8, a new array.
+        (pixels,) int64.
     """
-    pixels = int(np.prod(images.shape[1:]))
-    return _gather(images, np.random.RandomState(number).permutation(pixels))
+    return np.random.RandomState(number).permutation(pixels).astype(np.int64, copy=False)
+
+
+def permuted(images: NDArray[np.uint8], number: int) -> NDArray[np.uint8]:
+    """Permute every image's pixels by the `permutation` of that number, into a new array.
+
+    Args:
+        images: (N, C, H, W) uint8.
+        number: see `permutation`.
+    """
+    return rearranged(images, permutation(math.prod(images.shape[1:]), number))
 
 
 def rotated(images: NDArray[np.uint8], degrees: float) -> NDArray[np.uint8]:
@@ -43,7 +53,7 @@ def rotated(images: NDArray[np.uint8], degrees: float) -> NDArray[np.uint8]:
     count, channels, height, width = images.shape
     source = _rotation(height, width, degrees)
     planes = images.reshape(count * channels, 1, height, width)
-    turned = _gather(planes, np.maximum(source, 0))
+    turned = rearranged(planes, np.maximum(source, 0))
     turned.reshape(count * channels, height * width)[:, source < 0] = 0
     return turned.reshape(images.shape)
 
@@ -67,7 +77,16 @@ def split(
     return images[kept], labels[kept] - 2 * index
 
 
-def _gather(images: NDArray[np.uint8], source: NDArray[np.int64]) -> NDArray[np.uint8]:
+def rearranged(images: NDArray[np.uint8], source: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """Move every image's pixels.
+
+    Args:
+        images: (N, C, H, W) uint8.
+        source: (C · H · W,) int64, which pixel each pixel becomes.
+
+    Returns:
+        (N, C, H, W) uint8, a new array.
+    """
     flat = images.reshape(len(images), len(source))
     out = np.empty_like(flat)
     for start in range(0, len(flat), _CHUNK):

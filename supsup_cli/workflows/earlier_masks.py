@@ -14,7 +14,8 @@ from bank_format.task_records import ParentRecord
 from supsup_cli.core.combination import learn_coefficients
 from supsup_cli.core.density import mask_values
 from supsup_cli.core.exact_statistics import exact_statistics, sample_batches
-from supsup_cli.core.learning import LabelledImages, class_log_probabilities
+from supsup_cli.core.images import LabelledImages
+from supsup_cli.core.learning import class_log_probabilities
 from supsup_cli.core.masks import Masks, MaskStack
 from supsup_cli.core.recipes import Recipe
 from supsup_cli.core.seeds import generator
@@ -160,7 +161,7 @@ def combine(
         {name: one > 0 for name, one in kept.items()}, sparse=recipe.density is not None
     )
     draw = generator(lesson.seed, "statistics", lesson.task)
-    sample = sample_batches(train.images, net.pixels, recipe.batch_size, draw)
+    sample = sample_batches(train, net.pixels, recipe.batch_size, draw)
     statistics = exact_statistics(net.network, masks, sample)
     values = masks | statistics
     images = torch.from_numpy(calibration.images).to(net.device)

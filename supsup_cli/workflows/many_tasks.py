@@ -15,7 +15,7 @@ import torch
 from bank_format.errors import BankError, LockedError
 from bank_format.work_files import WorkRoom
 from supsup_cli.core.density import mask_values
-from supsup_cli.core.learning import LabelledImages
+from supsup_cli.core.images import LabelledImages
 from supsup_cli.core.many_masks import ManyLearnings, learns_together
 from supsup_cli.core.networks import MultilayerPerceptron
 from supsup_cli.data.splits import Split
@@ -129,7 +129,7 @@ def _claimed(course: Course, plan: Plan, claims: ExitStack, advance: Advance) ->
     outputs = torch.tensor(data.outputs, device=net.device)
     train = labelled(net, data.train, outputs)
     # All tasks' training images would fill the memory beside the device's.
-    rest = dataclasses.replace(data, train=Split(data.train.images[:0], data.train.labels[:0]))
+    rest = dataclasses.replace(data, train=Split(data.train.store[:0], data.train.labels[:0]))
     return _Pupil(plan, Lesson(plan.task, rest, course.recipe, seed), room, train, outputs)
 
 
@@ -137,14 +137,9 @@ def _learn_block(course: Course, block: Sequence[_Pupil], began: float, advance:
     """Take all steps of a block's tasks, then measure and commit one after the other."""
     count = len(block)
     course.reporter.note(f"{count} tasks in one program, {block[0].plan.task} the first")
-    data = LabelledImages(
-        torch.cat([pupil.train.images for pupil in block]),
-        torch.cat([pupil.train.targets for pupil in block]),
-    )
     learning = ManyLearnings(
         course.net.network,
-        data,
-        [len(pupil.train.images) for pupil in block],
+        [pupil.train for pupil in block],
         course.net.pixels,
         course.recipe,
         seed=course.request.seed,
@@ -198,4 +193,5 @@ def _memory(device: torch.device) -> float:
 
 def _bytes(net: OpenNetwork, pupil: _Pupil) -> int:
     weights = sum(one.count for one in net.bank.record.masked)
-    return _COPIES * pupil.train.images.nbytes + _BYTES_PER_WEIGHT * weights
+    own = pupil.train.store if pupil.train.rows is None else pupil.train.rows
+    return _COPIES * own.nbytes + _BYTES_PER_WEIGHT * weights

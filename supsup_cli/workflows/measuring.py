@@ -5,12 +5,14 @@ from datetime import UTC, datetime
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from bank_format.task_file import Task
 from bank_format.task_records import AccuracyRecord, CalibrationRecord, Provenance, RecipeRecord
 from supsup_cli import __version__
-from supsup_cli.core.learning import LabelledImages, class_log_probabilities
+from supsup_cli.core.images import LabelledImages
+from supsup_cli.core.learning import class_log_probabilities
 from supsup_cli.core.masks import Masks
 from supsup_cli.core.novelty import (
     CALIBRATION_LEVELS,
@@ -26,12 +28,21 @@ from supsup_cli.workflows.opening import OpenNetwork
 from supsup_cli.workflows.results.learning import LearnedTask
 
 _KEPT_STEP = "kept_step"
+# Stores of images that tasks share, once on each device; they stay as long as the process.
+_STORES: dict[tuple[int, torch.device], tuple[NDArray[np.uint8], Tensor]] = {}
 
 
 def labelled(net: OpenNetwork, split: Split, outputs: Tensor) -> LabelledImages:
     """Put a split on the network's device, its labels as outputs (K,) int64 of the classes."""
-    images = torch.from_numpy(split.images).to(net.device)
-    return LabelledImages(images, outputs[torch.from_numpy(split.labels).to(net.device)])
+    targets = outputs[torch.from_numpy(split.labels).to(net.device)]
+    if split.rows is None:
+        return LabelledImages(torch.from_numpy(split.images).to(net.device), targets)
+    key = id(split.store), net.device
+    if key not in _STORES:
+        _STORES[key] = split.store, torch.tensor(split.store, device=net.device)
+    sources = None if split.sources is None else torch.from_numpy(split.sources).to(net.device)
+    rows = torch.from_numpy(split.rows).to(net.device)
+    return LabelledImages(_STORES[key][1], targets, rows, sources)
 
 
 def accuracy(net: OpenNetwork, masks: Masks, test: Split, outputs: Tensor) -> AccuracyRecord | None:

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from bank_format.canonical_json import Json, canonical
 from bank_format.strict_json import to_json
 from bank_format.task_file import Task
-from supsup_cli.core.learning import Pixels
+from supsup_cli.core.images import Pixels
 from supsup_cli.core.networks import NetworkSpec, build_network, freeze
 from supsup_cli.core.superposition import effective_weights
 from supsup_cli.errors import UsageError

@@ -4,6 +4,7 @@ import dataclasses
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from bank_format.errors import OtherBaseError
 from bank_format.records import BankRecord
 from bank_format.task_file import Task
 from supsup_cli.core.density import gain
-from supsup_cli.core.learning import Pixels
+from supsup_cli.core.images import Pixels
 from supsup_cli.core.masks import MaskLayout, MaskStack
 from supsup_cli.core.networks import NetworkSpec, build_network, freeze
 from supsup_cli.core.statistics import (
@@ -73,7 +74,7 @@ class OpenTasks:
     real: Tensor
     own: Tensor
 
-    @property
+    @cached_property
     def names(self) -> list[str]:
         """The tasks' names, in the order of the stack."""
         return [task.content.task for task in self.tasks]

@@ -151,4 +151,4 @@ def stream_batches(
             order.next_batch()
         for _ in range(left):
             picked = order.next_batch().to(net.device)
-            yield train.images[picked], train.targets[picked]
+            yield train.take(picked), train.targets[picked]

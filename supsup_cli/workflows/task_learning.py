@@ -18,7 +18,8 @@ from bank_format.task_records import (
 from bank_format.work_files import WorkRoom
 from supsup_cli.core.density import mask_values
 from supsup_cli.core.exact_statistics import sample_batches
-from supsup_cli.core.learning import LabelledImages, Learning
+from supsup_cli.core.images import LabelledImages
+from supsup_cli.core.learning import Learning
 from supsup_cli.core.lone_masks import measure_traits
 from supsup_cli.core.masks import Masks, kept_scores
 from supsup_cli.core.networks import kind_of
@@ -220,7 +221,7 @@ def _typical(
     size = lesson.recipe.batch_size
     stream = generator(lesson.seed, "traits", lesson.task)
     most = min(_TRAIT_IMAGES, steps * size)
-    batches = sample_batches(train.images, net.pixels, min(size, _TRAIT_IMAGES), stream, most)
+    batches = sample_batches(train, net.pixels, min(size, _TRAIT_IMAGES), stream, most)
     return measure_traits(net.network, values, batches)
 
 

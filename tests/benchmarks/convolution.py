@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from bank_format.bank import Bank
 from supsup_cli.core.batch_order import BatchOrder
 from supsup_cli.core.exact_statistics import exact_statistics, sample_batches
-from supsup_cli.core.learning import Pixels
+from supsup_cli.core.images import LabelledImages, Pixels
 from supsup_cli.core.seeds import generator
 from supsup_cli.core.statistics import blank_statistics, forward_on_batch
 from supsup_cli.core.superposition import masked_forward
@@ -130,7 +130,8 @@ def measured(
     with torch.no_grad():
         # W ⊙ M with M = W' / W: any weights can be had so, as none of a base's is zero.
         masks = {name: one / network.get_parameter(name) for name, one in weights.items()}
-        sample = sample_batches(images, pixels, batch_size, generator(0, "statistics"))
+        data = LabelledImages(images, torch.zeros(len(images), dtype=torch.int64))
+        sample = sample_batches(data, pixels, batch_size, generator(0, "statistics"))
         masks |= exact_statistics(network, masks, sample)
         logits = [masked_forward(network, masks, pixels(part)) for part in test.split(1000)]
         return float((torch.cat(logits)[:, :10].argmax(-1) == true).float().mean())

@@ -22,7 +22,7 @@ from bank_format.bits import unpack
 from bank_format.codec import encode
 from bank_format.task_file import Task
 from supsup_cli.core.batch_order import BatchOrder
-from supsup_cli.core.learning import Pixels
+from supsup_cli.core.images import Pixels
 from supsup_cli.core.networks import MultilayerPerceptron
 from supsup_cli.core.seeds import generator
 from supsup_cli.data import catalog

@@ -18,7 +18,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from supsup_cli.core.learning import LabelledImages, Learning, Pixels
+from supsup_cli.core.images import LabelledImages, Pixels
+from supsup_cli.core.learning import Learning
 from supsup_cli.core.masks import Masks
 from supsup_cli.core.networks import MultilayerPerceptron, masked_parameters
 from supsup_cli.core.recipes import DEFAULT, PAPER, Recipe
@@ -105,12 +106,12 @@ def _dense_steps(
 ) -> Iterator[None]:
     long = dataclasses.replace(recipe, steps=1_000_000)
     rule, schedule = torch_rule(long, network.parameters())
-    count = len(data.images)
+    count = len(data)
     order = torch.randperm(count)
     while True:
         for picked in order.split(recipe.batch_size):
             rule.zero_grad(set_to_none=True)
-            loss = F.cross_entropy(network(pixels(data.images[picked])), data.targets[picked])
+            loss = F.cross_entropy(network(pixels(data.take(picked))), data.targets[picked])
             loss.backward()
             rule.step()
             schedule.step()

@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import save_file
 from torch.nn import functional as F
 
-from supsup_cli.core.learning import Pixels
+from supsup_cli.core.images import Pixels
 from supsup_cli.core.networks import NetworkSpec, build_network, freeze, kaiming_normal
 from supsup_cli.core.seeds import generator
 from supsup_cli.data import catalog

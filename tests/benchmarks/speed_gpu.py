@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from supsup_cli.core.every_mask import exhaustive
-from supsup_cli.core.learning import LabelledImages, Learning, Pixels
+from supsup_cli.core.images import LabelledImages, Pixels
+from supsup_cli.core.learning import Learning
 from supsup_cli.core.many_masks import ManyLearnings
 from supsup_cli.core.networks import masked_parameters
 from supsup_cli.core.recipes import FAST
@@ -74,23 +75,23 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _learning(network: nn.Module, count: int, train: int, steps: int, runs: int) -> Timing:
-    """Time steps of tasks of random images: of one by itself, or of several in one program."""
+    """Time steps of tasks that permute random images: of one by itself, or of several at once."""
     weight = next(network.parameters())
-    images = torch.randint(
-        0, 256, (count * train, 1, 28, 28), dtype=torch.uint8, device=weight.device
-    )
-    targets = torch.randint(0, REAL, (count * train,), device=weight.device)
-    data = LabelledImages(images, targets)
+    on = weight.device
+    images = torch.randint(0, 256, (train, 1, 28, 28), dtype=torch.uint8, device=on)
+    targets, rows = torch.randint(0, REAL, (train,), device=on), torch.arange(train, device=on)
+    data = [
+        LabelledImages(images, targets, rows, torch.randperm(784, device=on)) for _ in range(count)
+    ]
     pixels = Pixels(*(weight.new_full((1, 1, 1), value) for value in (0.1307, 0.3081)))
     recipe = dataclasses.replace(FAST, steps=steps * (runs + 1))
     names = [f"mnist-perm-{task}" for task in range(count)]
     learning: Learning | ManyLearnings
     if count == 1:
         masked = masked_parameters(network)
-        learning = Learning(network, masked, data, pixels, recipe, seed=0, task=names[0])
+        learning = Learning(network, masked, data[0], pixels, recipe, seed=0, task=names[0])
     else:
-        counts = [train] * count
-        learning = ManyLearnings(network, data, counts, pixels, recipe, seed=0, tasks=names)
+        learning = ManyLearnings(network, data, pixels, recipe, seed=0, tasks=names)
 
     def take_steps() -> None:
         for _ in range(steps):
