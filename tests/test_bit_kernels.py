@@ -1,7 +1,9 @@
 """Every kernel against the plain reference, at any shape, density and alignment."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -118,9 +120,25 @@ print(out[0])
     assert _run(script) == "6.0"
 
 
-def _run(script: str) -> str:
-    command = [sys.executable, "-c", script]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+def test_compiling_is_told_before_it_takes_its_time(tmp_path: Path) -> None:
+    """Once, and not by a process that finds the code on the disk."""
+    script = """
+import torch
+from supsup_cli.core import bit_kernels
+bit_kernels._WORTH_COMPILED = 0
+bit_kernels.announce_compiling(lambda: print("compiling"))
+for _ in range(2):
+    bit_kernels.products(torch.ones(1, 64), torch.zeros(10, 8, dtype=torch.uint8))
+print("done")
+"""
+    told = [_run(script, NUMBA_CACHE_DIR=str(tmp_path)) for _ in range(2)]
+    assert told == ["compiling\ndone", "done"]
+
+
+def _run(script: str, **variables: str) -> str:
+    command, env = [sys.executable, "-c", script], {**os.environ, **variables}
+    ran = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+    return ran.stdout.strip()
 
 
 def _bits(rng: np.random.Generator, tasks: int, count: int, density: float) -> Tensor:

@@ -6,9 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from supsup_cli.core import every_mask
+from supsup_cli.core import bit_kernels, every_mask
 from supsup_cli.core.every_mask import exhaustive
-from supsup_cli.core.learning import LabelledImages, Learning, Pixels
+from supsup_cli.core.few_images import few_misfits
+from supsup_cli.core.images import LabelledImages, Pixels
+from supsup_cli.core.learning import Learning
 from supsup_cli.core.masks import MaskStack
 from supsup_cli.core.networks import MultilayerPerceptron, masked_parameters
 from supsup_cli.core.recipes import RECIPES
@@ -66,6 +68,31 @@ def test_gains_of_sparse_masks_are_applied() -> None:
     groups, own = _groups(5, 1), _own("first")
     found = exhaustive(NETWORK, stack, groups, "R", own)
     torch.testing.assert_close(found, _plain(stack, groups, "R", own), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("objective", ["H", "G", "R"])
+@pytest.mark.parametrize("kind", ["first", "apart"])
+@pytest.mark.parametrize(("count", "size"), [(1, 1), (3, 2), (8, 1)])
+@pytest.mark.parametrize("sparse", [False, True])
+def test_a_few_images_are_compared_where_the_bits_lie(
+    objective: Objective,
+    kind: str,
+    count: int,
+    size: int,
+    sparse: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By compiled loops; rows of 36, 25 and 17 weights begin and end inside bytes."""
+    monkeypatch.setattr(bit_kernels, "_WORTH_COMPILED", 0)
+    gains = torch.rand(TASKS, 3) + 0.5 if sparse else None
+    stack = dataclasses.replace(STACK, gains=gains)
+    groups, own = _groups(count, size), _own(kind)
+    images, before = groups.flatten(0, 1), groups.clone()
+    assert few_misfits(NETWORK, stack, images, objective, own) is not None
+    found = exhaustive(NETWORK, stack, groups, objective, own, 1)
+    expected = _plain(stack, groups, objective, own)
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+    assert torch.equal(groups, before)
 
 
 def test_images_are_not_changed() -> None:

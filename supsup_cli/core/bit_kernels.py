@@ -23,6 +23,14 @@ _FEW_VECTORS = 6
 _WORTH_COMPILED = 1 << 22
 
 
+_announce: list[Callable[[], None]] = []
+
+
+def announce_compiling(tell: Callable[[], None]) -> None:
+    """Have it told, once, before the first use of compiled loops takes seconds to compile them."""
+    _announce[:] = [tell]
+
+
 def unpack(packed: Tensor) -> Tensor:
     """Expand packed bits, least significant first.
 
@@ -54,14 +62,14 @@ def products(vectors: Tensor, packed: Tensor) -> Tensor:
     Returns:
         (B, T) float32: Σₚ vectors[b, p] · bit[t, p].
     """
-    kernels = _compiled(len(vectors), packed)
+    kernels = compiled(packed) if 0 < len(vectors) <= _FEW_VECTORS else None
     if kernels is None:
         return plain_products(vectors, packed)
     masks = packed.contiguous().numpy()
     rows = []
     for planes in _planes(vectors):
         total = np.zeros(len(masks))
-        _in_threads(kernels.add_products, len(masks), planes, masks, out=total)
+        in_threads(kernels.add_products, len(masks), planes, masks, out=total)
         rows.append(torch.from_numpy(total).to(torch.float32))
     return torch.stack(rows)
 
@@ -76,7 +84,7 @@ def weighted_sum(alphas: Tensor, packed: Tensor) -> Tensor:
     Returns:
         (B, 8 n) float32: Σₜ alphas[b, t] · bit[t, p].
     """
-    kernels = _compiled(len(alphas), packed)
+    kernels = compiled(packed) if 0 < len(alphas) <= _FEW_VECTORS else None
     if kernels is None:
         return plain_weighted_sum(alphas, packed)
     masks = packed.contiguous().numpy()
@@ -88,11 +96,11 @@ def weighted_sum(alphas: Tensor, packed: Tensor) -> Tensor:
         if bool((row[chosen] == one).all()):
             # Equal coefficients, as at the even superposition: counting bits is enough.
             kept = (row != 0).numpy()
-            _in_threads(kernels.add_counts, masks.shape[1], masks, kept, out=planes)
+            in_threads(kernels.add_counts, masks.shape[1], masks, kept, out=planes)
             planes *= float(one.sum())
         else:
             coefficients = row.contiguous().numpy()
-            _in_threads(kernels.add_weighted, masks.shape[1], coefficients, masks, out=planes)
+            in_threads(kernels.add_weighted, masks.shape[1], coefficients, masks, out=planes)
         rows.append(torch.from_numpy(planes).T.reshape(-1))
     return torch.stack(rows)
 
@@ -113,10 +121,11 @@ def plain_weighted_sum(alphas: Tensor, packed: Tensor) -> Tensor:
     return total
 
 
-def _compiled(vectors: int, packed: Tensor) -> ModuleType | None:
-    """Give the compiled loops where they are the faster way."""
-    few = 0 < vectors <= _FEW_VECTORS and packed.device.type == "cpu"
-    if not few or packed.numel() < _WORTH_COMPILED:
+def compiled(packed: Tensor) -> ModuleType | None:
+    """Give the compiled loops; None on a GPU, for masks too few to make up for loading them, or
+    where there is no compiler.
+    """
+    if packed.device.type != "cpu" or packed.numel() < _WORTH_COMPILED:
         return None
     try:
         from . import compiled_kernels
@@ -130,8 +139,19 @@ def _planes(vectors: Tensor) -> np.ndarray:
     return vectors.detach().view(len(vectors), -1, 8).transpose(1, 2).contiguous().numpy()
 
 
-def _in_threads(kernel: Callable[..., None], count: int, *arguments: object, out: object) -> None:
-    """Run a kernel over 0…count in as many ranges as torch has threads."""
+def in_threads(kernel: Callable[..., None], count: int, *arguments: object, out: object) -> None:
+    """Run a compiled loop over 0…count in as many ranges as torch has threads.
+
+    Args:
+        kernel: of `compiled_kernels`; called with the arguments, a range's two ends, and `out`.
+        count: where the last range ends.
+        arguments: see there.
+        out: what it writes to, each range another part.
+    """
+    from . import compiled_kernels
+
+    if _announce and not compiled_kernels.is_kept(kernel):
+        _announce.pop()()
     workers = min(torch.get_num_threads(), max(1, count))
     edges = [count * place // workers for place in range(workers + 1)]
     if workers == 1:

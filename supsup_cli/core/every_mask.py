@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from .bit_kernels import bit_table
+from .few_images import few_misfits
 from .lone_masks import lone_misfit
 from .masks import MaskStack
 from .networks import MultilayerPerceptron
@@ -58,7 +59,8 @@ def exhaustive(
     elif top is not None and _pays(stack, groups, objective, top):
         misfits = _screened(network, stack, images, own, top)
     else:
-        misfits = _misfits(network, stack, images, objective, own)
+        few = few_misfits(network, stack, images, objective, own)
+        misfits = _misfits(network, stack, images, objective, own) if few is None else few
     scores: Tensor = -misfits.unflatten(0, groups.shape[:2]).mean(1)
     return scores
 

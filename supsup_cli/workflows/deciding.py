@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from supsup_cli.core.bit_kernels import announce_compiling
 from supsup_cli.core.learning import class_log_probabilities
 from supsup_cli.core.superposition import OBJECTIVES, Objective
 from supsup_cli.core.task_inference import METHODS, Method, infer_tasks
@@ -65,6 +66,9 @@ def choose_rule(opened: OpenTasks, decision: DecisionRequest, reporter: Reporter
         NoInputError: attractors that have not been encoded.
         BankError: attractors that cannot be read.
     """
+    announce_compiling(
+        lambda: reporter.note("compiling loops over packed masks for this processor: seconds, once")
+    )
     method, objective, group = decision.method, decision.objective, decision.group
     if method not in ("auto", *METHODS, "hopfield"):
         raise UsageError(f"--method {method}: expected auto, {', '.join(METHODS)} or hopfield")
