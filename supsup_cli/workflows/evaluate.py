@@ -1,40 +1,28 @@
 """`evaluate`: test accuracy with the task given and with the task inferred."""
 
-import dataclasses
 import re
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bank_format.task_file import Task
 from supsup_cli.data import catalog
 from supsup_cli.data.reading import DEFAULT, Reading
 from supsup_cli.data.splits import Split, TestData, choose
 from supsup_cli.errors import NoInputError, SupsupError, UsageError
-from supsup_cli.workflows.deciding import (
-    DecisionRequest,
-    Rule,
-    choose_rule,
-    classify,
-    group_places,
-)
-from supsup_cli.workflows.decisions import classify_decided, decide
+from supsup_cli.workflows.deciding import DecisionRequest, choose_rule
+from supsup_cli.workflows.evaluating import IMAGES_TOGETHER, Measured, TaskTest, measure
 from supsup_cli.workflows.evaluation_table import write_table
 from supsup_cli.workflows.opening import OpenNetwork, OpenTasks, open_tasks
-from supsup_cli.workflows.recovering import report
 from supsup_cli.workflows.reporting import Reporter
 from supsup_cli.workflows.results.asking import (
-    EvaluatedTask,
     EvaluateResult,
     GroupScores,
-    NamedTask,
     Scores,
-    TaskRecovery,
 )
 from supsup_cli.workflows.results.common import FailedInput
 
@@ -90,42 +78,31 @@ def evaluate(
     opened = open_tasks(path, decision.device)
     rule = choose_rule(opened, decision, reporter)
     names = list(dict.fromkeys(request.tasks)) or opened.names
-    for name in names:
-        if name not in opened.names:
-            opened.net.bank.read_task(name)  # raises: there is no such task
+    for name in sorted(set(names).difference(opened.names)):
+        opened.net.bank.read_task(name)  # raises: there is no such task
     began = time.perf_counter()
-    evaluated: list[EvaluatedTask] = []
-    grouped: dict[int, list[EvaluatedTask]] = {size: [] for size in sizes}
-    confusion: list[NamedTask] = []
-    recoveries: list[TaskRecovery] = []
+    measured: list[Measured] = []
+    grouped: dict[int, list[Measured]] = {size: [] for size in sizes}
     failed: list[FailedInput] = []
     with reporter.track("evaluating", len(names), "tasks") as advance:
-        for name in names:
-            index = opened.names.index(name)
-            try:
-                data = test_data(opened.net, opened.tasks[index], request.reading)
-            except SupsupError as error:
-                failed.append(FailedInput(name, error.message))
-            else:
-                failed += [FailedInput(source, reason) for source, reason in data.broken]
-                test = data.test
-                chosen = choose(len(test), request.limit, request.seed)
-                part = Split(test.images[chosen], test.labels[chosen])
-                task, inferred, recovered = _evaluate(opened, rule, index, part)
-                evaluated.append(task)
-                confusion += _named(opened, name, inferred)
-                recoveries += recovered
-                for size in sizes:
-                    by_size = dataclasses.replace(rule, group=str(size))
-                    grouped[size].append(_evaluate(opened, by_size, index, part)[0])
-            advance(1)
+        for tests, failures, count in _loaded(opened, names, request):
+            failed += failures
+            if tests:
+                measured += measure(opened, rule, tests)
+            for size in sizes if tests else ():
+                grouped[size] += measure(opened, replace(rule, group=str(size)), tests)
+            advance(count)
+    evaluated = [one.task for one in measured]
     if not evaluated:
         raise NoInputError(f"no task could be evaluated; {failed[0].source}: {failed[0].error}")
     result = EvaluateResult(
         tasks=tuple(evaluated),
         mean=_mean(Scores, evaluated),
-        by_group=tuple(_mean(GroupScores, tasks, group=size) for size, tasks in grouped.items()),
-        confusion=tuple(confusion),
+        by_group=tuple(
+            _mean(GroupScores, [one.task for one in those], group=size)
+            for size, those in grouped.items()
+        ),
+        confusion=tuple(named for one in measured for named in one.named),
         method=rule.method,
         objective=rule.objective,
         group=rule.group,
@@ -133,7 +110,7 @@ def evaluate(
         plot=None if request.plot is None else str(request.plot),
         csv=None if request.csv is None else str(request.csv),
         failed=tuple(failed),
-        recoveries=tuple(recoveries),
+        recoveries=tuple(recovery for one in measured for recovery in one.recoveries),
     )
     if request.csv is not None:
         write_table(result, opened.names, request.csv)
@@ -168,55 +145,34 @@ def test_data(net: OpenNetwork, task: Task, reading: Reading) -> TestData:
     return catalog.load_test(data, shape, seed=content.seed, reading=reading)
 
 
-def _evaluate(
-    opened: OpenTasks, rule: Rule, index: int, test: Split
-) -> tuple[EvaluatedTask, NDArray[np.int64], list[TaskRecovery]]:
-    """Measure one task.
+def _loaded(
+    opened: OpenTasks, names: Sequence[str], request: EvaluateRequest
+) -> Iterator[tuple[list[TaskTest], list[FailedInput], int]]:
+    """Load tasks' test images, as many tasks at a time as are measured together.
 
-    Returns:
-        The shares; (N,) int64, the task that each image was said to be of; masks recovered.
+    Yields:
+        what to measure, perhaps nothing; what could not be read; of how many tasks.
     """
-    content = opened.tasks[index].content
-    groups = group_places(rule.group, [content.task] * len(test))
-    inferred = np.empty(len(test), dtype=np.int64)
-    decisions = decide(opened, rule, test.images, groups)
-    known = np.empty(len(test), dtype=np.bool_)
-    for members, winner, knows in zip(groups, decisions.best, decisions.known, strict=True):
-        inferred[members] = winner
-        known[members] = knows
-    given, _ = classify(opened, test.images, np.full(len(test), index))
-    labels, _ = classify_decided(opened, test.images, groups, decisions)
-    said = [
-        opened.tasks[task].content.classes[label].name
-        for task, label in zip(inferred.tolist(), labels.tolist(), strict=True)
-    ]
-    true = [content.classes[label].name for label in test.labels.tolist()]
-    class_right = np.array([a == b for a, b in zip(said, true, strict=True)])
-    task_right = inferred == index
-    shares = EvaluatedTask(
-        task=content.task,
-        images=len(test),
-        accuracy_given=float((given == test.labels).mean()),
-        accuracy_inferred=float((class_right & task_right).mean()),
-        accuracy_inferred_shared=float(class_right.mean()),
-        task_accuracy=float((decisions.best == index).mean()),
-        false_alarms=float((~known).mean()),
-    )
-    told = [report(one, opened.names) for one in decisions.recovered or ()]
-    recoveries = [
-        TaskRecovery(**dataclasses.asdict(one), of=content.task, right=one.task == content.task)
-        for one in told
-    ]
-    return shares, inferred, recoveries
-
-
-def _named(opened: OpenTasks, task: str, inferred: NDArray[np.int64]) -> list[NamedTask]:
-    counts = np.bincount(inferred, minlength=len(opened.tasks)).tolist()
-    return [
-        NamedTask(task, named, count)
-        for named, count in zip(opened.names, counts, strict=True)
-        if count
-    ]
+    places = {name: index for index, name in enumerate(opened.names)}
+    tests: list[TaskTest] = []
+    failed: list[FailedInput] = []
+    count = 0
+    for name in names:
+        index = places[name]
+        count += 1
+        try:
+            data = test_data(opened.net, opened.tasks[index], request.reading)
+        except SupsupError as error:
+            failed.append(FailedInput(name, error.message))
+            continue
+        failed += [FailedInput(source, reason) for source, reason in data.broken]
+        chosen = choose(len(data.test), request.limit, request.seed)
+        part = Split(data.test.images[chosen], data.test.labels[chosen])
+        tests.append(TaskTest(index, part))
+        if sum(len(test.split) for test in tests) >= IMAGES_TOGETHER:
+            yield tests, failed, count
+            tests, failed, count = [], [], 0
+    yield tests, failed, count
 
 
 def _mean(kind: type[_Shares], tasks: Sequence[Scores], **others: int) -> _Shares:
