@@ -55,13 +55,13 @@ def test_quickstart_names_the_task_of_every_image_and_classifies_nearly_all(
 
 
 def test_density_sweep_learns_every_density() -> None:
-    done = run("density_sweep.sh", "3")
+    done = run("density_sweep.sh", "3", DENSITIES="er:1 er:16")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.count("$ supsup learn-task") == 7
-    assert done.stdout.count("learned") == 14
+    assert done.stdout.count("$ supsup learn-task") == 3
+    assert done.stdout.count("learned") == 6
     rows = [line.split() for line in done.stdout.splitlines() if line.startswith("mnist-perm-0")]
     shares = [float(row[7]) for row in rows]
-    assert shares[:6] == sorted(shares[:6])
+    assert shares == sorted(shares)
     assert shares[0] < 0.01
     assert shares[-1] > 0.4
 

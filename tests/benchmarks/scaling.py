@@ -22,8 +22,9 @@ SIZES = (10, 30, 100, 300, 1000, 3000, 10_000)
 COLUMNS = {
     "open": "opening and verifying, s",
     "one_shot": "One-Shot, one decision, s",
+    "alone": "every mask by R, one image, s",
     "exhaustive": "every mask by R, one of 256 images, s",
-    "memory": "most memory, torch included, GiB",
+    "memory": "most memory, torch included, GB",
 }
 SCRIPT = """
 import json, resource, statistics, sys, time
@@ -46,11 +47,14 @@ net, stack = opened.net.network, opened.stack
 images = torch.randn(256, 1, *opened.net.bank.record.input.shape)
 common = dict(method="one-shot", objective="H", real=opened.real, own=opened.own)
 infer_tasks(net, stack, images[:1], **common)
-memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
 one_shot = median(lambda: infer_tasks(net, stack, images[:1], **common))
+exhaustive(net, stack, images[:1], "R", opened.own)
+alone = median(lambda: exhaustive(net, stack, images[:1], "R", opened.own))
 every = median(lambda: exhaustive(net, stack, images, "R", opened.own)) / len(images)
 opening = median(lambda: open_tasks(Path(sys.argv[1]), "cpu"))
-print(json.dumps({"open": opening, "one_shot": one_shot, "exhaustive": every, "memory": memory}))
+print(json.dumps({"open": opening, "one_shot": one_shot, "alone": alone, "exhaustive": every,
+                  "memory": memory}))
 """
 
 
@@ -87,7 +91,7 @@ def draw(measured: dict[int, dict[str, float]], path: Path) -> None:
     import matplotlib.pyplot as plt
 
     sizes = list(measured)
-    figure, panels = plt.subplots(1, len(COLUMNS), figsize=(15, 3.6), layout="constrained")
+    figure, panels = plt.subplots(1, len(COLUMNS), figsize=(18, 3.6), layout="constrained")
     for panel, (key, title) in zip(panels, COLUMNS.items(), strict=True):
         values = [one[key] for one in measured.values()]
         panel.loglog(sizes, values, "o-", label="measured")

@@ -20,12 +20,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from bank_format.bank import Bank
 from supsup_cli.core import bit_kernels
 from supsup_cli.core.every_mask import exhaustive
-from supsup_cli.core.learning import LabelledImages, Learning, Pixels
+from supsup_cli.core.images import LabelledImages, Pixels
+from supsup_cli.core.learning import Learning
 from supsup_cli.core.masks import MaskStack
 from supsup_cli.core.networks import masked_parameters
 from supsup_cli.core.recipes import DEFAULT, PAPER, RECIPES
@@ -87,6 +89,7 @@ def main() -> None:
     print(row("---", "---:"))
     with tempfile.TemporaryDirectory() as folder:
         bank(Path(folder) / "bank", many, options.runs, clock)
+        start_up(Path(folder), options.runs)
         side_by_side(Path(folder) / "learned", 4 if options.quick else 20)
     print()
     steps(options.runs, clock)
@@ -103,9 +106,11 @@ def one_shot(network: nn.Module, tasks: int, runs: int, clock: Clock) -> None:
             network, stack, image, method="one-shot", objective="H", real=real, own=own
         )
 
+    # The mean of all masks does not change between decisions: neither way computes it again.
+    even = torch.full((1, tasks), 1 / tasks)
+    mean = stack.layout.split(bit_kernels.plain_weighted_sum(even, stack.packed))
+
     def plain() -> Tensor:
-        even = torch.full((1, tasks), 1 / tasks)
-        mean = stack.layout.split(bit_kernels.plain_weighted_sum(even, stack.packed))
         mixture = {name: mask[0].requires_grad_() for name, mask in mean.items()}
         loss = mixture_loss("H", masked_forward(network, mixture, image[0]), real).mean()
         gradients = torch.autograd.grad(loss, list(mixture.values()))
@@ -147,12 +152,15 @@ def every_mask(
     images = images if tasks < 1000 else images[::4]
     groups = images[:, None]
 
-    def plain() -> Tensor:
+    def plain(some: Tensor = images) -> Tensor:
         columns = []
         for index in range(tasks):
-            logits = masked_forward(network, stack.masks(index), images)
+            logits = masked_forward(network, stack.masks(index), some)
             columns.append(-misfit("R", logits, own[index]))
         return torch.stack(columns, dim=1)
+
+    def alone() -> Tensor:
+        return exhaustive(network, stack, groups[:1], "R", own, top=1)
 
     def whole() -> Tensor:
         return exhaustive(network, stack, groups, "R", own)
@@ -164,6 +172,11 @@ def every_mask(
     for scores in (whole(), best().nan_to_num(-torch.inf)):
         if not bool((scores.argmax(1) == winners).all()):
             raise SystemExit("another winner than the plain reference's")
+    torch.testing.assert_close(alone(), plain(images[:1]), atol=1e-4, rtol=1e-4)
+    here = measure(alone, 2 * runs, clock=clock)
+    there = measure(lambda: plain(images[:1]), runs, clock=clock)
+    what = f"every mask, R, {tasks} tasks, one image by itself"
+    print(row(what, here, there, _times(there, here)))
     base = measure(plain, runs, clock=clock)
     for what, work in (("all scores", whole), ("the best task alone", best)):
         here = measure(work, runs, clock=clock)
@@ -179,8 +192,25 @@ def bank(path: Path, tasks: int, runs: int, clock: Clock) -> None:
     command = [sys.executable, "-m", "supsup_cli", "stats", "--bank", str(path), "--json"]
     whole = measure(lambda: subprocess.run(command, check=True, capture_output=True), runs)
     print(row(f"`stats` on {tasks} tasks, whole command", whole))
-    memory = int(apart(MEMORY, str(path))) / 2**20
-    print(row(f"One-Shot over {tasks} tasks: most memory, torch included", f"{memory:.2f} GiB"))
+    memory = int(apart(MEMORY, str(path))) * 1024 / 1e9
+    print(row(f"One-Shot over {tasks} tasks: most memory, torch included", f"{memory:.2f} GB"))
+
+
+def start_up(folder: Path, runs: int) -> None:
+    """Time `predict` on one image as a whole command, beside importing torch and no more."""
+    make_bank(folder / "few", 10)
+    image = folder / "image.png"
+    digit = catalog.load_test("mnist-perm-0", (1, 28, 28)).test.images[0, 0]
+    Image.fromarray(digit).save(image)
+
+    def whole(*words: str) -> Timing:
+        command = [sys.executable, *words]
+        return measure(lambda: subprocess.run(command, check=True, capture_output=True), runs)
+
+    torch_alone = whole("-c", "import torch")
+    here = whole("-m", "supsup_cli", "predict", "--bank", str(folder / "few"), str(image))
+    print(row("`predict` on one image, 10 tasks, whole command", here))
+    print(row("`import torch` and nothing else", torch_alone))
 
 
 def side_by_side(path: Path, tasks: int) -> None:
