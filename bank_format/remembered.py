@@ -13,19 +13,20 @@ _MARSHAL_VERSION = 2  # the last whose bytes depend on nothing but the value
 
 
 def remembered(decode: Callable[[Json], object]) -> Callable[[Json], object]:
-    """Decode equal values once, so that they share a record.
+    """Decode equal values once, so that they share what it gives, which nobody may change.
 
     The bytes that `marshal` writes tell 1 from 1.0 and from true, as `==` does not.
 
     Args:
-        decode: makes a frozen value of a list or an object; what it refuses is not remembered.
+        decode: of a list or an object, never to None; what it refuses is not remembered.
     """
     known: dict[bytes, object] = {}
 
     def decode_once(value: Json) -> object:
         key = marshal.dumps(value, _MARSHAL_VERSION)
-        if key in known:
-            return known[key]
+        found = known.get(key)
+        if found is not None:
+            return found
         decoded = decode(value)
         if len(key) <= _LARGEST:
             if len(known) == _MOST:

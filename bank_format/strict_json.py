@@ -98,7 +98,8 @@ def _build(hint: Any) -> _Decoder:
     if origin is tuple:
         return _tuple(arguments)
     if origin is Mapping:
-        return remembered(_mapping(_decoder(arguments[1])))
+        known = remembered(_mapping(_decoder(arguments[1])))
+        return lambda value: dict(cast("dict[str, object]", known(value)))  # each its own
     if origin in (Union, types.UnionType):
         return _union(arguments)
     return _plain(hint)

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -14,6 +15,8 @@ from torch import Tensor
 
 from supsup_cli.core import bit_kernels
 from supsup_cli.core.masks import MaskLayout, MaskStack
+from supsup_cli.workflows import deciding
+from supsup_cli.workflows.reporting import Silent
 
 seeds = st.integers(0, 2**32 - 1)
 densities = st.sampled_from([0.0, 0.01, 0.5, 1.0])
@@ -120,19 +123,35 @@ print(out[0])
     assert _run(script) == "6.0"
 
 
-def test_compiling_is_told_before_it_takes_its_time(tmp_path: Path) -> None:
-    """Once, and not by a process that finds the code on the disk."""
+def test_compiling_is_counted_and_what_was_compiled_is_found_again(tmp_path: Path) -> None:
     script = """
 import torch
 from supsup_cli.core import bit_kernels
 bit_kernels._WORTH_COMPILED = 0
-bit_kernels.announce_compiling(lambda: print("compiling"))
+counted = [bit_kernels.compilations()]
 for _ in range(2):
     bit_kernels.products(torch.ones(1, 64), torch.zeros(10, 8, dtype=torch.uint8))
-print("done")
+    counted.append(bit_kernels.compilations())
+print(counted)
 """
     told = [_run(script, NUMBA_CACHE_DIR=str(tmp_path)) for _ in range(2)]
-    assert told == ["compiling\ndone", "done"]
+    assert told == ["[0, 1, 1]", "[0, 0, 0]"]
+
+
+def test_compiling_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Notes(Silent):
+        told: ClassVar[list[str]] = []
+
+        def note(self, text: str) -> None:
+            self.told.append(text)
+
+    counts = iter([3, 3, 3, 4])
+    monkeypatch.setattr(deciding, "compilations", lambda: next(counts))
+    for expected in (0, 1):
+        with deciding.told_of_compiling(Notes()):
+            pass
+        assert len(Notes.told) == expected
+    assert "compiled" in Notes.told[0]
 
 
 def _run(script: str, **variables: str) -> str:

@@ -46,7 +46,7 @@ def test_batches_of_tasks_are_theirs_whether_they_share_a_store_or_not() -> None
 
 
 def test_permutations_share_the_embedded_images_and_look_as_if_written_out() -> None:
-    images, labels = embedded.load_mnist(train=True)
+    images, labels = embedded.load_mnist(True)
     expected = part_calibration(variants.permuted(images, 3), labels, 7)
     data = catalog.load("mnist-perm-3", (1, 28, 28), seed=7)
     for split, whole in zip((data.train, data.calibration), expected, strict=True):

@@ -2,6 +2,7 @@
 
 import csv
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,10 @@ from PIL import Image
 
 from supsup_cli.data import catalog
 from supsup_cli.data.splits import choose
+from supsup_cli.workflows import evaluate
+from supsup_cli.workflows.deciding import Rule
+from supsup_cli.workflows.evaluating import Measured, TaskTest
+from supsup_cli.workflows.opening import OpenTasks
 from tests.commands import answer, learn, make_bank, make_class_folder, run
 
 NAMES = ["mnist-perm-0", "mnist-perm-1", "mnist-perm-2", "mnist-split-3"]
@@ -38,6 +43,29 @@ def _expected(bank: Path, task: str, how: tuple[object, ...] = ()) -> dict[str, 
         "task_accuracy": sum(one["task"] == task for one in decisions) / len(decisions),
         "false_alarms": sum(not one["known"] for one in inferred) / 50,
     }
+
+
+@pytest.mark.parametrize("together", [1, 60, 100, 200])
+def test_it_makes_no_difference_which_tasks_are_measured_together(
+    together: int, bank: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluate, "IMAGES_TOGETHER", together)
+    measured = []
+    measure = evaluate.measure
+
+    def counted(opened: OpenTasks, rule: Rule, tests: Sequence[TaskTest]) -> list[Measured]:
+        measured.append([opened.names[test.index] for test in tests])
+        return measure(opened, rule, tests)
+
+    monkeypatch.setattr(evaluate, "measure", counted)
+    document = answer("evaluate", "--bank", bank, *LIMIT)
+    assert [len(names) for names in measured] == {1: [1] * 4, 60: [1] * 4, 100: [2, 2], 200: [4]}[
+        together
+    ]
+    assert [name for names in measured for name in names] == NAMES
+    for one in document["tasks"]:
+        expected = _expected(bank, one["task"])
+        assert {key: one[key] for key in expected} == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from bank_format.task_file import Task
 from bank_format.verify import verify
 from supsup_cli.core.networks import kind_of
 from supsup_cli.data import catalog
-from supsup_cli.data.splits import Split, TaskData
+from supsup_cli.data.splits import TaskData
 from supsup_cli.errors import NoInputError, UsageError
 from supsup_cli.workflows import many_tasks, side_by_side
 from supsup_cli.workflows.course import Course
@@ -36,9 +36,8 @@ def small_data(monkeypatch: pytest.MonkeyPatch) -> None:
     def load(*arguments: object, **named: object) -> TaskData:
         data = whole(*arguments, **named)  # type: ignore[arg-type]
         parts = {
-            name: Split(part.images[:SMALL], part.labels[:SMALL])
+            name: getattr(data, name).take(slice(SMALL))
             for name in ("train", "calibration", "test")
-            for part in [getattr(data, name)]
         }
         return dataclasses.replace(data, **parts)
 
@@ -163,7 +162,7 @@ def test_a_task_without_images_is_refused_by_name(
 
     def empty(self: Course, plan: Plan) -> TaskData:
         data = read(self, plan)
-        return dataclasses.replace(data, train=Split(data.train.images[:0], data.train.labels[:0]))
+        return dataclasses.replace(data, train=data.train.take(slice(0)))
 
     monkeypatch.setattr(Course, "read", empty)
     with pytest.raises(UsageError, match="'mnist-perm-0': no training images"):

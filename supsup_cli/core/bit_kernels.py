@@ -6,6 +6,7 @@ multiplied as matrices; that is also the plain reference, which every compiled l
 against. No kernel knows of gains: whoever gives it `MaskStack.packed` must apply them.
 """
 
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -23,12 +24,10 @@ _FEW_VECTORS = 6
 _WORTH_COMPILED = 1 << 22
 
 
-_announce: list[Callable[[], None]] = []
-
-
-def announce_compiling(tell: Callable[[], None]) -> None:
-    """Have it told, once, before the first use of compiled loops takes seconds to compile them."""
-    _announce[:] = [tell]
+def compilations() -> int:
+    """Count the loops that this process had to compile, which takes seconds; kept ones are read."""
+    kernels = sys.modules.get(f"{__package__}.compiled_kernels")
+    return 0 if kernels is None else sum(map(kernels.compilations, kernels.KERNELS))
 
 
 def unpack(packed: Tensor) -> Tensor:
@@ -148,10 +147,6 @@ def in_threads(kernel: Callable[..., None], count: int, *arguments: object, out:
         arguments: see there.
         out: what it writes to, each range another part.
     """
-    from . import compiled_kernels
-
-    if _announce and not compiled_kernels.is_kept(kernel):
-        _announce.pop()()
     workers = min(torch.get_num_threads(), max(1, count))
     edges = [count * place // workers for place in range(workers + 1)]
     if workers == 1:

@@ -12,7 +12,7 @@ from .superposition import Objective, misfit
 # Images up to which compiled loops, one row of weights at a time, are faster than unpacking a mask
 # for matrix products.
 _FEW_IMAGES = 8
-# Tasks whose logits are judged at a time: 16 MB for 500 outputs and 8 images.
+# Tasks that are run, then judged, at a time: logits of 16 MB for 500 outputs and 8 images.
 _TASKS_AT_ONCE = 1024
 
 
@@ -36,23 +36,21 @@ def few_misfits(
         (B, T) float32 misfits; None where the images are too many, or nothing is compiled.
     """
     kernels = bit_kernels.compiled(stack.packed) if 0 < len(images) <= _FEW_IMAGES else None
-    if kernels is None:
-        return None
     shapes = list(stack.layout.shapes.values())
+    sizes = np.array([images[:1].numel(), *(shape[0] for shape in shapes)])
+    # Compiled loops check no bounds: the masks' layers must be the chain that they take them for.
+    if kernels is None or shapes != list(zip(sizes[1:], sizes[:-1], strict=True)):
+        return None
+    weights = stack.layout.join(dict(network.named_parameters())).detach().numpy()
+    table = bit_kernels.bit_table(images.device, torch.float32).numpy()
+    inputs = images.flatten(1).contiguous().numpy()
     gains = torch.ones(len(stack), len(shapes)) if stack.gains is None else stack.gains
-    out = np.empty((len(stack), len(images), shapes[-1][0]), np.float32)
-    arguments = (
-        stack.layout.join(dict(network.named_parameters())).detach().numpy(),
-        np.array([shapes[0][1], *(shape[0] for shape in shapes)]),
-        stack.packed.contiguous().numpy(),
-        gains.contiguous().numpy(),
-        bit_kernels.bit_table(images.device, torch.float32).numpy(),
-        images.flatten(1).contiguous().numpy(),
-    )
-    bit_kernels.in_threads(kernels.run_perceptrons, len(stack), *arguments, out=out)
-    logits = torch.from_numpy(out)
-    columns = [
-        misfit(objective, part, real[:, None])
-        for part, real in zip(logits.split(_TASKS_AT_ONCE), own.split(_TASKS_AT_ONCE), strict=True)
-    ]
+    columns = []
+    for start in range(0, len(stack), _TASKS_AT_ONCE):
+        some = slice(start, start + _TASKS_AT_ONCE)
+        packed = stack.packed[some].contiguous().numpy()
+        arguments = (weights, sizes, packed, gains[some].contiguous().numpy(), table, inputs)
+        logits = np.empty((len(packed), len(images), sizes[-1]), np.float32)
+        bit_kernels.in_threads(kernels.run_perceptrons, len(packed), *arguments, out=logits)
+        columns.append(misfit(objective, torch.from_numpy(logits), own[some, None]))
     return torch.cat(columns).T

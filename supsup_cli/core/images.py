@@ -75,10 +75,81 @@ class LabelledImages:
         """
         rows = places if self.rows is None else self.rows.index_select(0, places)
         taken = self.store.index_select(0, rows)
-        return taken if self.sources is None else rearranged(taken, self.sources)
+        return taken if self.sources is None else _moved(taken, self.sources)
 
 
-def rearranged(images: Tensor, sources: Tensor) -> Tensor:
+class ImagesOfTasks:
+    """Images of K tasks on one device, gathered a batch of each at a time.
+
+    Args:
+        data: of each task, at least one.
+    """
+
+    def __init__(self, data: Sequence[LabelledImages]) -> None:
+        device = data[0].device
+        counts = [len(one) for one in data]
+        self._starts = torch.tensor([0, *accumulate(counts[:-1])], device=device)[:, None]
+        self._targets = torch.cat([one.targets for one in data])
+        groups: dict[int | None, list[int]] = {}
+        for place, one in enumerate(data):
+            shares = one.rows is not None and one.sources is not None
+            groups.setdefault(id(one.store) if shares else None, []).append(place)
+        self._groups = [
+            (torch.tensor(places, device=device), _Joined([data[place] for place in places]))
+            for places in groups.values()
+        ]
+
+    def take(self, places: Tensor) -> tuple[Tensor, Tensor]:
+        """Gather a batch of each task.
+
+        Args:
+            places: (K, B) int64 among each task's own images, on the device.
+
+        Returns:
+            (K · B, C, H, W) uint8, task after task, and (K · B,) int64 targets.
+        """
+        targets = self._targets.index_select(0, (places + self._starts).flatten())
+        parts = [joined.take(places[members]) for members, joined in self._groups]
+        if len(parts) == 1:
+            return parts[0].flatten(0, 1), targets
+        images = parts[0].new_empty(*places.shape, *parts[0].shape[2:])
+        for (members, _), part in zip(self._groups, parts, strict=True):
+            images[members] = part
+        return images.flatten(0, 1), targets
+
+
+class _Joined:
+    """Images of tasks that all share one store, or none of which shares any: laid end to end."""
+
+    def __init__(self, data: Sequence[LabelledImages]) -> None:
+        counts = [len(one) for one in data]
+        device = data[0].device
+        self._starts = torch.tensor([0, *accumulate(counts[:-1])], device=device)[:, None]
+        rows = [one.rows for one in data if one.rows is not None]
+        sources = [one.sources for one in data if one.sources is not None]
+        shares = len(rows) == len(sources) == len(data)
+        self._store = data[0].store if shares else torch.cat([_written_out(one) for one in data])
+        self._rows = torch.cat(rows) if shares else None
+        self._sources = torch.stack(sources)[:, None] if shares else None
+
+    def take(self, places: Tensor) -> Tensor:
+        """Gather (K, B) places: (K, B, C, H, W) uint8."""
+        here = (places + self._starts).flatten()
+        rows = here if self._rows is None else self._rows.index_select(0, here)
+        taken = self._store.index_select(0, rows)
+        if self._sources is not None:
+            flat = taken.view(*places.shape, -1)
+            taken = flat.gather(2, self._sources.expand_as(flat)).view(taken.shape)
+        return taken.view(*places.shape, *taken.shape[1:])
+
+
+def _written_out(data: LabelledImages) -> Tensor:
+    if data.rows is None and data.sources is None:
+        return data.store
+    return data.take(torch.arange(len(data), device=data.device))
+
+
+def _moved(images: Tensor, sources: Tensor) -> Tensor:
     """Put every image's pixels into another order.
 
     Args:
@@ -90,44 +161,3 @@ def rearranged(images: Tensor, sources: Tensor) -> Tensor:
         moved = np.take(flat.numpy(), sources.numpy(), axis=1, mode="clip")
         return torch.from_numpy(moved).view(images.shape)
     return flat.index_select(1, sources).view(images.shape)
-
-
-class ImagesOfTasks:
-    """Images of K tasks on one device, gathered a batch of each at a time.
-
-    Args:
-        data: of each task, at least one.
-    """
-
-    def __init__(self, data: Sequence[LabelledImages]) -> None:
-        first = data[0]
-        self._targets = torch.cat([one.targets for one in data])
-        counts = [len(one) for one in data]
-        self._starts = torch.tensor([0, *accumulate(counts[:-1])], device=first.device)[:, None]
-        own = [(one.rows, one.sources) for one in data if one.store is first.store]
-        rows = [row for row, _ in own if row is not None]
-        sources = [source for _, source in own if source is not None]
-        self._sources: Tensor | None = None
-        if len(rows) == len(sources) == len(data):
-            self._store, self._rows = first.store, torch.cat(rows)
-            self._sources = torch.stack(sources)[:, None]
-        else:
-            everything = [torch.arange(count, device=first.device) for count in counts]
-            images = [one.take(all_) for one, all_ in zip(data, everything, strict=True)]
-            self._store, self._rows = torch.cat(images), torch.arange(sum(counts)).to(first.device)
-
-    def take(self, places: Tensor) -> tuple[Tensor, Tensor]:
-        """Gather a batch of each task.
-
-        Args:
-            places: (K, B) int64 among each task's own images, on the device.
-
-        Returns:
-            (K · B, C, H, W) uint8, task after task, and (K · B,) int64 targets.
-        """
-        here = (places + self._starts).flatten()
-        taken = self._store.index_select(0, self._rows.index_select(0, here))
-        if self._sources is not None:
-            flat = taken.view(*places.shape, -1)
-            taken = flat.gather(2, self._sources.expand_as(flat)).view(taken.shape)
-        return taken, self._targets.index_select(0, here)

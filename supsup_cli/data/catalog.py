@@ -196,7 +196,7 @@ def _parts(
     """Part the training half. Permutations share one store, so that none is written out whole."""
     if variant.form != "mnist-perm" or input_shape != NATIVE_SHAPE:
         return part_calibration(*_half(variant, input_shape, reading, train=True), seed)
-    images, labels = embedded.load_mnist(train=True)
+    images, labels = embedded.load_mnist(True)
     sources = variants.permutation(images[0].size, int(variant.number))
     chosen = calibration_share(labels, seed)
     train, calibration = (

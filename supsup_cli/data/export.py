@@ -73,9 +73,9 @@ def _write(
     classes: tuple[str, ...], split: Split, folder: Path, places: NDArray[np.int64]
 ) -> list[str]:
     files: dict[Path, bytes] = {}
-    for place in places.tolist():
-        path = folder / classes[split.labels[place]] / f"{place:05d}.png"
-        files[path] = _png(split.images[place])
+    part = split.take(places)
+    for place, label, image in zip(places.tolist(), part.labels, part.images, strict=True):
+        files[folder / classes[label] / f"{place:05d}.png"] = _png(image)
     try:
         # all are compared before the first is written, so that a refusal changes nothing
         missing = [path for path, content in files.items() if not _holds(path, content)]

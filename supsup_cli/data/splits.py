@@ -44,6 +44,13 @@ class Split:
         """Count the images."""
         return len(self.labels)
 
+    def take(self, places: NDArray[np.int64] | slice) -> "Split":
+        """Take some of the images, in the order given."""
+        labels = self.labels[places]
+        if self.rows is None:
+            return Split(self.store[places], labels, None, self.sources)
+        return Split(self.store, labels, self.rows[places], self.sources)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TestData:

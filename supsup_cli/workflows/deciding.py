@@ -1,7 +1,8 @@
 """Decisions about tasks: the method, who shares a decision, the scores, the class then."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal
@@ -10,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from supsup_cli.core.bit_kernels import announce_compiling
+from supsup_cli.core.bit_kernels import compilations
 from supsup_cli.core.learning import class_log_probabilities
 from supsup_cli.core.superposition import OBJECTIVES, Objective
 from supsup_cli.core.task_inference import METHODS, Method, infer_tasks
@@ -66,9 +67,6 @@ def choose_rule(opened: OpenTasks, decision: DecisionRequest, reporter: Reporter
         NoInputError: attractors that have not been encoded.
         BankError: attractors that cannot be read.
     """
-    announce_compiling(
-        lambda: reporter.note("compiling loops over packed masks for this processor: seconds, once")
-    )
     method, objective, group = decision.method, decision.objective, decision.group
     if method not in ("auto", *METHODS, "hopfield"):
         raise UsageError(f"--method {method}: expected auto, {', '.join(METHODS)} or hopfield")
@@ -99,6 +97,17 @@ def choose_rule(opened: OpenTasks, decision: DecisionRequest, reporter: Reporter
             hint="use --objective H, or make a bank with more --outputs",
         )
     return Rule(chosen, by, by_image)
+
+
+@contextmanager
+def told_of_compiling(reporter: Reporter) -> Iterator[None]:
+    """Tell why decisions took seconds longer than they will the next time, if that is so."""
+    before = compilations()
+    yield
+    if compilations() > before:
+        reporter.note(
+            "loops over packed masks were compiled for this processor; the next command finds them"
+        )
 
 
 def group_places(group: str, folders: Sequence[str]) -> list[list[int]]:

@@ -38,7 +38,8 @@ def known_task(net: OpenNetwork, data: TaskData) -> Task | None:
     if not net.bank.tasks() or len(data.train) == 0:
         return None
     opened = stack_tasks(net)
-    images, labels = data.train.images[:_IMAGES], data.train.labels[:_IMAGES]
+    first = data.train.take(slice(_IMAGES))
+    images, labels = first.images, first.labels
     group = [list(range(len(images)))]
     rule = choose_rule(opened, DecisionRequest("auto", None, "all", str(net.device)), Silent())
     decisions = decide(opened, rule, images, group)

@@ -12,9 +12,9 @@ import numpy as np
 from bank_format.task_file import Task
 from supsup_cli.data import catalog
 from supsup_cli.data.reading import DEFAULT, Reading
-from supsup_cli.data.splits import Split, TestData, choose
+from supsup_cli.data.splits import TestData, choose
 from supsup_cli.errors import NoInputError, SupsupError, UsageError
-from supsup_cli.workflows.deciding import DecisionRequest, choose_rule
+from supsup_cli.workflows.deciding import DecisionRequest, choose_rule, told_of_compiling
 from supsup_cli.workflows.evaluating import IMAGES_TOGETHER, Measured, TaskTest, measure
 from supsup_cli.workflows.evaluation_table import write_table
 from supsup_cli.workflows.opening import OpenNetwork, OpenTasks, open_tasks
@@ -78,14 +78,18 @@ def evaluate(
     opened = open_tasks(path, decision.device)
     rule = choose_rule(opened, decision, reporter)
     names = list(dict.fromkeys(request.tasks)) or opened.names
-    for name in sorted(set(names).difference(opened.names)):
-        opened.net.bank.read_task(name)  # raises: there is no such task
+    there = set(opened.names)
+    for name in names:
+        if name not in there:
+            opened.net.bank.read_task(name)  # raises: there is no such task
+    # By the method hopfield every group's mask is recovered by itself: no work is shared.
+    together = 1 if rule.attractors is not None else IMAGES_TOGETHER
     began = time.perf_counter()
     measured: list[Measured] = []
     grouped: dict[int, list[Measured]] = {size: [] for size in sizes}
     failed: list[FailedInput] = []
-    with reporter.track("evaluating", len(names), "tasks") as advance:
-        for tests, failures, count in _loaded(opened, names, request):
+    with told_of_compiling(reporter), reporter.track("evaluating", len(names), "tasks") as advance:
+        for tests, failures, count in _loaded(opened, names, request, together):
             failed += failures
             if tests:
                 measured += measure(opened, rule, tests)
@@ -146,9 +150,15 @@ def test_data(net: OpenNetwork, task: Task, reading: Reading) -> TestData:
 
 
 def _loaded(
-    opened: OpenTasks, names: Sequence[str], request: EvaluateRequest
+    opened: OpenTasks, names: Sequence[str], request: EvaluateRequest, together: int
 ) -> Iterator[tuple[list[TaskTest], list[FailedInput], int]]:
     """Load tasks' test images, as many tasks at a time as are measured together.
+
+    Args:
+        opened: all tasks.
+        names: those to load.
+        request: limit, seed, and where data lie.
+        together: images that are measured together; a task is not parted.
 
     Yields:
         what to measure, perhaps nothing; what could not be read; of how many tasks.
@@ -159,19 +169,19 @@ def _loaded(
     count = 0
     for name in names:
         index = places[name]
-        count += 1
         try:
             data = test_data(opened.net, opened.tasks[index], request.reading)
         except SupsupError as error:
             failed.append(FailedInput(name, error.message))
+            count += 1
             continue
-        failed += [FailedInput(source, reason) for source, reason in data.broken]
-        chosen = choose(len(data.test), request.limit, request.seed)
-        part = Split(data.test.images[chosen], data.test.labels[chosen])
-        tests.append(TaskTest(index, part))
-        if sum(len(test.split) for test in tests) >= IMAGES_TOGETHER:
+        part = data.test.take(choose(len(data.test), request.limit, request.seed))
+        if tests and sum(len(test.split) for test in tests) + len(part) > together:
             yield tests, failed, count
             tests, failed, count = [], [], 0
+        failed += [FailedInput(source, reason) for source, reason in data.broken]
+        tests.append(TaskTest(index, part))
+        count += 1
     yield tests, failed, count
 
 

@@ -18,7 +18,7 @@ from supsup_cli.workflows.opening import OpenTasks
 from supsup_cli.workflows.recovering import report
 from supsup_cli.workflows.results.asking import EvaluatedTask, NamedTask, TaskRecovery
 
-# Images of several tasks that are measured together. A task that has more is measured alone.
+# Images of several tasks that are measured together; a task that has more is measured alone.
 IMAGES_TOGETHER = 1024
 
 
@@ -61,7 +61,8 @@ def measure(opened: OpenTasks, rule: Rule, tests: Sequence[TaskTest]) -> list[Me
     Returns:
         what came of each.
     """
-    images = np.concatenate([test.split.images for test in tests])
+    parts = [test.split.images for test in tests]
+    images = parts[0] if len(parts) == 1 else np.concatenate(parts)
     sizes = [len(test.split) for test in tests]
     starts = np.cumsum([0, *sizes[:-1]]).tolist()
     own = [group_places(rule.group, [""] * size) for size in sizes]

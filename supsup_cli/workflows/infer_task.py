@@ -12,6 +12,7 @@ from supsup_cli.workflows.deciding import (
     Rule,
     choose_rule,
     group_places,
+    told_of_compiling,
 )
 from supsup_cli.workflows.decisions import decide
 from supsup_cli.workflows.inputs import InputBatch, InputRequest, joined, read_inputs
@@ -68,7 +69,7 @@ def infer_open(
     batches = read_inputs(inputs, opened.net.bank.record.input.shape, opened.seeds)
     results: list[InferredSource] = []
     recoveries: list[tuple[str, Recovered]] = []
-    with reporter.track("inferring", None, "images") as advance:
+    with told_of_compiling(reporter), reporter.track("inferring", None, "images") as advance:
         for batch in batches if rule.single else iter([joined(batches)]):
             part, recovered = _decide(opened, rule, batch, top)
             results += part

@@ -18,7 +18,6 @@ from supsup_cli.core.density import mask_values
 from supsup_cli.core.images import LabelledImages
 from supsup_cli.core.many_masks import ManyLearnings, learns_together
 from supsup_cli.core.networks import MultilayerPerceptron
-from supsup_cli.data.splits import Split
 from supsup_cli.errors import SupsupError, UsageError
 from supsup_cli.workflows.course import Course
 from supsup_cli.workflows.learning_plan import Plan, equal_task
@@ -31,7 +30,7 @@ from supsup_cli.workflows.task_learning import discard_room, mask_arrays, measur
 # From here on a GPU is busy with steps of LeNet; more tasks would only take more memory.
 _MOST = 128
 _MEMORY_SHARE = 0.4  # of the device: activations and whoever else is there need room too
-_COPIES = 2  # of the images, while those of all tasks are laid end to end
+_COPIES = 2  # of images that a task shares with none, while those are laid end to end
 # Scores, weights, masked weights, gradients and two moments, float32 each.
 _BYTES_PER_WEIGHT = 6 * 4
 
@@ -129,7 +128,7 @@ def _claimed(course: Course, plan: Plan, claims: ExitStack, advance: Advance) ->
     outputs = torch.tensor(data.outputs, device=net.device)
     train = labelled(net, data.train, outputs)
     # All tasks' training images would fill the memory beside the device's.
-    rest = dataclasses.replace(data, train=Split(data.train.store[:0], data.train.labels[:0]))
+    rest = dataclasses.replace(data, train=data.train.take(slice(0)))
     return _Pupil(plan, Lesson(plan.task, rest, course.recipe, seed), room, train, outputs)
 
 

@@ -12,6 +12,7 @@ from supsup_cli.workflows.deciding import (
     choose_rule,
     classify,
     group_places,
+    told_of_compiling,
 )
 from supsup_cli.workflows.decisions import classify_decided, decide
 from supsup_cli.workflows.inputs import InputBatch, InputRequest, joined, read_inputs
@@ -60,7 +61,7 @@ def predict_open(
     batches = read_inputs(inputs, opened.net.bank.record.input.shape, opened.seeds)
     results: list[PredictedSource] = []
     recoveries: list[RecoveryReport] = []
-    with reporter.track("predicting", None, "images") as advance:
+    with told_of_compiling(reporter), reporter.track("predicting", None, "images") as advance:
         for batch in batches if rule is None or rule.single else iter([joined(batches)]):
             if rule is None or not batch.usable:
                 chosen = np.zeros(len(batch.usable), dtype=np.int64)

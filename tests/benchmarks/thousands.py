@@ -63,8 +63,9 @@ def dealt(names: list[str], images: int) -> list[TaskTest]:
     tests = []
     for index, name in enumerate(names):
         places = order[np.arange(index, images, len(names)) % len(order)]
-        split = catalog.load_test(name, (1, 28, 28)).test
-        tests.append(TaskTest(index, type(split)(split.images[places], split.labels[places])))
+        if len(places):
+            split = catalog.load_test(name, (1, 28, 28)).test
+            tests.append(TaskTest(index, split.take(places)))
     return tests
 
 
