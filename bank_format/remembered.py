@@ -1,29 +1,27 @@
 """Values that are decoded once: most of what the tasks of a bank say, they all say alike."""
 
-import marshal
 from collections.abc import Callable
 
 from bank_format.canonical_json import Json
 
 __all__ = ["remembered"]
 
-# Values that are remembered, of one kind, and the bytes that one may have: a bound on memory.
+# Values that are remembered, of one kind, and the characters that one may have: a bound on memory.
 _MOST, _LARGEST = 256, 4096
-_MARSHAL_VERSION = 2  # the last whose bytes depend on nothing but the value
 
 
 def remembered(decode: Callable[[Json], object]) -> Callable[[Json], object]:
     """Decode equal values once, so that they share what it gives, which nobody may change.
 
-    The bytes that `marshal` writes tell 1 from 1.0 and from true, as `==` does not.
+    What `repr` writes tells 1 from 1.0 and from true, as `==` does not.
 
     Args:
         decode: of a list or an object, never to None; what it refuses is not remembered.
     """
-    known: dict[bytes, object] = {}
+    known: dict[str, object] = {}
 
     def decode_once(value: Json) -> object:
-        key = marshal.dumps(value, _MARSHAL_VERSION)
+        key = repr(value)
         found = known.get(key)
         if found is not None:
             return found
