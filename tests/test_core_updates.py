@@ -70,8 +70,8 @@ print("torch._dynamo" in sys.modules, "numba" in sys.modules)
 
 
 def test_pieces_are_views_of_the_whole() -> None:
-    network = signed_constant(MultilayerPerceptron((300, 500, 20)), seed=0)
+    network = signed_constant(MultilayerPerceptron((600, 500, 20)), seed=0)
     weight = network.get_parameter("layers.0.weight")
     parts = pieces(weight)
-    assert [len(part) for part in parts] == [1 << 17, 300 * 500 - (1 << 17)]
-    assert parts[1].data_ptr() == weight.data_ptr() + 4 * (1 << 17)
+    assert [len(part) for part in parts] == [1 << 18, 600 * 500 - (1 << 18)]
+    assert parts[1].data_ptr() == weight.data_ptr() + 4 * (1 << 18)

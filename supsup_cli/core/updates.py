@@ -13,8 +13,9 @@ from torch import Tensor
 
 from .recipes import Recipe, half_cosine, inverse_root, learning_rates
 
-# Values of a parameter that are updated at a time: with gradient, weights and moments 3 MiB.
-PIECE = 1 << 17
+# Values of a parameter that are updated at a time: with gradient, weights and moments 6 MiB. Each
+# piece costs its operations their start, so that LeNet is one piece a layer.
+PIECE = 1 << 18
 _EPSILON, _SQUARE_MEMORY, _RMS_MEMORY = 1e-8, 0.999, 0.99
 _MOMENTUM, _DECAY = 0.9, 1e-4
 # One cycle: share of the steps that rise, first and last rate as shares of the peak, momentum at
