@@ -107,7 +107,7 @@ def test_bit_kernels_agree_across_blocks(monkeypatch: pytest.MonkeyPatch) -> Non
     vectors, alphas = torch.randn(3, layout.bytes * 8), torch.rand(3, 7)
     whole = bit_kernels.products(vectors, stack.packed)
     mixed = bit_kernels.weighted_sum(alphas, stack.packed)
-    monkeypatch.setattr(bit_kernels, "_BLOCK_VALUES", 2 * layout.bytes * 8)
+    monkeypatch.setattr(bit_kernels, "_FEW_BLOCK_VALUES", 2 * layout.bytes * 8)
     torch.testing.assert_close(bit_kernels.products(vectors, stack.packed), whole)
     torch.testing.assert_close(bit_kernels.weighted_sum(alphas, stack.packed), mixed)
 

@@ -16,8 +16,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-# 2²⁴ floats, 64 MiB: far beyond what a product needs to run at full speed, small beside torch.
-_BLOCK_VALUES = 1 << 24
+# Floats that are unpacked at a time. For a few vectors 16 MiB, which are kept at hand: 100 masks
+# times one vector took 8 ms so, and 117 ms in blocks of 64 MiB, asked of the system each time. For
+# many vectors 64 MiB, as products of larger blocks gain more than that.
+_FEW_BLOCK_VALUES, BLOCK_VALUES = 1 << 22, 1 << 24
+_MANY_VECTORS = 16
 # Up to so many vectors, reading bits once for each is faster than unpacking them once for all.
 _FEW_VECTORS = 6
 # Bytes of masks from which on the compiled loops make up for loading them, about half a second.
@@ -104,9 +107,15 @@ def weighted_sum(alphas: Tensor, packed: Tensor) -> Tensor:
     return torch.stack(rows)
 
 
-def plain_products(vectors: Tensor, packed: Tensor) -> Tensor:
-    """Multiply as `products` does, in plain PyTorch, on any device."""
-    columns = [vectors @ unpack(block).T for block in _blocks(packed)]
+def plain_products(vectors: Tensor, packed: Tensor, values: int | None = None) -> Tensor:
+    """Multiply as `products` does, in plain PyTorch, on any device.
+
+    Args:
+        vectors: see `products`.
+        packed: see there.
+        values: that are unpacked at a time; None chooses by the number of vectors.
+    """
+    columns = [vectors @ unpack(block).T for block in _blocks(packed, len(vectors), values)]
     return torch.cat(columns, dim=1)
 
 
@@ -114,7 +123,7 @@ def plain_weighted_sum(alphas: Tensor, packed: Tensor) -> Tensor:
     """Add up as `weighted_sum` does, in plain PyTorch, on any device."""
     total = alphas.new_zeros(alphas.shape[0], packed.shape[1] * 8)
     start = 0
-    for block in _blocks(packed):
+    for block in _blocks(packed, len(alphas)):
         total.addmm_(alphas[:, start : start + len(block)], unpack(block))
         start += len(block)
     return total
@@ -158,6 +167,7 @@ def in_threads(kernel: Callable[..., None], count: int, *arguments: object, out:
         one.result()
 
 
-def _blocks(packed: Tensor) -> Iterator[Tensor]:
-    size = max(1, _BLOCK_VALUES // max(1, packed.shape[1] * 8))
-    yield from packed.split(size)
+def _blocks(packed: Tensor, vectors: int, values: int | None = None) -> Iterator[Tensor]:
+    if values is None:
+        values = BLOCK_VALUES if vectors > _MANY_VECTORS else _FEW_BLOCK_VALUES
+    yield from packed.split(max(1, values // max(1, packed.shape[1] * 8)))
