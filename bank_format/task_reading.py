@@ -89,7 +89,10 @@ def stacked(
     Args:
         names: of the tasks.
         size: of the masks of one, bytes.
-        read: reads a task; None leaves it out.
+        read: reads a task; None leaves it out. What it raises is passed on.
+
+    Returns:
+        the tasks, and (T, size) uint8, contiguous: a row holds a task's packed masks.
     """
     stack = np.empty((len(names), size), dtype=np.uint8)
     tasks: list[Task] = []

@@ -183,9 +183,15 @@ def _unpack(row: Any, table: Any, bits: Any) -> None:
 @_compiled
 def _masked_sum(bits: Any, weights: Any, values: Any) -> Any:
     total = np.float32(0)
-    for place in range(len(values)):
+    for place in range(len(weights)):
         total += bits[place] * weights[place] * values[place]
     return total
+
+
+@_compiled
+def _copy(source: Any, target: Any) -> None:
+    for place in range(len(source)):
+        target[place] = source[place]
 
 
 @_compiled
@@ -217,11 +223,12 @@ def run_perceptrons(
     bits = np.zeros(widest + 16, np.float32)  # a row's bits may begin and end inside a byte
     values = np.zeros((2, len(images), widest), np.float32)
     for task in range(first, last):
-        values[0, :, : sizes[0]] = images
+        for image in range(len(images)):
+            _copy(images[image], values[0, image])
         byte = 0
         for layer in range(layers):
             inputs, units = sizes[layer], sizes[layer + 1]
-            here, there = values[layer % 2], values[(layer + 1) % 2]
+            here, there = layer % 2, (layer + 1) % 2
             for unit in range(units):
                 begin = unit * inputs
                 lead, end = begin % 8, begin + inputs
@@ -229,12 +236,13 @@ def run_perceptrons(
                 _unpack(row, table, bits)
                 own = weights[8 * byte + begin : 8 * byte + end]
                 for image in range(len(images)):
-                    total = _masked_sum(bits[lead : lead + inputs], own, here[image, :inputs])
+                    total = _masked_sum(bits[lead : lead + inputs], own, values[here, image])
                     total *= gains[task, layer]
                     rectified = total if total > 0 or layer == layers - 1 else np.float32(0)
-                    there[image, unit] = rectified
+                    values[there, image, unit] = rectified
             byte += (units * inputs + 7) // 8
-        out[task] = values[layers % 2, :, : sizes[layers]]
+        for image in range(len(images)):
+            _copy(values[layers % 2, image, : sizes[layers]], out[task, image])
 
 
 KERNELS: tuple[Callable[..., None], ...] = (

@@ -33,7 +33,8 @@ def few_misfits(
         own: (T, O) bool, each task's own outputs.
 
     Returns:
-        (B, T) float32 misfits; None where the images are too many, or nothing is compiled.
+        (B, T) float32 misfits, nats; None where the images are too many, nothing is compiled, or
+        the layers are no chain.
     """
     kernels = bit_kernels.compiled(stack.packed) if 0 < len(images) <= _FEW_IMAGES else None
     shapes = list(stack.layout.shapes.values())
