@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from supsup_cli.commands.answering import answer
+from supsup_cli.commands.answering import Together, answer_together
 from supsup_cli.completion import complete_tasks
 from supsup_cli.data.limits import MAX_PIXELS
 from supsup_cli.options import (
@@ -29,7 +29,6 @@ from supsup_cli.options import (
     SeedOption,
     usable_path,
 )
-from supsup_cli.output import Terminal
 from supsup_cli.workflows.results.common import Result
 
 app = typer.Typer()
@@ -61,18 +60,22 @@ def infer_task(
 ) -> None:
     """Name the task that each image belongs to, from the image alone (GN)."""
 
-    def work(terminal: Terminal) -> Result:
+    def work(together: Together) -> Result:
         from supsup_cli.data.reading import Reading
         from supsup_cli.workflows import infer_task as workflow
         from supsup_cli.workflows.deciding import DecisionRequest
         from supsup_cli.workflows.inputs import InputRequest
 
         reading = Reading(max_pixels, data_root, download)
-        inputs = InputRequest(images or (), sys.stdin, data or (), limit, seed, reading)
-        decision = DecisionRequest(method, objective, group, device)
-        return workflow.infer_task(bank, inputs, decision, top, terminal, plot)
+        paths = images or ()
+        stdin = together.lines(paths, sys.stdin)
+        inputs = InputRequest(paths, stdin, data or (), limit, seed, reading)
+        decision = DecisionRequest(method, objective, group, together.device(device))
+        return workflow.infer_task(
+            bank, inputs, decision, top, together.reporter, plot, together.ranks
+        )
 
-    answer(work, as_json=as_json, quiet=quiet, fail_on_new=fail_on_new)
+    answer_together(work, as_json=as_json, quiet=quiet, fail_on_new=fail_on_new)
 
 
 @app.command()
@@ -102,18 +105,20 @@ def predict(
 ) -> None:
     """Name the task and the class of each image."""
 
-    def work(terminal: Terminal) -> Result:
+    def work(together: Together) -> Result:
         from supsup_cli.data.reading import Reading
         from supsup_cli.workflows import predict as workflow
         from supsup_cli.workflows.deciding import DecisionRequest
         from supsup_cli.workflows.inputs import InputRequest
 
         reading = Reading(max_pixels, data_root, download)
-        inputs = InputRequest(images or (), sys.stdin, data or (), limit, seed, reading)
-        decision = DecisionRequest(method, objective, group, device)
-        return workflow.predict(bank, inputs, decision, task, terminal)
+        paths = images or ()
+        stdin = together.lines(paths, sys.stdin)
+        inputs = InputRequest(paths, stdin, data or (), limit, seed, reading)
+        decision = DecisionRequest(method, objective, group, together.device(device))
+        return workflow.predict(bank, inputs, decision, task, together.reporter, together.ranks)
 
-    answer(work, as_json=as_json, quiet=quiet, fail_on_new=fail_on_new)
+    answer_together(work, as_json=as_json, quiet=quiet, fail_on_new=fail_on_new)
 
 
 @app.command()
@@ -149,12 +154,12 @@ def evaluate(
 ) -> None:
     """Measure test accuracy with the task given (GG) and inferred (GNu, GNs)."""
 
-    def work(terminal: Terminal) -> Result:
+    def work(together: Together) -> Result:
         from supsup_cli.data.reading import Reading
         from supsup_cli.workflows import evaluate as workflow
         from supsup_cli.workflows.deciding import DecisionRequest
 
-        decision = DecisionRequest(method, objective, group, device)
+        decision = DecisionRequest(method, objective, group, together.device(device))
         request = workflow.EvaluateRequest(
             tasks or (),
             limit,
@@ -164,6 +169,6 @@ def evaluate(
             csv,
             Reading(max_pixels, data_root, download),
         )
-        return workflow.evaluate(bank, decision, request, terminal)
+        return workflow.evaluate(bank, decision, request, together.reporter, together.ranks)
 
-    answer(work, as_json=as_json, quiet=quiet)
+    answer_together(work, as_json=as_json, quiet=quiet)

@@ -127,6 +127,11 @@ def group_places(group: str, folders: Sequence[str]) -> list[list[int]]:
     return [places[start : start + size] for start in range(0, len(places), size)]
 
 
+def groups_at_once(size: int) -> int:
+    """Tell how many groups of so many images are computed together."""
+    return max(1, _AT_ONCE // size)
+
+
 def score_groups(
     opened: OpenTasks,
     rule: Rule,
@@ -152,7 +157,7 @@ def score_groups(
     # Groups of one size lie side by side in one tensor, as many as fit.
     for size, run in groupby(groups, key=len):
         same = list(run)
-        at_once = max(1, _AT_ONCE // size)
+        at_once = groups_at_once(size)
         for start in range(0, len(same), at_once):
             picked = np.array(same[start : start + at_once])
             here = torch.from_numpy(images[picked]).to(opened.net.device)

@@ -18,6 +18,7 @@ from supsup_cli.workflows.deciding import DecisionRequest, choose_rule, told_of_
 from supsup_cli.workflows.evaluating import IMAGES_TOGETHER, Measured, TaskTest, measure
 from supsup_cli.workflows.evaluation_table import write_table
 from supsup_cli.workflows.opening import OpenNetwork, OpenTasks, open_tasks
+from supsup_cli.workflows.ranks import ALONE, Ranks
 from supsup_cli.workflows.reporting import Reporter
 from supsup_cli.workflows.results.asking import (
     EvaluateResult,
@@ -25,6 +26,7 @@ from supsup_cli.workflows.results.asking import (
     Scores,
 )
 from supsup_cli.workflows.results.common import FailedInput
+from supsup_cli.workflows.shared_tests import SharedTests
 
 _GROUP_SIZES = re.compile("[1-9][0-9]{0,8}(?:,[1-9][0-9]{0,8}){0,63}")
 _Shares = TypeVar("_Shares", bound=Scores)
@@ -55,7 +57,11 @@ class EvaluateRequest:
 
 
 def evaluate(
-    path: Path, decision: DecisionRequest, request: EvaluateRequest, reporter: Reporter
+    path: Path,
+    decision: DecisionRequest,
+    request: EvaluateRequest,
+    reporter: Reporter,
+    ranks: Ranks = ALONE,
 ) -> EvaluateResult:
     """Measure the test accuracy of tasks; all of the bank's tasks compete in inference.
 
@@ -66,6 +72,7 @@ def evaluate(
         decision: method, objective, group, device.
         request: which tasks and images, and what to make of the numbers.
         reporter: hears of the progress.
+        ranks: who shares the images.
 
     Raises:
         UsageError, NoInputError: options that cannot be used, or no task's data is there.
@@ -84,18 +91,19 @@ def evaluate(
             opened.net.bank.read_task(name)  # raises: there is no such task
     # By the method hopfield every group's mask is recovered by itself: no work is shared.
     together = 1 if rule.attractors is not None else IMAGES_TOGETHER
+    rules = [rule, *(replace(rule, group=str(size)) for size in sizes)]
+    block = max(1, together // request.limit) if request.limit else 1
+    shared = SharedTests(ranks, rules, names, block)
     began = time.perf_counter()
-    measured: list[Measured] = []
-    grouped: dict[int, list[Measured]] = {size: [] for size in sizes}
-    failed: list[FailedInput] = []
+    found: list[list[Measured]] = [[] for _ in rules]
+    broken: list[tuple[str, FailedInput]] = []
     with told_of_compiling(reporter), reporter.track("evaluating", len(names), "tasks") as advance:
-        for tests, failures, count in _loaded(opened, names, request, together):
-            failed += failures
-            if tests:
-                measured += measure(opened, rule, tests)
-            for size in sizes if tests else ():
-                grouped[size] += measure(opened, replace(rule, group=str(size)), tests)
-            advance(count)
+        for tests, failures, count in _loaded(opened, shared, request, together):
+            broken += failures
+            for by, those in zip(rules if tests else (), found, strict=False):
+                those.extend(measure(opened, by, tests))
+            advance(shared.counted(count))
+        (measured, *grouped), failed = shared.gathered(found, broken)
     evaluated = [one.task for one in measured]
     if not evaluated:
         raise NoInputError(f"no task could be evaluated; {failed[0].source}: {failed[0].error}")
@@ -104,7 +112,7 @@ def evaluate(
         mean=_mean(Scores, evaluated),
         by_group=tuple(
             _mean(GroupScores, [one.task for one in those], group=size)
-            for size, those in grouped.items()
+            for size, those in zip(sizes, grouped, strict=True)
         ),
         confusion=tuple(named for one in measured for named in one.named),
         method=rule.method,
@@ -150,38 +158,41 @@ def test_data(net: OpenNetwork, task: Task, reading: Reading) -> TestData:
 
 
 def _loaded(
-    opened: OpenTasks, names: Sequence[str], request: EvaluateRequest, together: int
-) -> Iterator[tuple[list[TaskTest], list[FailedInput], int]]:
+    opened: OpenTasks, shared: SharedTests, request: EvaluateRequest, together: int
+) -> Iterator[tuple[list[TaskTest], list[tuple[str, FailedInput]], int]]:
     """Load tasks' test images, as many tasks at a time as are measured together.
 
     Args:
         opened: all tasks.
-        names: those to load.
+        shared: those to load, and which images of each.
         request: limit, seed, and where data lie.
         together: images that are measured together; a task is not parted.
 
     Yields:
-        what to measure, perhaps nothing; what could not be read; of how many tasks.
+        what to measure, perhaps nothing; with its task what could not be read; of how many tasks.
     """
     places = {name: index for index, name in enumerate(opened.names)}
     tests: list[TaskTest] = []
-    failed: list[FailedInput] = []
+    failed: list[tuple[str, FailedInput]] = []
     count = 0
-    for name in names:
+    for name in shared.names:
         index = places[name]
         try:
             data = test_data(opened.net, opened.tasks[index], request.reading)
         except SupsupError as error:
-            failed.append(FailedInput(name, error.message))
+            failed.append((name, FailedInput(name, error.message)))
             count += 1
             continue
-        part = data.test.take(choose(len(data.test), request.limit, request.seed))
+        failed += [(name, FailedInput(source, reason)) for source, reason in data.broken]
+        own = shared.places(choose(len(data.test), request.limit, request.seed))
+        count += 1
+        if own is None:
+            continue
+        part = data.test.take(own)
         if tests and sum(len(test.split) for test in tests) + len(part) > together:
             yield tests, failed, count
             tests, failed, count = [], [], 0
-        failed += [FailedInput(source, reason) for source, reason in data.broken]
         tests.append(TaskTest(index, part))
-        count += 1
     yield tests, failed, count
 
 

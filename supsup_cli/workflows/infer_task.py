@@ -15,11 +15,13 @@ from supsup_cli.workflows.deciding import (
     told_of_compiling,
 )
 from supsup_cli.workflows.decisions import decide
-from supsup_cli.workflows.inputs import InputBatch, InputRequest, joined, read_inputs
+from supsup_cli.workflows.inputs import InputBatch, InputRequest, joined
 from supsup_cli.workflows.opening import OpenTasks, open_tasks
+from supsup_cli.workflows.ranks import ALONE, Ranks
 from supsup_cli.workflows.recovering import Recovered, report, tell_unrecovered
 from supsup_cli.workflows.reporting import Reporter
 from supsup_cli.workflows.results.asking import InferredSource, InferResult
+from supsup_cli.workflows.sharing import SharedInputs
 
 _MOST_PANELS = 12
 
@@ -31,6 +33,7 @@ def infer_task(
     top: int,
     reporter: Reporter,
     plot: Path | None = None,
+    ranks: Ranks = ALONE,
 ) -> InferResult:
     """Name the task of every image, or of every group of images.
 
@@ -41,6 +44,7 @@ def infer_task(
         top: how many of the best scores to tell.
         reporter: hears of the progress.
         plot: where to draw how masks were recovered; None for nowhere.
+        ranks: who shares the images.
 
     Raises:
         UsageError, NoInputError: options or inputs that cannot be used.
@@ -48,7 +52,7 @@ def infer_task(
         BankError: the bank or one of its tasks cannot be read.
     """
     opened = open_tasks(path, decision.device)
-    return infer_open(opened, inputs, decision, top, reporter, plot)
+    return infer_open(opened, inputs, decision, top, reporter, plot, ranks)
 
 
 def infer_open(
@@ -58,15 +62,19 @@ def infer_open(
     top: int,
     reporter: Reporter,
     plot: Path | None = None,
+    ranks: Ranks = ALONE,
 ) -> InferResult:
     """Name the task of every image or group among those that are open; see `infer_task`."""
     if top < 1:
         raise UsageError(f"--top {top}: expected at least 1")
     if plot is not None and decision.method != "hopfield":
         raise UsageError(f"--plot {plot} with --method {decision.method}: expected hopfield")
+    if plot is not None and ranks.count > 1:
+        raise UsageError(f"--plot {plot} under torchrun: expected one process")
     rule = choose_rule(opened, decision, reporter)
     began = time.perf_counter()
-    batches = read_inputs(inputs, opened.net.bank.record.input.shape, opened.seeds)
+    shared = SharedInputs(ranks, rule.group)
+    batches = shared.read(inputs, opened.net.bank.record.input.shape, opened.seeds)
     results: list[InferredSource] = []
     recoveries: list[tuple[str, Recovered]] = []
     with told_of_compiling(reporter), reporter.track("inferring", None, "images") as advance:
@@ -76,6 +84,7 @@ def infer_open(
             recoveries += recovered[: _MOST_PANELS - len(recoveries)]
             tell_unrecovered(recovered, opened.names, reporter)
             advance(len(batch.sources))
+        results, _ = shared.gathered(InferredSource, results)
     if plot is not None:
         from supsup_cli.workflows.plots import plot_recoveries
 

@@ -1,8 +1,9 @@
 """The images of `infer-task` and `predict`: files read a few at a time, or named test splits."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TextIO
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from supsup_cli.data import catalog, names
 from supsup_cli.data.images import read_images
 from supsup_cli.data.reading import DEFAULT, Reading
-from supsup_cli.data.sources import find_images, read_lines
+from supsup_cli.data.sources import Source, find_images, read_lines
 from supsup_cli.data.splits import InputShape, choose
 from supsup_cli.errors import ImageError, NoInputError, UsageError
 
@@ -64,6 +65,28 @@ def read_inputs(
 ) -> Iterator[InputBatch]:
     """Read the inputs in batches, so that memory does not grow with their number.
 
+    Args: see `input_batches`.
+
+    Raises:
+        UsageError: both paths and data, or neither.
+        NoInputError: nothing is there to read, or not one input is usable.
+    """
+    usable = False
+    first_error: str | None = None
+    for read in input_batches(request, input_shape, seeds):
+        batch = read()
+        usable = usable or bool(batch.usable)
+        first_error = first_error or next(filter(None, batch.errors), None)
+        yield batch
+    if not usable and request.given is None:
+        raise NoInputError(f"no usable image among the inputs; the first: {first_error}")
+
+
+def input_batches(
+    request: InputRequest, input_shape: InputShape, seeds: Mapping[str, int]
+) -> Iterator[Callable[[], InputBatch]]:
+    """Part the inputs into batches, each of which is read by whoever calls for it.
+
     Args:
         request: where they come from.
         input_shape: (C, H, W) of the network's input.
@@ -72,27 +95,18 @@ def read_inputs(
 
     Raises:
         UsageError: both paths and data, or neither.
-        NoInputError: nothing is there to read, or not one input is usable.
+        NoInputError: nothing is there to read.
     """
     if request.given is not None:
-        yield from _given(request.given)
-        return
+        return _given(request.given)
     if bool(request.paths) == bool(request.data):
         found = "both" if request.paths else "neither"
         raise UsageError(f"images and --data: {found} given, expected one of the two")
     if request.limit is not None and request.limit < 1:
         raise UsageError(f"--limit {request.limit}: expected at least 1")
-    batches = (
-        _files(request, input_shape) if request.paths else _test_splits(request, input_shape, seeds)
-    )
-    usable = False
-    first_error: str | None = None
-    for batch in batches:
-        usable = usable or bool(batch.usable)
-        first_error = first_error or next(filter(None, batch.errors), None)
-        yield batch
-    if not usable:
-        raise NoInputError(f"no usable image among the inputs; the first: {first_error}")
+    if request.paths:
+        return _files(request, input_shape)
+    return _test_splits(request, input_shape, seeds)
 
 
 def joined(batches: Iterable[InputBatch]) -> InputBatch:
@@ -106,44 +120,49 @@ def joined(batches: Iterable[InputBatch]) -> InputBatch:
     )
 
 
-def _given(images: NDArray[np.uint8]) -> Iterator[InputBatch]:
+def _given(images: NDArray[np.uint8]) -> Iterator[Callable[[], InputBatch]]:
     at_once = _at_once(images.shape[1:])
     for start in range(0, len(images), at_once):
         part = images[start : start + at_once]
         names = tuple(str(place) for place in range(start, start + len(part)))
-        yield InputBatch(names, ("",) * len(part), (None,) * len(part), part)
+        yield partial(InputBatch, names, ("",) * len(part), (None,) * len(part), part)
 
 
 def _at_once(input_shape: tuple[int, ...]) -> int:
     return min(_AT_ONCE, max(1, _BYTES_AT_ONCE // math.prod(input_shape)))
 
 
-def _files(request: InputRequest, input_shape: InputShape) -> Iterator[InputBatch]:
+def _files(request: InputRequest, input_shape: InputShape) -> Iterator[Callable[[], InputBatch]]:
     sources = find_images(request.paths, read_lines(request.stdin))
     if request.limit is not None:
         sources = [sources[i] for i in choose(len(sources), request.limit, request.seed)]
     at_once = _at_once(input_shape)
     for start in range(0, len(sources), at_once):
         part = sources[start : start + at_once]
-        read = read_images([one.path for one in part], input_shape, request.reading.max_pixels)
-        images = [one for one in read if not isinstance(one, ImageError)]
-        yield InputBatch(
-            tuple(one.path for one in part),
-            tuple(one.folder for one in part),
-            tuple(str(one) if isinstance(one, ImageError) else None for one in read),
-            np.stack(images) if images else np.empty((0, *input_shape), dtype=np.uint8),
-        )
+        yield partial(_read_files, part, input_shape, request.reading.max_pixels)
+
+
+def _read_files(part: Sequence[Source], input_shape: InputShape, max_pixels: int) -> InputBatch:
+    read = read_images([one.path for one in part], input_shape, max_pixels)
+    images = [one for one in read if not isinstance(one, ImageError)]
+    return InputBatch(
+        tuple(one.path for one in part),
+        tuple(one.folder for one in part),
+        tuple(str(one) if isinstance(one, ImageError) else None for one in read),
+        np.stack(images) if images else np.empty((0, *input_shape), dtype=np.uint8),
+    )
 
 
 def _test_splits(
     request: InputRequest, input_shape: InputShape, seeds: Mapping[str, int]
-) -> Iterator[InputBatch]:
+) -> Iterator[Callable[[], InputBatch]]:
     for name in names.expand(request.data):
         seed = seeds.get(catalog.digest(name, input_shape, request.reading), request.seed)
         data = catalog.load_test(name, input_shape, seed=seed, reading=request.reading)
         test = data.test
         if data.broken:
-            yield InputBatch(
+            yield partial(
+                InputBatch,
                 tuple(path for path, _ in data.broken),
                 (name,) * len(data.broken),
                 tuple(f"{path}: {reason}" for path, reason in data.broken),
@@ -152,7 +171,8 @@ def _test_splits(
         chosen = choose(len(test), request.limit, request.seed)
         for start in range(0, len(chosen), _AT_ONCE):
             part = chosen[start : start + _AT_ONCE]
-            yield InputBatch(
+            yield partial(
+                InputBatch,
                 tuple(f"{name}[{place}]" for place in part),
                 (name,) * len(part),
                 (None,) * len(part),

@@ -15,12 +15,14 @@ from supsup_cli.workflows.deciding import (
     told_of_compiling,
 )
 from supsup_cli.workflows.decisions import classify_decided, decide
-from supsup_cli.workflows.inputs import InputBatch, InputRequest, joined, read_inputs
+from supsup_cli.workflows.inputs import InputBatch, InputRequest, joined
 from supsup_cli.workflows.opening import OpenTasks, open_tasks
+from supsup_cli.workflows.ranks import ALONE, Ranks
 from supsup_cli.workflows.recovering import Recovered, report, tell_unrecovered
 from supsup_cli.workflows.reporting import Reporter
 from supsup_cli.workflows.results.asking import PredictedSource, PredictResult
 from supsup_cli.workflows.results.hopfield import RecoveryReport
+from supsup_cli.workflows.sharing import SharedInputs
 
 
 def predict(
@@ -29,6 +31,7 @@ def predict(
     decision: DecisionRequest,
     task: str | None,
     reporter: Reporter,
+    ranks: Ranks = ALONE,
 ) -> PredictResult:
     """Classify every image: under `task` if given (GG), else under its inferred task (GNs, GNu).
 
@@ -39,7 +42,7 @@ def predict(
         BankError: the bank or one of its tasks cannot be read, or there is no such task.
     """
     opened = open_tasks(path, decision.device, None if task is None else [task])
-    return predict_open(opened, inputs, decision, task, reporter)
+    return predict_open(opened, inputs, decision, task, reporter, ranks)
 
 
 def predict_open(
@@ -48,6 +51,7 @@ def predict_open(
     decision: DecisionRequest,
     task: str | None,
     reporter: Reporter,
+    ranks: Ranks = ALONE,
 ) -> PredictResult:
     """Classify every image under tasks that are open already; see `predict`.
 
@@ -58,7 +62,8 @@ def predict_open(
     asked = None if by_mask else choose_rule(opened, decision, reporter)
     rule = asked if task is None else None
     began = time.perf_counter()
-    batches = read_inputs(inputs, opened.net.bank.record.input.shape, opened.seeds)
+    shared = SharedInputs(ranks, rule.group if rule else "image")
+    batches = shared.read(inputs, opened.net.bank.record.input.shape, opened.seeds)
     results: list[PredictedSource] = []
     recoveries: list[RecoveryReport] = []
     with told_of_compiling(reporter), reporter.track("predicting", None, "images") as advance:
@@ -73,6 +78,7 @@ def predict_open(
                 tell_unrecovered(recovered, opened.names, reporter)
                 recoveries += [report(one, opened.names) for _, one in recovered]
             advance(len(batch.sources))
+        results, recoveries = shared.gathered(PredictedSource, results, recoveries)
     return PredictResult(
         results=tuple(results),
         method=rule.method if rule else None,

@@ -30,8 +30,7 @@ def side_by_side(course: Course) -> bool:
     Each such task is learned on one thread, so that its content is the same however many are
     learned at once.
     """
-    recipe, net = course.recipe, course.net
-    alone = not (recipe.transfer or recipe.combine is not None or course.request.detect)
+    net, alone = course.net, not course.looks_at_others
     small = sum(one.count for one in net.bank.record.masked) <= _SMALL
     return len(course.plans) > 1 and alone and small and net.device.type == "cpu"
 
@@ -53,6 +52,8 @@ def places(
     Yields:
         what learns all that is left; call it with what counts the steps.
     """
+    if course.looks_at_others and course.ranks.rank:  # tasks come one after the other: rank 0's
+        course.left_over(left)
     on_gpu = course.net.device.type == "cuda"
     if (on_gpu if in_one_program is None else in_one_program) and fits_together(course):
         yield lambda advance: _in_turn(course, learn_together(course, left, advance), advance)
@@ -78,7 +79,8 @@ def places(
 
 
 def _in_turn(course: Course, left: Sequence[Plan], advance: Advance) -> None:
-    for plan in [plan for plan in left if not course.learn(plan, advance)]:
+    elsewhere = [plan for plan in left if not course.learn(plan, advance)]
+    for plan in course.left_over(elsewhere):
         course.learn_or_refuse(plan, advance)
 
 
@@ -114,7 +116,8 @@ def _take(course: Course, plan: Plan, message: Message, advance: Advance) -> Non
     if isinstance(note := message.get("note"), str):
         course.reporter.note(note)
     if isinstance(broken := message.get("broken"), list):
-        course.failed += [FailedInput(str(source), str(error)) for source, error in broken]
+        failed = [FailedInput(str(source), str(error)) for source, error in broken]
+        course.failed[plan.task] = failed
     if message.get("status") == "learned":
         task = course.net.bank.read_task(plan.task)
         course.done[plan.task] = describe(task, "learned", task.provenance.seconds)
@@ -128,7 +131,7 @@ def _work(course: Course, left: Sequence[Plan]) -> Callable[[int, Tell, WorkerSt
     def work(number: int, tell: Tell, stop: WorkerStop) -> None:
         plan = left[number]
         steps = _Steps(tell)
-        here = dataclasses.replace(course, reporter=_Telling(tell), stop=stop, done={}, failed=[])
+        here = dataclasses.replace(course, reporter=_Telling(tell), stop=stop, done={}, failed={})
         try:
             here.learn_or_refuse(plan, steps)
         except LockedError:
@@ -136,7 +139,7 @@ def _work(course: Course, left: Sequence[Plan]) -> Callable[[int, Tell, WorkerSt
         except KeyboardInterrupt as interrupt:
             tell({"stopped": str(interrupt)})
         steps.tell()
-        broken = [(one.source, one.error) for one in here.failed]
+        broken = [(one.source, one.error) for one in here.failed.get(plan.task, ())]
         status = here.done[plan.task].status if plan.task in here.done else ""
         tell({"status": status, "broken": broken})
 
