@@ -107,11 +107,11 @@ def problem_of(error: BaseException, words: Sequence[str], stop: StopSignals) ->
 
     Args:
         error: what ended it.
-        words: what was typed after the program's name.
+        words: what was typed after the program's name; nothing where no help is to be named.
         stop: whether a signal came meanwhile.
     """
     if isinstance(error, BankError | SupsupError):
-        hint = error.hint or (_help_command(words) if error.exit_code == 2 else "")
+        hint = error.hint or (_help_command(words) if words and error.exit_code == 2 else "")
         beside = error.beside if isinstance(error, StoppedError | RankFailedError) else {}
         return Problem(error.message, hint, error.slug, error.exit_code, beside)
     if isinstance(error, typer.TyperException):

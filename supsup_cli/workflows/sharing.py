@@ -2,8 +2,9 @@
 
 Where each image is decided by itself, a rank takes every so many-th batch, and leaves the others
 unread. Where groups decide, every rank reads all, as a broken image moves the bounds of groups, and
-takes runs of groups that one process would decide together. Either way the images that are computed
-together are those of one process, so that every score is the same to the last bit.
+takes runs of groups that one process would decide together. So the images whose tasks are inferred
+together are those of one process, and every score is the same to the last bit; probabilities of
+classes are so too where images decide by themselves, and else but for float32 rounding.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
