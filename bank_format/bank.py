@@ -21,6 +21,7 @@ from bank_format.names import check_task_name
 from bank_format.records import BankRecord, BankSpec
 from bank_format.sealed import Tensor
 from bank_format.task_copies import check_same_base, renamed
+from bank_format.task_extras import NO_EXTRAS, Extras
 from bank_format.task_file import Task, build_task
 from bank_format.task_reading import parse_task, read_mask, stacked
 from bank_format.task_records import Provenance, TaskFacts
@@ -140,6 +141,7 @@ class Bank:
         masks: Mapping[str, NDArray[np.bool_] | NDArray[np.uint8]],
         statistics: Mapping[str, NDArray[np.float32]],
         provenance: Provenance,
+        extras: Extras = NO_EXTRAS,
     ) -> Task:
         """Add a task: its file appears whole and durably, or not at all.
 
@@ -148,6 +150,7 @@ class Bank:
             masks: see `build_task`.
             statistics: float32 arrays by name.
             provenance: where and when.
+            extras: arrays of the signature and the head that the facts tell of.
 
         Returns:
             The task as a reader finds it.
@@ -157,7 +160,7 @@ class Bank:
             StorageError: the system refused.
             ValueError: masks, statistics or facts that do not fit the bank.
         """
-        data = build_task(self.record, facts, masks, statistics, provenance)
+        data = build_task(self.record, facts, masks, statistics, provenance, extras)
         return self._add(facts.task, data)
 
     def add_combination(
@@ -166,6 +169,7 @@ class Bank:
         coefficients: Mapping[str, NDArray[np.float32]],
         statistics: Mapping[str, NDArray[np.float32]],
         provenance: Provenance,
+        extras: Extras = NO_EXTRAS,
     ) -> Task:
         """Add a task made of its parents' masks; see `build_combination` and `add_task`.
 
@@ -173,7 +177,7 @@ class Bank:
             NameTakenError, StorageError, ValueError: as `add_task`.
             DamagedError: a parent is missing, or not the one that was combined.
         """
-        data = build_combination(self.record, facts, coefficients, statistics, provenance)
+        data = build_combination(self.record, facts, coefficients, statistics, provenance, extras)
         return self._add(facts.task, data)
 
     def copy_task(self, name: str, source: Self, as_name: str | None = None) -> Task:

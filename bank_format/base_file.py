@@ -10,7 +10,7 @@ from bank_format.bits import packed_size, unpack
 from bank_format.canonical_json import Json, JsonObject, canonical
 from bank_format.damage import damage
 from bank_format.errors import DamagedError, NewerFormatError, OtherBaseError
-from bank_format.records import FORMAT_VERSION, BankSpec
+from bank_format.records import FORMAT_VERSION, VERSIONS, BankSpec
 from bank_format.sealed import DTYPES, Tensor, Tensors, seal, unseal
 from bank_format.seeded import signed_constant_tensors
 from bank_format.strict_json import to_json
@@ -123,10 +123,11 @@ def check_kind(metadata: Json, kind: str, name: str) -> JsonObject:
             f"{name}: kind {found!r:.40}, version {version!r:.40} found, expected a {kind}",
             invariant="I4",
         )
-    if found != kind or version > FORMAT_VERSION:
+    newest = VERSIONS.get(kind, 1)
+    if found != kind or version > newest:
         raise NewerFormatError(
             f"{name}: kind {found[:40]!r} version {version} found, "
-            f"this supsup reads {kind!r} up to version {FORMAT_VERSION}",
+            f"this supsup reads {kind!r} up to version {newest}",
             hint="pip install --upgrade supsup",
             invariant="I4",
         )

@@ -11,6 +11,7 @@ from bank_format.combination_records import CombinationContent
 from bank_format.damage import damage
 from bank_format.records import BankRecord
 from bank_format.sealed import Tensors, Unsealed, seal
+from bank_format.task_extras import NO_EXTRAS, Extras, check_extras, extras_in, stored_extras
 from bank_format.task_metadata import (
     HINT,
     build_metadata,
@@ -18,7 +19,7 @@ from bank_format.task_metadata import (
     check_content_sha256,
     parse_metadata,
 )
-from bank_format.task_records import Provenance, TaskFacts
+from bank_format.task_records import Provenance, TaskFacts, version_of
 
 __all__ = ["Combination", "build_combination", "parse_combination"]
 
@@ -31,6 +32,7 @@ def build_combination(
     coefficients: Mapping[str, NDArray[np.float32]],
     statistics: Mapping[str, NDArray[np.float32]],
     provenance: Provenance,
+    extras: Extras = NO_EXTRAS,
 ) -> bytes:
     """Write a combination's file.
 
@@ -40,17 +42,23 @@ def build_combination(
         coefficients: see `combined_masks`; finite.
         statistics: float32 arrays by name, of any shape.
         provenance: where and when.
+        extras: arrays of the signature and the head that the facts tell of.
 
     Raises:
-        ValueError: coefficients, statistics or facts that do not fit the record or the format.
+        ValueError: coefficients, statistics, extras or facts that do not fit the record or the
+            format.
     """
     known = {f.name: getattr(facts, f.name) for f in dataclasses.fields(TaskFacts)}
     content = CombinationContent(
-        **known, base_sha256=record.base_sha256, statistics=tuple(sorted(statistics))
+        **known,
+        version=version_of(facts),
+        base_sha256=record.base_sha256,
+        statistics=tuple(sorted(statistics)),
     )
     check_classes(content, record)
     tensors: Tensors = {f"{_COEFFICIENTS}/{name}": array for name, array in coefficients.items()}
     tensors |= {f"statistics/{name}": array for name, array in statistics.items()}
+    tensors |= stored_extras(extras)
     _check_tensors(content, record, tensors)
     return seal(tensors, build_metadata(content, provenance, tensors))
 
@@ -66,6 +74,7 @@ class Combination:
         statistics: float32 arrays by name.
         content_sha256: 64 hex digits.
         bytes_on_disk: size of the file, bytes.
+        extras: arrays of its signature and its head.
     """
 
     content: CombinationContent
@@ -74,6 +83,7 @@ class Combination:
     statistics: Mapping[str, NDArray[np.float32]]
     content_sha256: str
     bytes_on_disk: int
+    extras: Extras
 
 
 def parse_combination(sealed: Unsealed, record: BankRecord, task: str, name: str) -> Combination:
@@ -102,10 +112,15 @@ def parse_combination(sealed: Unsealed, record: BankRecord, task: str, name: str
         one.name: tensors[f"{_COEFFICIENTS}/{one.name}"].view(np.float32) for one in record.masked
     }
     statistics = {one: tensors[f"statistics/{one}"].view(np.float32) for one in content.statistics}
-    return Combination(content, provenance, coefficients, statistics, digest, sealed.size)
+    return Combination(
+        content, provenance, coefficients, statistics, digest, sealed.size, extras_in(tensors)
+    )
 
 
 def _check_tensors(content: CombinationContent, record: BankRecord, tensors: Tensors) -> None:
+    extras = extras_in(tensors)
+    check_extras(content.signature, content.head, len(content.classes), extras)
+    tensors = {name: array for name, array in tensors.items() if name not in stored_extras(extras)}
     expected = {f"statistics/{name}" for name in content.statistics}
     count = (len(content.parents) + 1,)
     for parameter in record.masked:

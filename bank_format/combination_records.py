@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bank_format.names import check_digest
-from bank_format.task_records import TaskFacts, check_statistics
+from bank_format.task_records import TaskFacts, check_statistics, check_version
 
 __all__ = ["MOST_PARENTS", "CombinationContent"]
 
@@ -21,13 +21,14 @@ class CombinationContent(TaskFacts):
     """
 
     kind: Literal["combination"] = "combination"
-    version: Literal[1] = 1
+    version: Literal[1, 2]
     base_sha256: str
     statistics: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         # A slotted dataclass is a copy of its class, which the short form of super() misses.
         TaskFacts.__post_init__(self)
+        check_version(self.version, self)
         check_digest(self.base_sha256)
         check_statistics(self.statistics)
         names = {parent.task for parent in self.parents}

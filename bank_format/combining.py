@@ -71,6 +71,7 @@ def combined(
         sum(parameter.count for parameter in record.masked),
         stated.bytes_on_disk,
         stated.coefficients,
+        stated.extras,
     )
 
 

@@ -3,11 +3,13 @@
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from bank_format.codec import Encoding
 from bank_format.names import check_digest, check_parameter_name, check_text, is_task_name
+from bank_format.strict_json import OMITTED
+from bank_format.task_extras import HeadRecord, SignatureRecord
 
 __all__ = [
     "AccuracyRecord",
@@ -20,6 +22,8 @@ __all__ = [
     "TaskContent",
     "TaskFacts",
     "check_statistics",
+    "check_version",
+    "version_of",
 ]
 
 _CREATED = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z", re.ASCII)
@@ -138,6 +142,8 @@ class TaskFacts:
         accuracy: on the test split with the task given; None if there was none.
         calibration: for novelty; None if there was none.
         parents: the tasks that learning started from.
+        signature: of the task in the frozen network; None if it has none.
+        head: the task's own last layer; None if it answers by the network's.
     """
 
     task: str
@@ -149,6 +155,8 @@ class TaskFacts:
     accuracy: AccuracyRecord | None = None
     calibration: CalibrationRecord | None = None
     parents: tuple[ParentRecord, ...] = ()
+    signature: SignatureRecord | None = field(default=None, metadata=OMITTED)
+    head: HeadRecord | None = field(default=None, metadata=OMITTED)
 
     def __post_init__(self) -> None:
         _check_task(self.task)
@@ -176,7 +184,7 @@ class TaskContent(TaskFacts):
     """
 
     kind: Literal["mask"] = "mask"
-    version: Literal[1] = 1
+    version: Literal[1, 2]
     base_sha256: str
     encoding: Mapping[str, Encoding]
     statistics: tuple[str, ...] = ()
@@ -184,6 +192,7 @@ class TaskContent(TaskFacts):
     def __post_init__(self) -> None:
         # A slotted dataclass is a copy of its class, which the short form of super() misses.
         TaskFacts.__post_init__(self)
+        check_version(self.version, self)
         check_digest(self.base_sha256)
         for name in self.encoding:
             check_parameter_name(name)
@@ -217,6 +226,24 @@ class Provenance:
             raise ValueError(f"seconds {self.seconds} found, expected a finite number from 0 on")
         for text in (self.machine, self.source, *self.versions, *self.versions.values()):
             check_text(text)
+
+
+def version_of(facts: TaskFacts) -> Literal[1, 2]:
+    """Give the version that a task's file has: 2 with a signature or a head, else 1."""
+    return 1 if facts.signature is None and facts.head is None else 2
+
+
+def check_version(version: int, facts: TaskFacts) -> None:
+    """Refuse a file whose version does not go with what it tells of.
+
+    Raises:
+        ValueError: it does not.
+    """
+    if version != version_of(facts):
+        raise ValueError(
+            f"version {version} found, expected {version_of(facts)}: "
+            "2 with a signature or a head, 1 without"
+        )
 
 
 def check_statistics(names: tuple[str, ...]) -> None:

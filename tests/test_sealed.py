@@ -112,7 +112,7 @@ SEAL = {"dtype": "U8", "shape": [32], "data_offsets": [10, 42]}
         ({"~seal": SEAL | {"data_offsets": [9, 41]}}, "not the last 32 bytes"),
         ({"~seal": SEAL | {"shape": [4, 8]}}, "not the last 32 bytes"),
         ({"~seal": None}, "not the last 32 bytes"),
-        ({"mask/a": {"dtype": "I8", "shape": [2], "data_offsets": [8, 10]}}, "expected one of"),
+        ({"mask/a": {"dtype": "I16", "shape": [1], "data_offsets": [8, 10]}}, "expected one of"),
         ({"mask/a": {"dtype": "U8", "shape": [2], "data_offsets": [7, 9]}}, "no safetensors"),
         ({"mask/a": {"dtype": "U8", "shape": [9**9], "data_offsets": [8, 10]}}, "no safetensors"),
         ({"mask/b": {"dtype": "U8", "shape": [2], "data_offsets": [8, 10]}}, "no safetensors"),
