@@ -147,7 +147,7 @@ def test_a_header_over_the_limit_is_refused_before_it_is_parsed() -> None:
         {"~a": np.zeros(1, np.uint8)},
         {"": np.zeros(1, np.uint8)},
         {"é": np.zeros(1, np.uint8)},
-        {"a": np.zeros(1, np.float16)},
+        {"a": np.zeros(1, np.int16)},
         {"a": np.zeros(1, np.int64)},
         {"__metadata__": np.zeros(1, np.uint8)},
     ],
