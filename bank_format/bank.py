@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from bank_format import claims, files, task_folder
+from bank_format import claims, files, signatures, task_folder
 from bank_format.base_file import weights_of
 from bank_format.combination_file import build_combination
 from bank_format.creation import create_bank
@@ -199,10 +199,12 @@ class Bank:
         here = set(self.tasks())
         for parent in [one.task for one in needed_parents(task) if one.task not in here]:
             self.copy_task(parent, source)
-        return self._add(new, data if new == name else renamed(self.record, task, new))
+        copy = self._add(new, data if new == name else renamed(self.record, task, new))
+        signatures.copy_signature(source.path, task, self.path, self.record, copy)
+        return copy
 
     def remove_task(self, name: str) -> None:
-        """Remove a task's file, durably.
+        """Remove a task's file, durably, and its signature's.
 
         Raises:
             BadNameError, NoSuchTaskError: no such task.
@@ -216,6 +218,7 @@ class Bank:
             files.unlink(path)
         except (FileNotFoundError, NotADirectoryError):
             raise task_folder.no_such_task(self.path, name) from None
+        signatures.remove_signature(self.path, name)
 
     def settle(self) -> None:
         """Force the tasks' names to the disk, before telling that one is there, or is gone.
