@@ -17,7 +17,7 @@ from bank_format.kinds.bank_json import BankRecord, BankSpec
 from bank_format.kinds.base import weights_of
 from bank_format.kinds.combination import build_combination
 from bank_format.kinds.mask import Task, build_task
-from bank_format.kinds.state import WorkRoom
+from bank_format.kinds.state import WorkFolder
 from bank_format.kinds.task_records import Provenance, TaskFacts
 from bank_format.names import check_task_name
 from bank_format.store import claims
@@ -226,7 +226,7 @@ class Bank:
         task_folder.settle_tasks(self.path)
 
     @contextmanager
-    def claim(self, name: str) -> Iterator[WorkRoom]:
+    def claim(self, name: str) -> Iterator[WorkFolder]:
         """Claim a task's name while it is being learned; a dead process's claim does not block.
 
         Best effort across machines: whoever commits first has the name.
@@ -241,7 +241,7 @@ class Bank:
         """
         folder = self._work_folder(name)
         with claims.claimed(folder):
-            yield WorkRoom(folder, name, self.record)
+            yield WorkFolder(folder, name, self.record)
 
     def check_claimable(self, name: str) -> None:
         """Refuse early what `claim` and `add_task` would come to refuse; nothing is claimed.

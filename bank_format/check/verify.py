@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
-from bank_format.check.problems import Problem, Report, problem_of
+from bank_format.check.problems import Problem, VerifyReport, problem_of
 from bank_format.disk.files import list_names, read_bytes
 from bank_format.encoding.sealed import unseal
 from bank_format.errors import (
@@ -23,7 +23,7 @@ from bank_format.errors import (
 from bank_format.kinds.bank_json import BankRecord
 from bank_format.kinds.base import check_kind
 from bank_format.kinds.hopfield_records import HopfieldContent, PatternRecord
-from bank_format.kinds.state import WorkRoom, is_work_file
+from bank_format.kinds.state import WorkFolder, is_work_file
 from bank_format.kinds.work_parts import list_parts, read_part
 from bank_format.names import is_task_name
 from bank_format.store.attractors import check_attractors, compare, encode_command
@@ -44,13 +44,13 @@ from bank_format.store.layout import (
 from bank_format.store.task_reading import parse_task, read_mask
 from bank_format.store.tasks import read_task_file
 
-__all__ = ["Problem", "Report", "verify"]
+__all__ = ["Problem", "VerifyReport", "verify"]
 
 _LARGEST_FILE = 2**36  # bytes; for files whose size no record bounds
 _KNOWN = {BANK_FILE, BASE_FILE, HOPFIELD_FILE, MASKS, WORK, QUARANTINE}
 
 
-def verify(path: Path) -> Report:
+def verify(path: Path) -> VerifyReport:
     """Read every byte of a bank and report every problem; nothing is changed.
 
     Raises:
@@ -63,7 +63,7 @@ def verify(path: Path) -> Report:
     survey.tasks()
     survey.tell_stale()
     survey.work()
-    return Report(tuple(survey.problems), tuple(survey.hints), survey.whole_tasks)
+    return VerifyReport(tuple(survey.problems), tuple(survey.hints), survey.whole_tasks)
 
 
 class _Survey:
@@ -173,11 +173,11 @@ class _Survey:
             self.hints.append(f"{HOPFIELD_FILE} {stale.told}: {command}")
 
     def check_state(self, task: str, record: BankRecord) -> None:
-        room = WorkRoom(self.path / WORK / task, task, record)
+        work = WorkFolder(self.path / WORK / task, task, record)
         try:
-            room.read()
-            for part in list_parts(room):
-                read_part(room, part)
+            work.read()
+            for part in list_parts(work):
+                read_part(work, part)
         except BankError as error:
             self.hints.append(
                 f"{error.message}; no task depends on it, learning starts anew: "

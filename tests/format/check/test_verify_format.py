@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bank_format.bank import Bank
-from bank_format.check.verify import Problem, Report, verify
+from bank_format.check.verify import Problem, VerifyReport, verify
 from bank_format.disk import files
 from bank_format.encoding.canonical_json import Json, canonical
 from bank_format.encoding.sealed import seal, unseal
@@ -24,13 +24,13 @@ def bank(tmp_path: Path) -> Bank:
     return made
 
 
-def only(report: Report) -> Problem:
+def only(report: VerifyReport) -> Problem:
     (problem,) = report.problems
     return problem
 
 
 def test_a_whole_bank_has_neither_problems_nor_hints(bank: Bank) -> None:
-    assert verify(bank.path) == Report((), (), tasks=1)
+    assert verify(bank.path) == VerifyReport((), (), tasks=1)
 
 
 def test_all_problems_are_reported_at_once_and_reading_agrees(bank: Bank) -> None:
@@ -140,7 +140,7 @@ def test_missing_files_are_problems_with_the_way_out(bank: Bank) -> None:
     assert [p.file for p in report.problems] == ["bank.json", "base.safetensors"]
     assert "supsup init-base" in report.problems[0].hint
     create(bank.path)
-    assert verify(bank.path) == Report((), (), tasks=1)
+    assert verify(bank.path) == VerifyReport((), (), tasks=1)
 
 
 def test_without_bank_json_the_seals_are_still_checked(bank: Bank) -> None:
