@@ -46,7 +46,7 @@ from bank_format.store.signatures import read_signature
 from bank_format.store.task_reading import parse_task, read_mask
 from bank_format.store.tasks import read_task_file
 
-__all__ = ["Problem", "Report", "verify"]
+__all__ = ["Problem", "VerifyReport", "verify"]
 
 _LARGEST_FILE = 2**36  # bytes; for files whose size no record bounds
 _KNOWN = {BANK_FILE, BASE_FILE, HOPFIELD_FILE, MASKS, SIGNATURES, WORK, QUARANTINE}
@@ -196,11 +196,11 @@ class _Survey:
             self.hints.append(f"{HOPFIELD_FILE} {stale.told}: {command}")
 
     def check_state(self, task: str, record: BankRecord) -> None:
-        room = WorkFolder(self.path / WORK / task, task, record)
+        work = WorkFolder(self.path / WORK / task, task, record)
         try:
-            room.read()
-            for part in list_parts(room):
-                read_part(room, part)
+            work.read()
+            for part in list_parts(work):
+                read_part(work, part)
         except BankError as error:
             self.hints.append(
                 f"{error.message}; no task depends on it, learning starts anew: "

@@ -23,7 +23,7 @@ __all__ = [
     "PART_FILE",
     "STATE_FILE",
     "StateContent",
-    "WorkRoom",
+    "WorkFolder",
     "WorkState",
     "build_state",
     "discard_state",
@@ -74,7 +74,7 @@ class StateContent:
 
 @dataclass(frozen=True, slots=True)
 class WorkFolder:
-    """The folder of one task that is being learned; whoever holds its claim has the room.
+    """The folder of one task that is being learned; its claim says whose it is.
 
     Args:
         folder: work/<task>.

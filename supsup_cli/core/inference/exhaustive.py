@@ -40,7 +40,8 @@ def exhaustive(
 
     Wortsman et al. 2020, section 3.3, name it as the reference that costs T forward passes. For one
     image it costs no more operations than One-Shot, whose gradient visits every mask as well. On a
-    network that normalises, how unusual the image is for the task counts too: see `single_mask_misfit`.
+    network that normalises, how unusual the image is for the task counts too: see
+    `single_mask_misfit`.
 
     Args:
         network: frozen network that all masks share.

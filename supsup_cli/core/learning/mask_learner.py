@@ -26,7 +26,7 @@ class MaskLearner:
         recipe: optimiser, schedule and its length, scale of the logits, density.
         precision: of products and convolutions, see `forward_on_batch`.
         tasks: how many learn at once, with equal shares of each parameter's first dimension and of
-            each batch; see `many_masks`.
+            each batch; see `many_tasks`.
 
     Attributes:
         steps_done: number of updates so far.

@@ -9,15 +9,13 @@ from typing import TypeVar
 
 import numpy as np
 
-from bank_format.kinds.mask import Task
-from supsup_cli.data import catalog
 from supsup_cli.data.reading import DEFAULT, Reading
-from supsup_cli.data.splits import TestData, choose
+from supsup_cli.data.splits import choose
 from supsup_cli.errors import NoInputError, SupsupError, UsageError
 from supsup_cli.workflows.inference.accuracy import IMAGES_TOGETHER, HeldOutTask, Measured, measure
 from supsup_cli.workflows.inference.deciding import DecisionRequest, choose_rule, told_of_compiling
 from supsup_cli.workflows.inference.evaluation_table import write_table
-from supsup_cli.workflows.opening import OpenNetwork, OpenTasks, open_tasks
+from supsup_cli.workflows.opening import OpenTasks, held_out, open_tasks
 from supsup_cli.workflows.reporting import Reporter
 from supsup_cli.workflows.results.common import FailedInput
 from supsup_cli.workflows.results.inference import EvaluateResult, GroupScores, Scores
@@ -127,24 +125,6 @@ def _sizes(text: str) -> list[int]:
     return sorted({int(size) for size in text.split(",")}) if text else []
 
 
-def test_data(net: OpenNetwork, task: Task, reading: Reading) -> TestData:
-    """Load the test split that a task was learned beside.
-
-    Raises:
-        NoInputError: the data is not there, or is other data by now.
-    """
-    content = task.content
-    shape = net.bank.record.input.shape
-    data = task.provenance.source or content.data.name
-    found = catalog.digest(data, shape, reading)
-    if found != content.data.digest:
-        raise NoInputError(
-            f"{data}: data {found[:16]}… found, task {content.task!r} learned from "
-            f"{content.data.digest[:16]}…"
-        )
-    return catalog.load_test(data, shape, seed=content.seed, reading=reading)
-
-
 def _loaded(
     opened: OpenTasks, names: Sequence[str], request: EvaluateRequest, together: int
 ) -> Iterator[tuple[list[HeldOutTask], list[FailedInput], int]]:
@@ -166,7 +146,7 @@ def _loaded(
     for name in names:
         index = places[name]
         try:
-            data = test_data(opened.net, opened.tasks[index], request.reading)
+            data = held_out(opened.net, opened.tasks[index], request.reading)
         except SupsupError as error:
             failed.append(FailedInput(name, error.message))
             count += 1

@@ -123,7 +123,7 @@ def earlier_masks(
 
 
 def combine(
-    net: OpenNetwork, earlier: EarlierMasks, train: LabelledImages, lesson: LearningJob
+    net: OpenNetwork, earlier: EarlierMasks, train: LabelledImages, job: LearningJob
 ) -> Combination:
     """Make a mask of earlier ones as well as they allow, and measure it on calibration images.
 
@@ -131,11 +131,11 @@ def combine(
         net: the open network.
         earlier: what to combine.
         train: training images.
-        lesson: what is learned; without calibration images the accuracy is 0. See
+        job: what is learned; without calibration images the accuracy is 0. See
             `learn_coefficients` for its recipe; the steps are those of `combination_steps`.
     """
-    recipe, calibration = lesson.recipe, lesson.data.calibration
-    outputs = torch.tensor(lesson.data.outputs, device=net.device)
+    recipe, calibration = job.recipe, job.data.calibration
+    outputs = torch.tensor(job.data.outputs, device=net.device)
     steps = combination_steps(recipe)
     learned = learn_coefficients(
         net.network,
@@ -143,8 +143,8 @@ def combine(
         train,
         net.pixels,
         dataclasses.replace(recipe, steps=steps),
-        seed=lesson.seed,
-        task=lesson.task,
+        seed=job.seed,
+        task=job.task,
         on_step=lambda _step: None,
     )
     used = sorted(
@@ -164,7 +164,7 @@ def combine(
     masks = mask_values(
         {name: one > 0 for name, one in kept.items()}, sparse=recipe.density is not None
     )
-    draw = generator(lesson.seed, "statistics", lesson.task)
+    draw = generator(job.seed, "statistics", job.task)
     sample = sample_batches(train, net.pixels, recipe.batch_size, draw)
     statistics = recalibrated_statistics(net.network, masks, sample)
     values = masks | statistics

@@ -56,7 +56,7 @@ class LearnSession:
         if self.stop.asked:  # while the last task was committed
             raise KeyboardInterrupt
         bank = self.net.bank
-        with bank.claim(plan.task) as room:
+        with bank.claim(plan.task) as work:
             seed = self.request.seed
             if plan.task in bank.tasks():
                 self.found(equal_task(self.net, plan, self.recipe, seed))
@@ -67,11 +67,11 @@ class LearnSession:
             if known is not None:
                 self.done[plan.task] = describe(known, "known", 0.0)
                 self.reporter.note(f"{plan.data}: belongs to task {known.content.task!r}")
-                discard_state(room)  # begun when the bank did not know the task yet
+                discard_state(work)  # begun when the bank did not know the task yet
                 advance(self.recipe.steps)
                 return
-            lesson = LearningJob(plan.task, data, self.recipe, seed)
-            task = learn_job(self.net, lesson, room, self.reporter, self.stop, advance)
+            job = LearningJob(plan.task, data, self.recipe, seed)
+            task = learn_job(self.net, job, work, self.reporter, self.stop, advance)
             self.done[plan.task] = describe(task, "learned", task.provenance.seconds)
 
     def read(self, plan: Plan) -> TaskData:

@@ -11,7 +11,7 @@ from bank_format.errors import NameTakenError
 from bank_format.kinds.mask import Task
 from bank_format.kinds.task_records import ClassRecord, DataRecord, RecipeRecord, TaskFacts
 from supsup_cli.core.learning.recipes import STREAM
-from supsup_cli.core.streams.stream_learner import Decision
+from supsup_cli.core.streams.stream_learner import StreamDecision
 from supsup_cli.core.streams.stream_masks import AVERAGING, StreamMask
 from supsup_cli.data import catalog
 from supsup_cli.workflows.learning.plan import Plan
@@ -96,7 +96,9 @@ class StreamCommits:
         self.done.append(describe(task, "learned", seconds))
 
 
-def homes_of(decisions: Sequence[Decision], visits: Sequence[Plan], visit: int) -> dict[int, Plan]:
+def homes_of(
+    decisions: Sequence[StreamDecision], visits: Sequence[Plan], visit: int
+) -> dict[int, Plan]:
     """Find the data that most of each mask's batches came from, the earlier among equals.
 
     Args:

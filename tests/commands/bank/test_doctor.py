@@ -11,8 +11,7 @@ import pytest
 from bank_format.bank import Bank
 from bank_format.disk import system_calls
 from bank_format.kinds.seeded import seeded_signs
-from supsup_cli.workflows.bank import file_system as abilities
-from supsup_cli.workflows.bank import self_test
+from supsup_cli.workflows.bank import file_system, self_test
 from supsup_cli.workflows.bank.file_system import check_file_system
 from tests.support.banks import add, create
 from tests.support.commands import answer, flip_bit, run
@@ -199,6 +198,6 @@ class Statvfs(NamedTuple):
 def test_free_space_is_counted_in_tasks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: Statvfs, expected: dict[str, str]
 ) -> None:
-    monkeypatch.setattr(abilities.os, "statvfs", lambda _folder: free)
+    monkeypatch.setattr(file_system.os, "statvfs", lambda _folder: free)
     found = {one.check: one.status for one in check_file_system(tmp_path, 4096)}
     assert {name: found[name] for name in found if name.startswith("free")} == expected

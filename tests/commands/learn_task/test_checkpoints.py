@@ -41,7 +41,7 @@ def test_states_are_kept_every_quarter_minute_or_in_a_hundredth_of_the_time(
 ) -> None:
     clock = _Clock(cost)
 
-    def write(_room: WorkFolder, _state: WorkState) -> int:
+    def write(_work: WorkFolder, _state: WorkState) -> int:
         clock.saved_at.append(clock.now)
         clock.now += clock.cost
         return 0
@@ -54,8 +54,8 @@ def test_states_are_kept_every_quarter_minute_or_in_a_hundredth_of_the_time(
 
     monkeypatch.setattr(WorkFolder, "write", write)
     bank = create(tmp_path / "bank")
-    room = WorkFolder(tmp_path / "work", "pets", bank.record)
-    kept = Checkpoints(room, "ab" * 32, Silent(), clock)
+    work = WorkFolder(tmp_path / "work", "pets", bank.record)
+    kept = Checkpoints(work, "ab" * 32, Silent(), clock)
     learning: Any = Stub()
     while clock.now < 1000:
         clock.now += 0.5

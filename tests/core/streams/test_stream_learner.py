@@ -10,7 +10,7 @@ from supsup_cli.core.inference.methods import infer_tasks
 from supsup_cli.core.masks.masks import MaskStack, threshold
 from supsup_cli.core.networks.specs import MultilayerPerceptron
 from supsup_cli.core.streams.allocation import EPSILON, alpha_weights, needs_new_mask
-from supsup_cli.core.streams.stream_learner import Decision, StreamLearner, StreamSettings
+from supsup_cli.core.streams.stream_learner import StreamDecision, StreamLearner, StreamSettings
 from supsup_cli.core.streams.stream_masks import Fit, FrozenNetwork, StreamMask
 from supsup_cli.data import embedded, variants
 from tests.support.networks import layout_of, pack, signed_constant
@@ -43,7 +43,7 @@ def strange() -> Batch:
     return images, torch.randint(0, 10, (64,), generator=stream)
 
 
-def feed(learner: StreamLearner, *visits: int, count: int = VISIT) -> list[Decision]:
+def feed(learner: StreamLearner, *visits: int, count: int = VISIT) -> list[StreamDecision]:
     decisions = []
     for place, permutation in enumerate(visits):
         for batch in batches(permutation, count, seed=place):
@@ -88,7 +88,7 @@ def test_each_hidden_task_gets_one_mask_at_its_first_batch_and_again_when_it_ret
 
 def test_regular_comparisons_find_that_nothing_changed() -> None:
     learner = StreamLearner(SHARED, StreamSettings(budget=10, check_every=10))
-    assert feed(learner, 4) == [Decision(n, 0, n == 0) for n in range(0, VISIT, 10)]
+    assert feed(learner, 4) == [StreamDecision(n, 0, n == 0) for n in range(0, VISIT, 10)]
 
 
 def test_an_odd_batch_opens_no_mask_and_teaches_none() -> None:
@@ -105,10 +105,10 @@ def test_an_exhausted_budget_leaves_strangers_unlearned() -> None:
     learner = StreamLearner(SHARED, StreamSettings(budget=1))
     feed(learner, 1)
     before = states(learner)
-    assert feed(learner, 2) == [Decision(VISIT, None, True)]
+    assert feed(learner, 2) == [StreamDecision(VISIT, None, True)]
     assert equal(before, states(learner))
     decisions = feed(learner, 1)
-    assert decisions[0] == Decision(2 * VISIT, 0, False)
+    assert decisions[0] == StreamDecision(2 * VISIT, 0, False)
     assert learner.masks[0].steps > VISIT
 
 
@@ -172,7 +172,11 @@ def test_a_place_that_no_stream_can_have_is_refused(current: int, settled: int) 
 def test_the_papers_rule_parts_two_tasks_and_knows_the_first_again() -> None:
     settings = StreamSettings(budget=10, check_every=120, rule="paper")
     decisions = feed(StreamLearner(SHARED, settings), 1, 2, 1, count=120)
-    assert decisions == [Decision(0, 0, True), Decision(120, 1, True), Decision(240, 0, False)]
+    assert decisions == [
+        StreamDecision(0, 0, True),
+        StreamDecision(120, 1, True),
+        StreamDecision(240, 0, False),
+    ]
 
 
 def test_alpha_weights_are_those_of_one_shot() -> None:

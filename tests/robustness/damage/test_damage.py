@@ -37,8 +37,8 @@ def fill(bank: Bank, seed: int = 0) -> Bank:
     add(bank, "dogs", seed + 1)
     add_combination(bank, "mixed", "cats", "dogs")
     bank.add_task(facts("sparse"), masks(bank, seed, 0.05), {}, PROVENANCE)
-    with bank.claim("birds") as room:
-        room.write(WorkState("ab" * 32, 7, {"scores": np.ones(3, np.float32)}))
+    with bank.claim("birds") as work:
+        work.write(WorkState("ab" * 32, 7, {"scores": np.ones(3, np.float32)}))
     return bank
 
 
