@@ -18,7 +18,7 @@ from bank_format.kinds.base import weights_of
 from bank_format.kinds.combination import build_combination
 from bank_format.kinds.mask import Task, build_task
 from bank_format.kinds.state import WorkFolder
-from bank_format.kinds.task_extras import NO_EXTRAS, Extras
+from bank_format.kinds.task_arrays import Arrays
 from bank_format.kinds.task_records import Provenance, TaskFacts
 from bank_format.names import check_task_name
 from bank_format.store import claims, signatures
@@ -143,7 +143,7 @@ class Bank:
         masks: Mapping[str, NDArray[np.bool_] | NDArray[np.uint8]],
         statistics: Mapping[str, NDArray[np.float32]],
         provenance: Provenance,
-        extras: Extras = NO_EXTRAS,
+        arrays: Arrays | None = None,
     ) -> Task:
         """Add a task: its file appears whole and durably, or not at all.
 
@@ -152,7 +152,7 @@ class Bank:
             masks: see `build_task`.
             statistics: float32 arrays by name.
             provenance: where and when.
-            extras: arrays of the signature and the head that the facts tell of.
+            arrays: its own head or signature, see `build_task`.
 
         Returns:
             The task as a reader finds it.
@@ -160,9 +160,9 @@ class Bank:
         Raises:
             NameTakenError: a task of that name is there; it is untouched.
             StorageError: the system refused.
-            ValueError: masks, statistics or facts that do not fit the bank.
+            ValueError: masks, statistics, arrays or facts that do not fit the bank.
         """
-        data = build_task(self.record, facts, masks, statistics, provenance, extras)
+        data = build_task(self.record, facts, masks, statistics, provenance, arrays)
         return self._add(facts.task, data)
 
     def add_combination(
