@@ -171,7 +171,7 @@ class Bank:
         coefficients: Mapping[str, NDArray[np.float32]],
         statistics: Mapping[str, NDArray[np.float32]],
         provenance: Provenance,
-        extras: Extras = NO_EXTRAS,
+        arrays: Arrays | None = None,
     ) -> Task:
         """Add a task made of its parents' masks; see `build_combination` and `add_task`.
 
@@ -179,7 +179,7 @@ class Bank:
             NameTakenError, StorageError, ValueError: as `add_task`.
             DamagedError: a parent is missing, or not the one that was combined.
         """
-        data = build_combination(self.record, facts, coefficients, statistics, provenance, extras)
+        data = build_combination(self.record, facts, coefficients, statistics, provenance, arrays)
         return self._add(facts.task, data)
 
     def copy_task(self, name: str, source: Self, as_name: str | None = None) -> Task:

@@ -6,7 +6,6 @@ for what a task file says.
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Final, Literal, TypeAlias
 
@@ -17,7 +16,6 @@ from bank_format.names import check_digest, check_parameter_name, check_text
 __all__ = [
     "FORMAT_VERSION",
     "INITS",
-    "VERSIONS",
     "BankRecord",
     "BankSpec",
     "Init",
@@ -26,8 +24,6 @@ __all__ = [
 ]
 
 FORMAT_VERSION: Final = 1  # of bank.json and base.safetensors
-# The newest version of each other kind of file that is known here; of those not named, 1.
-VERSIONS: Final[Mapping[str, int]] = {"mask": 2, "combination": 2}
 Init: TypeAlias = Literal["signed-constant", "kaiming-normal", "weights"]
 # Those that a seed decides; "weights" come from a file.
 INITS: Final[tuple[Init, ...]] = ("signed-constant", "kaiming-normal")

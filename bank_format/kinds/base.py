@@ -12,7 +12,7 @@ from bank_format.encoding.damage import damage
 from bank_format.encoding.sealed import DTYPES, Tensor, Tensors, seal, unseal
 from bank_format.encoding.strict_json import to_json
 from bank_format.errors import DamagedError, NewerFormatError, OtherBaseError
-from bank_format.kinds.bank_json import FORMAT_VERSION, VERSIONS, BankSpec
+from bank_format.kinds.bank_json import FORMAT_VERSION, BankSpec
 from bank_format.kinds.seeded import signed_constant_tensors
 
 __all__ = [
@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 # Kinds of which there is a newer version than the first.
-_NEWEST = {"mask": 2}
+_NEWEST = {"mask": 2, "combination": 2}
 _TYPE_NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 

@@ -105,7 +105,6 @@ def build_task(
     known = {f.name: getattr(facts, f.name) for f in dataclasses.fields(TaskFacts)}
     content = TaskContent(
         **known,
-        version=version_of(facts),
         base_sha256=record.base_sha256,
         encoding=encoding,
         statistics=tuple(sorted(statistics)),
@@ -113,8 +112,6 @@ def build_task(
         version=needed_version(encoding, stated),
     )
     _check_fits(content, record)
-    check_extras(content.signature, content.head, len(content.classes), extras)
-    tensors |= stored_extras(extras)
     return seal(tensors, build_metadata(content, provenance, tensors))
 
 
@@ -135,8 +132,6 @@ def parse_mask(sealed: Unsealed, record: BankRecord, task: str, name: str) -> Ta
     content, provenance = parse_metadata(sealed.metadata, "mask", TaskContent, record, task, name)
     with damage(name, "I9", hint=HINT):
         _check_fits(content, record)
-        extras = extras_in(sealed.tensors)
-        check_extras(content.signature, content.head, len(content.classes), extras)
         masks, statistics = _decoded(content, record, sealed.tensors)
         arrays = read_arrays(content.arrays, sealed.tensors)
     digest = check_content_sha256(sealed, name)
