@@ -12,7 +12,6 @@ from bank_format.encoding.codec import Encoding, decode, encode
 from bank_format.encoding.damage import damage
 from bank_format.encoding.sealed import Tensors, Unsealed, seal
 from bank_format.kinds.bank_json import BankRecord, ParameterRecord
-from bank_format.kinds.combination_records import CombinationContent
 from bank_format.kinds.task_metadata import (
     HINT,
     build_metadata,
@@ -20,7 +19,7 @@ from bank_format.kinds.task_metadata import (
     check_content_sha256,
     parse_metadata,
 )
-from bank_format.kinds.task_records import Provenance, TaskContent, TaskFacts
+from bank_format.kinds.task_records import CombinationContent, Provenance, TaskContent, TaskFacts
 
 __all__ = ["Task", "build_task", "parse_mask"]
 
@@ -56,6 +55,17 @@ class Task:
     def density(self) -> float:
         """The share of the masked weights that is kept, 0..1."""
         return sum(map(count_ones, self.masks.values())) / self.weights
+
+    @property
+    def sparse(self) -> bool:
+        """Whether its masks keep a chosen share of each layer; kept weights then count for more."""
+        return "density" in self.content.recipe.settings
+
+    @property
+    def accuracy(self) -> float | None:
+        """The share of test images classified rightly, the task given, 0..1; None if unknown."""
+        found = self.content.accuracy
+        return found.correct / found.images if found else None
 
 
 def build_task(

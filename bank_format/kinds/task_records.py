@@ -10,9 +10,11 @@ from bank_format.encoding.codec import Encoding
 from bank_format.names import check_digest, check_parameter_name, check_text, is_task_name
 
 __all__ = [
+    "MOST_PARENTS",
     "AccuracyRecord",
     "CalibrationRecord",
     "ClassRecord",
+    "CombinationContent",
     "DataRecord",
     "ParentRecord",
     "Provenance",
@@ -23,6 +25,7 @@ __all__ = [
 ]
 
 _CREATED = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z", re.ASCII)
+MOST_PARENTS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,3 +237,32 @@ def check_statistics(names: tuple[str, ...]) -> None:
 def _check_task(name: str) -> None:
     if not is_task_name(name):
         raise ValueError(f"task name {name[:80]!r} found, expected [a-z0-9][a-z0-9._-]{{0,63}}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CombinationContent(TaskFacts):
+    """All that content_sha256 covers besides the tensors; `parents` are what is combined.
+
+    Args:
+        base_sha256: the base network the parents' masks belong to.
+        statistics: names of the float32 tensors kept with the task, sorted.
+    """
+
+    kind: Literal["combination"] = "combination"
+    version: Literal[1] = 1
+    base_sha256: str
+    statistics: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        # A slotted dataclass is a copy of its class, which the short form of super() misses.
+        TaskFacts.__post_init__(self)
+        check_digest(self.base_sha256)
+        check_statistics(self.statistics)
+        names = {parent.task for parent in self.parents}
+        if not 1 <= len(self.parents) <= MOST_PARENTS or len(names) != len(self.parents):
+            raise ValueError(
+                f"{len(self.parents)} parents of {len(names)} names found, "
+                f"expected 1 to {MOST_PARENTS} distinct ones"
+            )
+        if self.task in names:
+            raise ValueError(f"task {self.task!r} found among its own parents")
