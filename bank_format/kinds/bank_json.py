@@ -7,6 +7,7 @@ ValueError; who reads a file adds its name. `strict_json` turns records into JSO
 
 import hashlib
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Final, Literal, TypeAlias
 
@@ -21,6 +22,7 @@ __all__ = [
     "BANK_FILE_LIMIT",
     "FORMAT_VERSION",
     "INITS",
+    "VERSIONS",
     "BankRecord",
     "BankSpec",
     "Init",
@@ -30,7 +32,9 @@ __all__ = [
     "parse_bank_file",
 ]
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 1  # of bank.json and base.safetensors
+# The newest version of each other kind of file that is known here; of those not named, 1.
+VERSIONS: Final[Mapping[str, int]] = {"mask": 2, "combination": 2}
 Init: TypeAlias = Literal["signed-constant", "kaiming-normal", "weights"]
 # Those that a seed decides; "weights" come from a file.
 INITS: Final[tuple[Init, ...]] = ("signed-constant", "kaiming-normal")

@@ -13,7 +13,7 @@ from bank_format.encoding.damage import damage
 from bank_format.encoding.sealed import DTYPES, Tensor, Tensors, seal, unseal
 from bank_format.encoding.strict_json import to_json
 from bank_format.errors import DamagedError, NewerFormatError, OtherBaseError
-from bank_format.kinds.bank_json import FORMAT_VERSION, BankRecord, BankSpec
+from bank_format.kinds.bank_json import FORMAT_VERSION, VERSIONS, BankRecord, BankSpec
 from bank_format.kinds.seeded import signed_constant_tensors
 
 __all__ = [
@@ -127,10 +127,11 @@ def check_kind(metadata: Json, kind: str, name: str) -> JsonObject:
             f"{name}: kind {found!r:.40}, version {version!r:.40} found, expected a {kind}",
             invariant="I4",
         )
-    if found != kind or version > FORMAT_VERSION:
+    newest = VERSIONS.get(kind, 1)
+    if found != kind or version > newest:
         raise NewerFormatError(
             f"{name}: kind {found[:40]!r} version {version} found, "
-            f"this supsup reads {kind!r} up to version {FORMAT_VERSION}",
+            f"this supsup reads {kind!r} up to version {newest}",
             hint="pip install --upgrade supsup",
             invariant="I4",
         )

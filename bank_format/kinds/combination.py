@@ -17,7 +17,9 @@ from bank_format.encoding.damage import damage
 from bank_format.encoding.sealed import Tensors, Unsealed, seal
 from bank_format.errors import BankError, DamagedError, NoSuchTaskError, OtherBaseError
 from bank_format.kinds.bank_json import BankRecord
+from bank_format.kinds.combination_records import CombinationContent
 from bank_format.kinds.mask import Task
+from bank_format.kinds.task_extras import NO_EXTRAS, Extras, check_extras, extras_in, stored_extras
 from bank_format.kinds.task_metadata import (
     HINT,
     build_metadata,
@@ -25,7 +27,7 @@ from bank_format.kinds.task_metadata import (
     check_content_sha256,
     parse_metadata,
 )
-from bank_format.kinds.task_records import CombinationContent, ParentRecord, Provenance, TaskFacts
+from bank_format.kinds.task_records import ParentRecord, Provenance, TaskFacts, version_of
 
 __all__ = [
     "Combination",
@@ -44,6 +46,7 @@ def build_combination(
     coefficients: Mapping[str, NDArray[np.float32]],
     statistics: Mapping[str, NDArray[np.float32]],
     provenance: Provenance,
+    extras: Extras = NO_EXTRAS,
 ) -> bytes:
     """Write a combination's file.
 
@@ -53,17 +56,23 @@ def build_combination(
         coefficients: see `combined_masks`; finite.
         statistics: float32 arrays by name, of any shape.
         provenance: where and when.
+        extras: arrays of the signature and the head that the facts tell of.
 
     Raises:
-        ValueError: coefficients, statistics or facts that do not fit the record or the format.
+        ValueError: coefficients, statistics, extras or facts that do not fit the record or the
+            format.
     """
     known = {f.name: getattr(facts, f.name) for f in dataclasses.fields(TaskFacts)}
     content = CombinationContent(
-        **known, base_sha256=record.base_sha256, statistics=tuple(sorted(statistics))
+        **known,
+        version=version_of(facts),
+        base_sha256=record.base_sha256,
+        statistics=tuple(sorted(statistics)),
     )
     check_classes(content, record)
     tensors: Tensors = {f"{_COEFFICIENTS}/{name}": array for name, array in coefficients.items()}
     tensors |= {f"statistics/{name}": array for name, array in statistics.items()}
+    tensors |= stored_extras(extras)
     _check_tensors(content, record, tensors)
     return seal(tensors, build_metadata(content, provenance, tensors))
 
@@ -79,6 +88,7 @@ class Combination:
         statistics: float32 arrays by name.
         content_sha256: 64 hex digits.
         bytes_on_disk: size of the file, bytes.
+        extras: arrays of its signature and its head.
     """
 
     content: CombinationContent
@@ -87,6 +97,7 @@ class Combination:
     statistics: Mapping[str, NDArray[np.float32]]
     content_sha256: str
     bytes_on_disk: int
+    extras: Extras
 
 
 def parse_combination(sealed: Unsealed, record: BankRecord, task: str, name: str) -> Combination:
@@ -115,10 +126,15 @@ def parse_combination(sealed: Unsealed, record: BankRecord, task: str, name: str
         one.name: tensors[f"{_COEFFICIENTS}/{one.name}"].view(np.float32) for one in record.masked
     }
     statistics = {one: tensors[f"statistics/{one}"].view(np.float32) for one in content.statistics}
-    return Combination(content, provenance, coefficients, statistics, digest, sealed.size)
+    return Combination(
+        content, provenance, coefficients, statistics, digest, sealed.size, extras_in(tensors)
+    )
 
 
 def _check_tensors(content: CombinationContent, record: BankRecord, tensors: Tensors) -> None:
+    extras = extras_in(tensors)
+    check_extras(content.signature, content.head, len(content.classes), extras)
+    tensors = {name: array for name, array in tensors.items() if name not in stored_extras(extras)}
     expected = {f"statistics/{name}" for name in content.statistics}
     count = (len(content.parents) + 1,)
     for parameter in record.masked:
@@ -188,6 +204,7 @@ def read_combination(
         sum(parameter.count for parameter in record.masked),
         stated.bytes_on_disk,
         stated.coefficients,
+        stated.extras,
     )
 
 

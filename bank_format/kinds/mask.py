@@ -12,6 +12,8 @@ from bank_format.encoding.codec import Encoding, decode, encode
 from bank_format.encoding.damage import damage
 from bank_format.encoding.sealed import Tensors, Unsealed, seal
 from bank_format.kinds.bank_json import BankRecord, ParameterRecord
+from bank_format.kinds.combination_records import CombinationContent
+from bank_format.kinds.task_extras import NO_EXTRAS, Extras, check_extras, extras_in, stored_extras
 from bank_format.kinds.task_metadata import (
     HINT,
     build_metadata,
@@ -19,7 +21,7 @@ from bank_format.kinds.task_metadata import (
     check_content_sha256,
     parse_metadata,
 )
-from bank_format.kinds.task_records import CombinationContent, Provenance, TaskContent, TaskFacts
+from bank_format.kinds.task_records import Provenance, TaskContent, TaskFacts, version_of
 
 __all__ = ["Task", "build_task", "parse_mask"]
 
@@ -40,6 +42,7 @@ class Task:
         weights: number of masked weights.
         bytes_on_disk: size of the file, bytes.
         coefficients: of a combination, for each masked parameter (parents + 1,) float32.
+        extras: arrays of its signature and its head.
     """
 
     content: TaskContent | CombinationContent
@@ -50,6 +53,7 @@ class Task:
     weights: int
     bytes_on_disk: int
     coefficients: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    extras: Extras = NO_EXTRAS
 
     @property
     def density(self) -> float:
@@ -74,6 +78,7 @@ def build_task(
     masks: Mapping[str, NDArray[np.bool_] | NDArray[np.uint8]],
     statistics: Mapping[str, NDArray[np.float32]],
     provenance: Provenance,
+    extras: Extras = NO_EXTRAS,
 ) -> bytes:
     """Write a task file.
 
@@ -83,9 +88,10 @@ def build_task(
         masks: for each masked parameter a bool array of its shape, or (ceil(n / 8),) uint8 packed.
         statistics: float32 arrays by name, of any shape.
         provenance: where and when.
+        extras: arrays of the signature and the head that the facts tell of.
 
     Raises:
-        ValueError: masks, statistics or facts that do not fit the record or the format.
+        ValueError: masks, statistics, extras or facts that do not fit the record or the format.
     """
     if masks.keys() != {parameter.name for parameter in record.masked}:
         raise ValueError(
@@ -103,11 +109,14 @@ def build_task(
     known = {f.name: getattr(facts, f.name) for f in dataclasses.fields(TaskFacts)}
     content = TaskContent(
         **known,
+        version=version_of(facts),
         base_sha256=record.base_sha256,
         encoding=encoding,
         statistics=tuple(sorted(statistics)),
     )
     _check_fits(content, record)
+    check_extras(content.signature, content.head, len(content.classes), extras)
+    tensors |= stored_extras(extras)
     return seal(tensors, build_metadata(content, provenance, tensors))
 
 
@@ -128,10 +137,12 @@ def parse_mask(sealed: Unsealed, record: BankRecord, task: str, name: str) -> Ta
     content, provenance = parse_metadata(sealed.metadata, "mask", TaskContent, record, task, name)
     with damage(name, "I9", hint=HINT):
         _check_fits(content, record)
+        extras = extras_in(sealed.tensors)
+        check_extras(content.signature, content.head, len(content.classes), extras)
         masks, statistics = _decoded(content, record, sealed.tensors)
     digest = check_content_sha256(sealed, name)
     weights = sum(parameter.count for parameter in record.masked)
-    return Task(content, provenance, masks, statistics, digest, weights, sealed.size)
+    return Task(content, provenance, masks, statistics, digest, weights, sealed.size, extras=extras)
 
 
 def _bits_of(
@@ -158,7 +169,8 @@ def _decoded(
 ) -> tuple[dict[str, NDArray[np.uint8]], dict[str, NDArray[np.float32]]]:
     expected = {f"mask/{name}": _MASK for name in content.encoding}
     expected |= {f"statistics/{name}": _STATISTICS for name in content.statistics}
-    found = {name: tensor.dtype for name, tensor in tensors.items()}
+    others = stored_extras(extras_in(tensors))
+    found = {name: tensor.dtype for name, tensor in tensors.items() if name not in others}
     if found != expected:
         different = min(name for name in found | expected if found.get(name) != expected.get(name))
         raise ValueError(

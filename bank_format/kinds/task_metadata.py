@@ -11,7 +11,8 @@ from bank_format.encoding.strict_json import from_json, to_json
 from bank_format.errors import OtherBaseError
 from bank_format.kinds.bank_json import BankRecord
 from bank_format.kinds.base import check_kind, describe_tensors
-from bank_format.kinds.task_records import CombinationContent, Provenance, TaskContent, TaskFacts
+from bank_format.kinds.combination_records import CombinationContent
+from bank_format.kinds.task_records import Provenance, TaskContent, TaskFacts
 
 __all__ = [
     "HINT",

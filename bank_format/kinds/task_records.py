@@ -3,18 +3,18 @@
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from bank_format.encoding.codec import Encoding
+from bank_format.encoding.strict_json import OMITTED
+from bank_format.kinds.task_extras import HeadRecord, SignatureRecord
 from bank_format.names import check_digest, check_parameter_name, check_text, is_task_name
 
 __all__ = [
-    "MOST_PARENTS",
     "AccuracyRecord",
     "CalibrationRecord",
     "ClassRecord",
-    "CombinationContent",
     "DataRecord",
     "ParentRecord",
     "Provenance",
@@ -22,10 +22,11 @@ __all__ = [
     "TaskContent",
     "TaskFacts",
     "check_statistics",
+    "check_version",
+    "version_of",
 ]
 
 _CREATED = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z", re.ASCII)
-MOST_PARENTS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +142,8 @@ class TaskFacts:
         accuracy: on the test split with the task given; None if there was none.
         calibration: for novelty; None if there was none.
         parents: the tasks that learning started from.
+        signature: of the task in the frozen network; None if it has none.
+        head: the task's own last layer; None if it answers by the network's.
     """
 
     task: str
@@ -152,6 +155,8 @@ class TaskFacts:
     accuracy: AccuracyRecord | None = None
     calibration: CalibrationRecord | None = None
     parents: tuple[ParentRecord, ...] = ()
+    signature: SignatureRecord | None = field(default=None, metadata=OMITTED)
+    head: HeadRecord | None = field(default=None, metadata=OMITTED)
 
     def __post_init__(self) -> None:
         _check_task(self.task)
@@ -179,7 +184,7 @@ class TaskContent(TaskFacts):
     """
 
     kind: Literal["mask"] = "mask"
-    version: Literal[1] = 1
+    version: Literal[1, 2]
     base_sha256: str
     encoding: Mapping[str, Encoding]
     statistics: tuple[str, ...] = ()
@@ -187,6 +192,7 @@ class TaskContent(TaskFacts):
     def __post_init__(self) -> None:
         # A slotted dataclass is a copy of its class, which the short form of super() misses.
         TaskFacts.__post_init__(self)
+        check_version(self.version, self)
         check_digest(self.base_sha256)
         for name in self.encoding:
             check_parameter_name(name)
@@ -222,6 +228,24 @@ class Provenance:
             check_text(text)
 
 
+def version_of(facts: TaskFacts) -> Literal[1, 2]:
+    """Give the version that a task's file has: 2 with a signature or a head, else 1."""
+    return 1 if facts.signature is None and facts.head is None else 2
+
+
+def check_version(version: int, facts: TaskFacts) -> None:
+    """Refuse a file whose version does not go with what it tells of.
+
+    Raises:
+        ValueError: it does not.
+    """
+    if version != version_of(facts):
+        raise ValueError(
+            f"version {version} found, expected {version_of(facts)}: "
+            "2 with a signature or a head, 1 without"
+        )
+
+
 def check_statistics(names: tuple[str, ...]) -> None:
     """Refuse names of statistics that are unlawful, unsorted or given twice.
 
@@ -237,32 +261,3 @@ def check_statistics(names: tuple[str, ...]) -> None:
 def _check_task(name: str) -> None:
     if not is_task_name(name):
         raise ValueError(f"task name {name[:80]!r} found, expected [a-z0-9][a-z0-9._-]{{0,63}}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CombinationContent(TaskFacts):
-    """All that content_sha256 covers besides the tensors; `parents` are what is combined.
-
-    Args:
-        base_sha256: the base network the parents' masks belong to.
-        statistics: names of the float32 tensors kept with the task, sorted.
-    """
-
-    kind: Literal["combination"] = "combination"
-    version: Literal[1] = 1
-    base_sha256: str
-    statistics: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        # A slotted dataclass is a copy of its class, which the short form of super() misses.
-        TaskFacts.__post_init__(self)
-        check_digest(self.base_sha256)
-        check_statistics(self.statistics)
-        names = {parent.task for parent in self.parents}
-        if not 1 <= len(self.parents) <= MOST_PARENTS or len(names) != len(self.parents):
-            raise ValueError(
-                f"{len(self.parents)} parents of {len(names)} names found, "
-                f"expected 1 to {MOST_PARENTS} distinct ones"
-            )
-        if self.task in names:
-            raise ValueError(f"task {self.task!r} found among its own parents")

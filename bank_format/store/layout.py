@@ -16,6 +16,7 @@ __all__ = [
     "HOPFIELD_FILE",
     "MASKS",
     "QUARANTINE",
+    "SIGNATURES",
     "SUFFIX",
     "WORK",
     "file_limit",
@@ -27,6 +28,7 @@ BANK_FILE = "bank.json"
 BASE_FILE = "base.safetensors"
 HOPFIELD_FILE = "hopfield.safetensors"
 MASKS = "masks"
+SIGNATURES = "signatures"
 WORK = "work"
 QUARANTINE = "quarantine"
 SUFFIX = ".safetensors"

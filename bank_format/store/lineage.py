@@ -23,9 +23,10 @@ from bank_format.errors import (
 from bank_format.kinds.bank_json import BankRecord
 from bank_format.kinds.base import check_kind
 from bank_format.kinds.combination import build_combination
+from bank_format.kinds.combination_records import CombinationContent
 from bank_format.kinds.mask import Task, build_task
 from bank_format.kinds.task_metadata import HINT
-from bank_format.kinds.task_records import CombinationContent, ParentRecord
+from bank_format.kinds.task_records import ParentRecord
 from bank_format.names import check_task_name
 from bank_format.store.tasks import list_tasks, read_mask, read_task_file, task_path
 
@@ -148,5 +149,7 @@ def renamed(record: BankRecord, task: Task, name: str) -> bytes:
     """
     facts = dataclasses.replace(task.content, task=name)
     if task.coefficients:
-        return build_combination(record, facts, task.coefficients, task.statistics, task.provenance)
-    return build_task(record, facts, task.masks, task.statistics, task.provenance)
+        return build_combination(
+            record, facts, task.coefficients, task.statistics, task.provenance, task.extras
+        )
+    return build_task(record, facts, task.masks, task.statistics, task.provenance, task.extras)
