@@ -25,9 +25,14 @@ from bank_format.store import claims, signatures
 from bank_format.store import tasks as task_folder
 from bank_format.store.creation import create_bank
 from bank_format.store.layout import MASKS, WORK, read_base, read_record
-from bank_format.store.lineage import children_of, needed_parents, refuse_parent
-from bank_format.store.task_copies import check_same_base, renamed
-from bank_format.store.task_reading import parse_task, read_mask, stacked
+from bank_format.store.lineage import (
+    check_same_base,
+    children_of,
+    needed_parents,
+    refuse_parent,
+    renamed,
+)
+from bank_format.store.tasks import parse_task, read_mask, stacked
 
 __all__ = ["Bank"]
 

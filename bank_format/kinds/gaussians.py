@@ -131,9 +131,7 @@ def _rounded(
     return np.clip(whole, -levels, levels).astype(np.int8), scales
 
 
-def _checked(
-    arrays: Arrays, name: str, dtype: str, shape: tuple[int, ...]
-) -> NDArray[np.generic]:
+def _checked(arrays: Arrays, name: str, dtype: str, shape: tuple[int, ...]) -> NDArray[np.generic]:
     array = arrays.get(name)
     if array is None:
         raise ValueError(f"array {name} missing")

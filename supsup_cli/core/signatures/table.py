@@ -4,7 +4,7 @@ A cascade: one mean a task for all of them; the means of their classes for the b
 the whole signatures for the best few dozen. Each leaves a margin for what the coarser one blurs.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 

@@ -14,8 +14,7 @@ from bank_format.errors import NameTakenError
 from bank_format.kinds.mask import Task
 from bank_format.kinds.task_arrays import Arrays
 from bank_format.kinds.task_records import ParentRecord, TaskContent, needed_version
-from bank_format.store.lineage import needed_parents
-from bank_format.store.task_copies import check_same_base
+from bank_format.store.lineage import check_same_base, needed_parents
 from supsup_cli.errors import UsageError
 from supsup_cli.workflows.results.tasks import CopiedTask, CopyResult
 
