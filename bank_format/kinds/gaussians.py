@@ -5,6 +5,7 @@ more (FORMAT.md, *Signatures*). Reading gives float32; nothing here knows a netw
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -131,7 +132,7 @@ def _rounded(
     return np.clip(whole, -levels, levels).astype(np.int8), scales
 
 
-def _checked(arrays: Arrays, name: str, dtype: str, shape: tuple[int, ...]) -> NDArray[np.generic]:
+def _checked(arrays: Arrays, name: str, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
     array = arrays.get(name)
     if array is None:
         raise ValueError(f"array {name} missing")
