@@ -22,8 +22,8 @@ from supsup_cli.data.supplied import as_images, task_data
 from supsup_cli.errors import NoInputError
 from supsup_cli.workflows.bank import init_base
 from supsup_cli.workflows.inference import infer_task, predict
-from supsup_cli.workflows.inference.deciding import DecisionRequest
 from supsup_cli.workflows.inference.inputs import InputRequest
+from supsup_cli.workflows.inference.rules import DecisionRequest
 from supsup_cli.workflows.learning import learn_task
 from supsup_cli.workflows.learning.plan import LearnRequest
 from supsup_cli.workflows.opening import OpenTasks, open_tasks

@@ -23,6 +23,7 @@ _DIRECTION_SCALES = "signature/direction-scales"
 _VARIANCES = "signature/variances"
 _NOISE = "signature/noise"
 _SHARES = "signature/shares"
+_QUANTILES = "signature/quantiles"
 
 _MEAN_LEVELS, _DIRECTION_LEVELS = 127, 7
 _MIDDLE = 8  # what stands for zero in four bits
@@ -34,22 +35,26 @@ _FLOAT = 4  # bytes
 class Gaussians:
     """A task's classes in the features of the frozen network.
 
-    Class c has mean μ, k directions V with variances w, and variance σ² in all others:
-    covariance Vᵀ (diag(w) − σ² I) V + σ² I (Tipping & Bishop 1999, probabilistic PCA).
+    A component, one for each class or for several alike, has mean μ, k directions V with variances
+    w, and variance σ² in all others: covariance Vᵀ (diag(w) − σ² I) V + σ² I (Tipping & Bishop
+    1999, mixtures of probabilistic principal components).
 
     Attributes:
         means: (M, D) float32.
         directions: (M, k, D) float32, of about unit length; zero where a class has fewer.
         variances: (M, k) float32; zero where a class has fewer directions.
-        noise: σ², one for all classes, above zero.
-        shares: (M,) float32, of the images in each class; they add up to one.
+        noise: (M,) float32, σ² of each, above zero.
+        shares: (M,) float32, of the images in each, above zero.
+        quantiles: (L,) float32, rising: Q of the task's own images that it has not learned from,
+            at the levels that FORMAT.md lists; none where there were no such images.
     """
 
     means: NDArray[np.float32]
     directions: NDArray[np.float32]
     variances: NDArray[np.float32]
-    noise: float
+    noise: NDArray[np.float32]
     shares: NDArray[np.float32]
+    quantiles: NDArray[np.float32]
 
 
 def directions_that_fit(classes: int, features: int, size: int) -> int:
@@ -63,7 +68,7 @@ def directions_that_fit(classes: int, features: int, size: int) -> int:
     Returns:
         k, 0..24.
     """
-    mean = features + 2 * _FLOAT
+    mean = features + 3 * _FLOAT
     direction = -(-features // 2) + 2 * _FLOAT
     return max(0, min(_MOST_DIRECTIONS, (size // classes - mean) // direction))
 
@@ -85,8 +90,9 @@ def store_gaussians(gaussians: Gaussians) -> Arrays:
         _DIRECTIONS: nibbles[..., ::2] | nibbles[..., 1::2] << 4,
         _DIRECTION_SCALES: direction_scales,
         _VARIANCES: gaussians.variances.astype(np.float32),
-        _NOISE: np.array([gaussians.noise], np.float32),
+        _NOISE: gaussians.noise.astype(np.float32),
         _SHARES: gaussians.shares.astype(np.float32),
+        _QUANTILES: gaussians.quantiles.astype(np.float32),
     }
 
 
@@ -106,19 +112,21 @@ def read_gaussians(arrays: Arrays, features: int) -> Gaussians:
     count = packed.shape[1]
     nibbles = np.stack((packed & 15, packed >> 4), axis=-1).reshape(classes, count, -1)
     directions = nibbles[..., :features].astype(np.float32) - _MIDDLE
-    noise = float(_checked(arrays, _NOISE, "float32", (1,))[0])
+    noise = _checked(arrays, _NOISE, "float32", (classes,))
     variances = _checked(arrays, _VARIANCES, "float32", (classes, count))
     shares = _checked(arrays, _SHARES, "float32", (classes,))
-    if not noise > 0 or (variances < 0).any() or (shares <= 0).any():
+    quantiles = _checked(arrays, _QUANTILES, "float32", (-1,))
+    if (variances < 0).any() or (noise <= 0).any() or (shares <= 0).any():
         raise ValueError("a variance below zero, or a noise or share not above zero")
     scales = _checked(arrays, _MEAN_SCALES, "float32", (classes,))
     lengths = _checked(arrays, _DIRECTION_SCALES, "float32", (classes, count))
     return Gaussians(
         means.astype(np.float32) * scales[:, None],
         directions * lengths[:, :, None],
-        variances.astype(np.float32),
+        variances,
         noise,
-        shares.astype(np.float32),
+        shares,
+        quantiles,
     )
 
 

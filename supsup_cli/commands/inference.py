@@ -64,8 +64,8 @@ def infer_task(
     def work(terminal: Terminal) -> Result:
         from supsup_cli.data.reading import Reading
         from supsup_cli.workflows.inference import infer_task as workflow
-        from supsup_cli.workflows.inference.deciding import DecisionRequest
         from supsup_cli.workflows.inference.inputs import InputRequest
+        from supsup_cli.workflows.inference.rules import DecisionRequest
 
         reading = Reading(max_pixels, data_root, download)
         inputs = InputRequest(images or (), sys.stdin, data or (), limit, seed, reading)
@@ -105,8 +105,8 @@ def predict(
     def work(terminal: Terminal) -> Result:
         from supsup_cli.data.reading import Reading
         from supsup_cli.workflows.inference import predict as workflow
-        from supsup_cli.workflows.inference.deciding import DecisionRequest
         from supsup_cli.workflows.inference.inputs import InputRequest
+        from supsup_cli.workflows.inference.rules import DecisionRequest
 
         reading = Reading(max_pixels, data_root, download)
         inputs = InputRequest(images or (), sys.stdin, data or (), limit, seed, reading)
@@ -152,7 +152,7 @@ def evaluate(
     def work(terminal: Terminal) -> Result:
         from supsup_cli.data.reading import Reading
         from supsup_cli.workflows.inference import evaluate as workflow
-        from supsup_cli.workflows.inference.deciding import DecisionRequest
+        from supsup_cli.workflows.inference.rules import DecisionRequest
 
         decision = DecisionRequest(method, objective, group, device)
         request = workflow.EvaluateRequest(

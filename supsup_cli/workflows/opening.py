@@ -19,7 +19,7 @@ from bank_format.kinds.bank_json import BankRecord
 from bank_format.kinds.mask import Task
 from supsup_cli.core.images import Pixels
 from supsup_cli.core.masks.density import gain
-from supsup_cli.core.masks.masks import MaskLayout, MaskStack
+from supsup_cli.core.masks.masks import MaskLayout, Masks, MaskStack
 from supsup_cli.core.networks.normalisation import (
     Statistics,
     blank_statistics,
@@ -81,6 +81,19 @@ class OpenTasks:
     def names(self) -> list[str]:
         """The tasks' names, in the order of the stack."""
         return [task.content.task for task in self.tasks]
+
+    @property
+    def normalises(self) -> bool:
+        """Whether the network normalises by statistics that belong to a task."""
+        return self.stack.statistics is not None
+
+    def masks(self, index: int) -> Masks:
+        """Unpack one task's mask, with what belongs to it: see `MaskStack.masks`."""
+        return self.stack.masks(index)
+
+    def typical(self, index: int) -> TypicalTraits | None:
+        """Give what is usual for one task's images under its mask; None if that is not known."""
+        return self.stack.typical(index)
 
     @property
     def seeds(self) -> dict[str, int]:

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from supsup_cli.data.splits import Split
 from supsup_cli.errors import StorageError
 from supsup_cli.workflows.hopfield.recovery import report
-from supsup_cli.workflows.inference.deciding import Rule, classify, group_places
-from supsup_cli.workflows.inference.decisions import Decisions, classify_decided, decide
+from supsup_cli.workflows.inference.decisions import Decisions, decide
+from supsup_cli.workflows.inference.masks_run import classify
+from supsup_cli.workflows.inference.rules import Rule, group_places
 from supsup_cli.workflows.opening import OpenTasks
 from supsup_cli.workflows.results.inference import (
     EvaluatedTask,
@@ -81,23 +82,26 @@ def measure(opened: OpenTasks, rule: Rule, tests: Sequence[HeldOutTask]) -> list
         for members in parts
     ]
     decisions = decide(opened, rule, images, groups)
-    given, _ = classify(opened, images, np.repeat([test.index for test in tests], sizes))
-    labels, _ = classify_decided(opened, images, groups, decisions)
+    given = classify(opened, images, np.repeat([test.index for test in tests], sizes)).labels
     measured, end = [], 0
     for test, start, size, members in zip(tests, starts, sizes, own, strict=True):
         first, end = end, end + len(members)
         here = slice(start, start + size)
-        theirs = _part(decisions, slice(first, end))
-        measured.append(_measured(opened, test, members, theirs, given[here], labels[here]))
+        theirs = _part(decisions, slice(first, end), here)
+        measured.append(_measured(opened, test, members, theirs, given[here]))
     return measured
 
 
-def _part(decisions: Decisions, groups: slice) -> Decisions:
+def _part(decisions: Decisions, groups: slice, images: slice) -> Decisions:
     recovered = decisions.recovered
     return Decisions(
         decisions.scores[groups],
         decisions.best[groups],
         decisions.known[groups],
+        decisions.labels[images],
+        decisions.probabilities[images],
+        decisions.tried[groups],
+        decisions.truncated[groups],
         None if recovered is None else recovered[groups],
     )
 
@@ -108,7 +112,6 @@ def _measured(
     groups: Sequence[Sequence[int]],
     decisions: Decisions,
     given: NDArray[np.int64],
-    labels: NDArray[np.int64],
 ) -> Measured:
     """Compare one task's images with what was said of them.
 
@@ -118,7 +121,6 @@ def _measured(
         groups: places of the images of each group.
         decisions: about these groups.
         given: (N,) int64, each image's class with the task given.
-        labels: (N,) int64, its class of the task that was inferred.
     """
     content, split = opened.tasks[test.index].content, test.split
     inferred = np.empty(len(split), dtype=np.int64)
@@ -128,7 +130,7 @@ def _measured(
         known[members] = knows
     said = [
         opened.tasks[task].content.classes[label].name
-        for task, label in zip(inferred.tolist(), labels.tolist(), strict=True)
+        for task, label in zip(inferred.tolist(), decisions.labels.tolist(), strict=True)
     ]
     true = [content.classes[label].name for label in split.labels.tolist()]
     class_right = np.array([a == b for a, b in zip(said, true, strict=True)])
@@ -141,6 +143,8 @@ def _measured(
         accuracy_inferred_shared=float(class_right.mean()),
         task_accuracy=float((decisions.best == test.index).mean()),
         false_alarms=float((~known).mean()),
+        short_list_recall=float((~np.isnan(decisions.scores[:, test.index])).mean()),
+        masks_tried=float(decisions.tried.mean()),
     )
     told = [report(one, opened.names) for one in decisions.recovered or ()]
     return Measured(

@@ -19,7 +19,7 @@ from supsup_cli.workflows.inference.accuracy import (
     measure,
     write_table,
 )
-from supsup_cli.workflows.inference.deciding import DecisionRequest, choose_rule, told_of_compiling
+from supsup_cli.workflows.inference.rules import DecisionRequest, choose_rule, told_of_compiling
 from supsup_cli.workflows.opening import OpenTasks, held_out, open_tasks
 from supsup_cli.workflows.reporting import Reporter
 from supsup_cli.workflows.results.common import FailedInput

@@ -13,7 +13,7 @@ from supsup_cli.data import catalog
 from supsup_cli.data.splits import choose
 from supsup_cli.workflows.inference import evaluate
 from supsup_cli.workflows.inference.accuracy import HeldOutTask, Measured
-from supsup_cli.workflows.inference.deciding import Rule
+from supsup_cli.workflows.inference.rules import Rule
 from supsup_cli.workflows.opening import OpenTasks
 from tests.support.commands import answer, learn, make_bank, make_class_folder, run
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from supsup_cli.core.masks import bit_kernels
 from supsup_cli.core.masks.masks import MaskLayout, MaskStack
-from supsup_cli.workflows.inference import deciding
+from supsup_cli.workflows.inference import rules
 from supsup_cli.workflows.reporting import Silent
 
 seeds = st.integers(0, 2**32 - 1)
@@ -146,9 +146,9 @@ def test_compiling_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
             self.told.append(text)
 
     counts = iter([3, 3, 3, 4])
-    monkeypatch.setattr(deciding, "compilations", lambda: next(counts))
+    monkeypatch.setattr(rules, "compilations", lambda: next(counts))
     for expected in (0, 1):
-        with deciding.told_of_compiling(Notes()):
+        with rules.told_of_compiling(Notes()):
             pass
         assert len(Notes.told) == expected
     assert "compiled" in Notes.told[0]

