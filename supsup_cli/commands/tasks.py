@@ -72,6 +72,34 @@ def show(
 
 
 @group.command()
+def sign(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="Tasks; default: all.", autocompletion=complete_tasks),
+    ] = None,
+    bank: BankOption = DEFAULT_BANK,
+    data: DataOption = None,
+    max_pixels: MaxPixelsOption = MAX_PIXELS,
+    data_root: DataRootOption = "",
+    download: DownloadOption = False,
+    device: DeviceOption = "auto",
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Make signatures for tasks that have none, from the data they were learned from."""
+
+    def work(terminal: Terminal) -> Result:
+        from supsup_cli.data.reading import Reading
+        from supsup_cli.workflows.tasks import sign as workflow
+
+        reading = Reading(max_pixels, data_root, download)
+        return workflow.sign_tasks(bank, names or (), data or (), device, reading, terminal)
+
+    answer(work, as_json=as_json, quiet=quiet)
+
+
+@group.command()
 def remove(
     names: _TasksArgument,
     bank: BankOption = DEFAULT_BANK,

@@ -131,7 +131,11 @@ def _claimed(
     # All tasks' training images would fill the memory beside the device's.
     rest = dataclasses.replace(data, train=data.train.take(slice(0)))
     return _BatchMember(
-        plan, LearningJob(plan.task, rest, session.recipe, seed), work, train, outputs
+        plan,
+        LearningJob(plan.task, rest, session.recipe, seed, session.request.signature),
+        work,
+        train,
+        outputs,
     )
 
 
@@ -179,10 +183,12 @@ def _commit(
         discard_state(member.work)
         raise UsageError(f"task {job.task!r}: {error}") from error
     values = mask_values(masks, sparse=False)
-    facts = measured_facts(net, job, values, member.outputs, (), job.recipe.steps)
-    arrays, made = mask_arrays(masks), provenance(net, job.data.source, seconds)
+    facts, arrays = measured_facts(
+        net, job, member.train, values, member.outputs, (), job.recipe.steps
+    )
+    bits, made = mask_arrays(masks), provenance(net, job.data.source, seconds)
     with session.stop.steps():
-        task = net.bank.add_task(facts, arrays, {}, made)
+        task = net.bank.add_task(facts, bits, {}, made, arrays)
         discard_state(member.work)
         session.done[job.task] = describe(task, "learned", seconds)
 

@@ -27,7 +27,8 @@ _SUPERFLUOUS_PER_CLASS = 9
 class LearnRequest:
     """What to learn and how; None stands for the recipe's own number.
 
-    `given` is one task's data in memory, in place of names.
+    `given` is one task's data in memory, in place of names. Without `signature` a task keeps
+    nothing of its images but the mask.
     """
 
     data: Sequence[str]
@@ -44,6 +45,7 @@ class LearnRequest:
     reading: Reading = DEFAULT
     given: TaskData | None = None
     augment: str | None = None
+    signature: bool = True
 
 
 @dataclass(frozen=True)
@@ -64,12 +66,14 @@ class LearningJob:
         data: what it is learned from.
         recipe: how.
         seed: of every random draw, together with the name.
+        signature: whether it gets one.
     """
 
     task: str
     data: TaskData
     recipe: Recipe
     seed: int
+    signature: bool = True
 
 
 def chosen_recipe(request: LearnRequest, kind: Kind) -> Recipe:

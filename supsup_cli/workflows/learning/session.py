@@ -68,7 +68,7 @@ class LearnSession:
                 discard_state(work)  # begun when the bank did not know the task yet
                 advance(self.recipe.steps)
                 return
-            job = LearningJob(plan.task, data, self.recipe, seed)
+            job = LearningJob(plan.task, data, self.recipe, seed, self.request.signature)
             task = learn_job(self.net, job, work, self.reporter, self.stop, advance)
             self.done[plan.task] = describe(task, "learned", task.provenance.seconds)
 

@@ -129,9 +129,9 @@ class _StreamSession:
     def _commit(self, run: StreamRun, commits: StreamCommits, checkpoints: Checkpoints) -> None:
         homes = homes_of(run.decisions, self.plan.visits, self.request.visit)
         for number, mask in enumerate(run.learner.masks):
-            facts, source = commits.measure(mask, number, homes[number], len(homes))
+            facts, arrays, source = commits.measure(mask, number, homes[number], len(homes))
             with self.stop.steps():  # it takes a moment, and is told as done once it is done
-                commits.commit(mask, facts, source, checkpoints.seconds())
+                commits.commit(mask, facts, arrays, source, checkpoints.seconds())
             if self.stop.asked and number + 1 < len(homes):
                 raise KeyboardInterrupt
 
