@@ -9,7 +9,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from supsup_cli.data import class_folders, decoding, embedded, folders, limits, sources
+from supsup_cli.data import (
+    class_folders,
+    decoding,
+    embedded,
+    folders,
+    limits,
+    pixels,
+    sources,
+    walking,
+)
 from supsup_cli.data.images import read_image
 from supsup_cli.data.sources import find_images, read_lines
 from supsup_cli.errors import ImageError, NoInputError, StorageError, UsageError
@@ -125,7 +134,7 @@ def test_conversion_in_strips_is_conversion_at_once(
     path = tmp_path / "x.tif"
     image.save(path)
     whole = read_image(str(path), (3, 28, 28))
-    monkeypatch.setattr(decoding, "_STRIP", 100)
+    monkeypatch.setattr(pixels, "_STRIP", 100)
     assert np.array_equal(read_image(str(path), (3, 28, 28)), whole)
 
 
@@ -134,7 +143,7 @@ def test_one_float_outside_the_unit_range_counts_for_all_strips(
 ) -> None:
     samples = np.full((50, 40), 1.0, dtype=np.float32)
     samples[49, 39] = 2.0
-    monkeypatch.setattr(decoding, "_STRIP", 100)
+    monkeypatch.setattr(pixels, "_STRIP", 100)
     Image.fromarray(samples).save(tmp_path / "x.tif")
     assert read_image(str(tmp_path / "x.tif"), (1, 50, 40)).max() == 2
     samples[49, 39] = 0.5
@@ -146,6 +155,7 @@ def test_folders_patterns_and_lists_have_a_most(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sources, "MOST_FILES", 3)
+    monkeypatch.setattr(walking, "MOST_FILES", 3)
     monkeypatch.setattr(class_folders, "MOST_FILES", 3)
     monkeypatch.chdir(tmp_path)
     folder = make_class_folder(tmp_path / "pets", {"a": 0, "b": 14}, each=2)

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Container
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,7 @@ from supsup_cli.data.splits import (
     calibration_share,
     part_calibration,
 )
+from supsup_cli.errors import NoInputError
 
 NATIVE_SHAPE: InputShape = (1, 28, 28)
 
@@ -100,7 +102,7 @@ def digest(data: str, input_shape: InputShape, reading: Reading = DEFAULT) -> st
     meaning = resolve(data)
     variant = "folder" if isinstance(meaning, Path) else str(meaning)
     if isinstance(meaning, Path):
-        source = folder_digest(meaning)
+        source = folder_digest(meaning, reading)
     elif meaning.form in published.SETS:
         source = published.published_digest(meaning.form, reading)
     elif meaning.form == imagenet.FORM:
@@ -112,6 +114,37 @@ def digest(data: str, input_shape: InputShape, reading: Reading = DEFAULT) -> st
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def reading_of(
+    data: str, input_shape: InputShape, wanted: Container[str], reading: Reading = DEFAULT
+) -> Reading | None:
+    """Find how data must be read to be some that a task was learned from.
+
+    What a folder means has changed: a task of before goes on being measured by what it was
+    learned from.
+
+    Args:
+        data: one name or folder.
+        input_shape: (C, H, W) that images are fitted to.
+        wanted: digests, as tasks record them.
+        reading: where data lie.
+
+    Returns:
+        the reading whose digest is among those wanted, today's rule before the first; or None.
+
+    Raises:
+        UsageError, NoInputError: as `digest`, and by the first rule there is nothing either.
+    """
+    first = replace(reading, first_rule=True)
+    try:
+        if digest(data, input_shape, reading) in wanted:
+            return reading
+    except NoInputError:
+        if not _has_digest(data, input_shape, wanted, first):
+            raise
+        return first
+    return first if _has_digest(data, input_shape, wanted, first) else None
+
+
 def classes_of(data: str, reading: Reading = DEFAULT) -> tuple[tuple[str, ...], tuple[int, ...]]:
     """Name the classes of data and the output of each, without decoding an image.
 
@@ -120,7 +153,11 @@ def classes_of(data: str, reading: Reading = DEFAULT) -> tuple[tuple[str, ...], 
         NoInputError: the data is missing, or the folder holds fewer than two classes.
     """
     meaning = resolve(data)
-    return folder_classes(meaning) if isinstance(meaning, Path) else _classes(meaning, reading)
+    return (
+        folder_classes(meaning, reading)
+        if isinstance(meaning, Path)
+        else _classes(meaning, reading)
+    )
 
 
 def load(
@@ -175,6 +212,13 @@ def load_test(
     classes, outputs = _classes(meaning, reading)
     test = Split(*_half(meaning, input_shape, reading, train=False))
     return TestData(str(meaning), classes, outputs, test)
+
+
+def _has_digest(data: str, input_shape: InputShape, wanted: Container[str], first: Reading) -> bool:
+    try:
+        return isinstance(resolve(data), Path) and digest(data, input_shape, first) in wanted
+    except NoInputError:
+        return False
 
 
 def _classes(variant: Variant, reading: Reading) -> tuple[tuple[str, ...], tuple[int, ...]]:

@@ -1,22 +1,30 @@
-"""A folder of class folders as a task: FOLDER/CLASS/IMAGE, or FOLDER/train/… and FOLDER/test/….
+"""A folder of class folders as a task: its images read, shares held out where it has no split.
 
-The layout with `train` (and, if there, `test`) is taken when `train` holds folders and no
-images of its own; a class may thus be called "train". Without a `test` folder a seeded 15 % of
-each class is held out. Broken images are listed, not fatal.
+`layouts` decides what the folder means. Without a folder for the test, a seeded 15 % of each class
+is held out. Broken images are listed, not fatal.
 """
 
 import dataclasses
 import hashlib
 import json
 import os
+import time
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from supsup_cli.data.class_folders import Broken, Files, Listing, layout_hint, list_classes
+from supsup_cli.data.class_folders import (
+    Broken,
+    Files,
+    Listing,
+    list_by_first_rule,
+    list_classes,
+)
 from supsup_cli.data.images import read_images
+from supsup_cli.data.layouts import layout_hint
 from supsup_cli.data.limits import MOST_FILE_BYTES
 from supsup_cli.data.reading import DEFAULT, Reading
 from supsup_cli.data.room import make_room
@@ -33,6 +41,8 @@ from supsup_cli.errors import ImageError, NoInputError, StorageError
 
 _TEST_SHARE = 0.15
 _PART = 512
+_NOTHING = hashlib.sha256(b"").hexdigest()  # of an empty file, which is no image
+_SETTLED = 2 * 10**9  # nanoseconds; a file changed since may change again within the clock's step
 
 
 def load_folder(
@@ -55,7 +65,8 @@ def load_folder(
         UsageError: a class name that cannot be written down.
         StorageError: there is no room for the decoded images.
     """
-    data = load_listing(list_classes(folder), folder.name, input_shape, seed, digest, reading)
+    listing = _listed(folder, reading)
+    data = load_listing(listing, folder.name, input_shape, seed, digest, reading)
     return dataclasses.replace(data, source=str(folder))
 
 
@@ -68,7 +79,7 @@ def load_folder_test(
         NoInputError: fewer than two classes, or no usable test image.
         UsageError: a class name that cannot be written down.
     """
-    data = load_listing_test(list_classes(folder), folder.name, input_shape, seed, reading)
+    data = load_listing_test(_listed(folder, reading), folder.name, input_shape, seed, reading)
     return dataclasses.replace(data, source=str(folder))
 
 
@@ -86,7 +97,19 @@ def load_listing(
                 hint=layout_hint(listing.folder),
             )
     test_images, test_labels, test_broken = _read(listing.classes, test_files, input_shape, reading)
-    train, calibration = part_calibration(images, labels, seed, in_place=True)
+    if listing.calibration is None:
+        train, calibration = part_calibration(images, labels, seed, in_place=True)
+    else:
+        train = Split(images, labels)
+        files, labels, more = _read(listing.classes, listing.calibration, input_shape, reading)
+        calibration = Split(files, labels)
+        test_broken = more + test_broken
+    parts = (
+        f"train {len(train):,}, calibration {len(calibration):,} "
+        f"({_origin(listing.calibration_folder, '5 % of train')}), test {len(test_labels):,} "
+        f"({_origin(listing.test_folder, '15 % of each class')})"
+    )
+    halves = {"train": train_files, "test": test_files, "calibration": listing.calibration or {}}
     return TaskData(
         name=name,
         classes=listing.classes,
@@ -95,7 +118,9 @@ def load_listing(
         calibration=calibration,
         test=Split(test_images, test_labels),
         digest=digest,
-        broken=listing.empty + broken + test_broken,
+        broken=listing.broken + broken + test_broken,
+        parts=parts,
+        notes=(*listing.notes, *_notes_of_equals(halves)),
     )
 
 
@@ -113,21 +138,23 @@ def load_listing_test(
         )
     outputs = tuple(range(len(listing.classes)))
     test = Split(images, labels)
-    return TestData(name, listing.classes, outputs, test, broken=listing.empty + broken)
+    return TestData(name, listing.classes, outputs, test, broken=listing.broken + broken)
 
 
-def folder_classes(folder: Path) -> tuple[tuple[str, ...], tuple[int, ...]]:
+def folder_classes(
+    folder: Path, reading: Reading = DEFAULT
+) -> tuple[tuple[str, ...], tuple[int, ...]]:
     """Name the classes of a folder and the output of each, without reading an image.
 
     Raises:
         NoInputError: fewer than two classes.
         UsageError: a class name that cannot be written down.
     """
-    classes = list_classes(folder).classes
+    classes = _listed(folder, reading).classes
     return classes, tuple(range(len(classes)))
 
 
-def folder_digest(folder: Path) -> str:
+def folder_digest(folder: Path, reading: Reading = DEFAULT) -> str:
     """Digest a folder's image files, broken ones included, decoding none.
 
     Returns:
@@ -137,7 +164,7 @@ def folder_digest(folder: Path) -> str:
         NoInputError: fewer than two classes.
         UsageError: a class name that cannot be written down.
     """
-    return listing_digest(list_classes(folder))
+    return listing_digest(_listed(folder, reading))
 
 
 def listing_digest(listing: Listing) -> str:
@@ -145,23 +172,37 @@ def listing_digest(listing: Listing) -> str:
     whole = listing.test is None
     rows = [
         [split, name, Path(path).relative_to(listing.folder).as_posix(), _file_digest(path)]
-        for split, files in (("" if whole else "train", listing.train), ("test", listing.test))
+        for split, files in (
+            ("" if whole else "train", listing.train),
+            ("test", listing.test),
+            ("calibration", listing.calibration),
+        )
         for name, paths in (files or {}).items()
         for path in paths
     ]
     return hashlib.sha256(json.dumps(sorted(rows)).encode()).hexdigest()
 
 
+def _listed(folder: Path, reading: Reading) -> Listing:
+    return list_by_first_rule(folder) if reading.first_rule else list_classes(folder)
+
+
+def _origin(folder: str, share: str) -> str:
+    return f"folder {folder}" if folder else share
+
+
 def _file_digest(path: str) -> str:
+    """Digest a file's bytes; once, as long as nothing of it changes."""
     try:
         # a pipe would block, and is no image
+        status = Path(path).stat()
         if not Path(path).is_file():
             return ""
-        with Path(path).open("rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            if size > MOST_FILE_BYTES:
-                return f"{size} bytes"  # more than is read of an image
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        changed = max(status.st_mtime_ns, status.st_ctime_ns)
+        if time.time_ns() - changed < _SETTLED:
+            return _content_digest.__wrapped__(path)
+        stamp = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, changed)
+        return _content_digest(path, stamp)
     except (FileNotFoundError, PermissionError):
         return ""  # an image that cannot be read, told as such when images are read
     except OSError as error:
@@ -170,6 +211,38 @@ def _file_digest(path: str) -> str:
             f"{path}: cannot read: {error.strerror or error}",
             hint="check the disk, and type the command again",
         ) from error
+
+
+@lru_cache(maxsize=2**18)
+def _content_digest(path: str, _stamp: object = None) -> str:
+    with Path(path).open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > MOST_FILE_BYTES:
+            return f"{size} bytes"  # more than is read of an image
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _notes_of_equals(splits: dict[str, Files]) -> list[str]:
+    """Tell of files with equal bytes that count as different images, in one line.
+
+    Args:
+        splits: name → class → files; `train` with the share that calibration is drawn from.
+    """
+    classes: dict[str, set[str]] = {}
+    places: dict[str, set[str]] = {}
+    for split, files in splits.items():
+        for name, paths in files.items():
+            for path in paths:
+                content = _file_digest(path)
+                if content not in ("", _NOTHING):
+                    classes.setdefault(content, set()).add(name)
+                    places.setdefault(content, set()).add(split)
+    several = sum(len(one) > 1 for one in classes.values())
+    told = [f"{several:,} in more than one class"] if several else []
+    for one, other in (("train", "test"), ("train", "calibration"), ("calibration", "test")):
+        shared = sum({one, other} <= found for found in places.values())
+        told += [f"{shared:,} in both {one} and {other}"] if shared else []
+    return [f"images that are there more than once: {', '.join(told)}"] if told else []
 
 
 def _part_test(listing: Listing, seed: int) -> tuple[Files, Files]:

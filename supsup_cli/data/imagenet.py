@@ -13,7 +13,7 @@ import numpy as np
 from supsup_cli.data.class_folders import Listing
 from supsup_cli.data.published import missing_root
 from supsup_cli.data.reading import Reading
-from supsup_cli.data.sources import is_folder, list_folder, walk_images
+from supsup_cli.data.walking import Seen, is_folder, list_folder, walk_images
 from supsup_cli.errors import NoInputError
 
 FORM: Final = "imagenet-split"
@@ -48,13 +48,14 @@ def list_imagenet(index: int, reading: Reading) -> Listing:
             f"{root / 'train'}: {len(names)} class folders found, {FORM}-{index} needs "
             f"{_CLASSES * (index + 1)}"
         )
-    train = {name: list(walk_images(str(root / "train" / name))) for name in classes}
+    seen = Seen()
+    train = {name: list(walk_images(str(root / "train" / name), seen)) for name in classes}
     present = {name: root / "val" / name for name in classes}
     test = {
-        name: list(walk_images(str(folder))) if folder.is_dir() else []
+        name: list(walk_images(str(folder), seen)) if folder.is_dir() else []
         for name, folder in present.items()
     }
     for name in classes:
         if not train[name]:
             raise NoInputError(f"{root / 'train' / name}: 0 images found, expected at least 1")
-    return Listing(root, classes, train, test, ())
+    return Listing(root, classes, train, test, tuple(seen.unreadable), test_folder="val")
