@@ -140,8 +140,11 @@ def _collected(
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     images: list[NDArray[np.uint8]] = []
     labels: list[int] = []
-    for image, label in examples:
-        images.append(as_images(image, input_shape))
+    for place, (image, label) in enumerate(examples):
+        if isinstance(image, (Image.Image, str, Path)):
+            images.append(_one_image(image, input_shape, f"image {place}")[None])
+        else:
+            images.append(as_images(image, input_shape))
         labels.append(int(label))
     if any(len(one) != 1 for one in images):
         raise UsageError(f"task {name!r}: several images with one label found, expected one")

@@ -53,6 +53,7 @@ SYSTEM_NAMES: Final = frozenset(
         ".AppleDouble",
     }
 )
+_HIDDEN = "hidden"
 _MOST_ENDINGS = 5  # told one by one
 _LONGEST_ENDING = 12  # characters; what is longer is no ending that anyone gives
 
@@ -117,7 +118,8 @@ class Seen:
             files = "file of another kind" if total == 1 else "files of other kinds"
             notes.append(f"{total} {files} not read: {', '.join(told)}")
         if self.passed_over:
-            told = [f"{name} {count}" for name, count in sorted(self.passed_over.items())]
+            last = sorted(self.passed_over, key=lambda name: (name == _HIDDEN, name))
+            told = [f"{name} {self.passed_over[name]}" for name in last]
             notes.append(f"passed over: {', '.join(told)}")
         if self.links:
             notes.append(
@@ -151,7 +153,7 @@ def list_folder(folder: str, seen: Seen | None = None, rule: Rule = RULE) -> lis
             kept.append(entry)
         elif seen is not None:
             system = entry.name in rule.passed_over
-            seen.passed_over[entry.name if system else "hidden"] += 1
+            seen.passed_over[entry.name if system else _HIDDEN] += 1
     return sorted(kept, key=lambda one: one.name)
 
 

@@ -18,7 +18,7 @@ from supsup_cli.data.reading import Reading
 from supsup_cli.data.splits import choose
 from supsup_cli.errors import SupsupError
 from supsup_cli.workflows.attractors import OpenAttractors, open_attractors
-from supsup_cli.workflows.evaluate import test_data
+from supsup_cli.workflows.held_out import test_data
 from supsup_cli.workflows.opening import OpenTasks, open_tasks
 from supsup_cli.workflows.recovering import recover_groups, report
 from supsup_cli.workflows.reporting import Reporter
@@ -124,7 +124,7 @@ def _from_data(
     seed: int,
     reading: Reading,
 ) -> RecoveryReport:
-    test = test_data(opened.net, task, reading).test
+    test = test_data(opened.net, task, reading, {}).test
     images = test.images[choose(len(test), limit, seed)]
     (recovered,) = recover_groups(opened, attractors, images, [range(len(images))])
     return report(recovered, opened.names)
