@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from PIL import Image, UnidentifiedImageError
-from PIL.JpegImagePlugin import JpegImageFile
+from PIL.ImageFile import ImageFile
 
 from supsup_cli.data.limits import MAX_PIXELS, MOST_FILE_BYTES
 from supsup_cli.data.pixels import upright_pixels
@@ -99,7 +99,7 @@ def decoded_in_memory(image: Image.Image, name: str, side: int) -> Iterator[Imag
         ImageError: its samples cannot be read.
     """
     with _one_error(name):
-        again = _undecoded_jpeg(image)
+        again = _opened_again(image)
         if again is not None:
             _reduce(again, side)
         chosen = image if again is None else again
@@ -111,15 +111,19 @@ def _reduce(image: Image.Image, side: int) -> None:
     image.draft(None, (_ENOUGH * side, _ENOUGH * side))
 
 
-def _undecoded_jpeg(image: Image.Image) -> Image.Image | None:
-    """Open a JPEG a second time, if its first frame was not decoded yet: reducing changes it."""
-    if not isinstance(image, JpegImageFile) or not image.tile or image.tell() != 0:
+def _opened_again(image: Image.Image) -> Image.Image | None:
+    """Open an image's file a second time, if its first frame was not decoded yet.
+
+    Reducing would change the program's own image. And Pillow maps a TIFF that lies there without
+    compression, and was opened by its name, into memory with its sides exchanged if it is turned.
+    """
+    if not isinstance(image, ImageFile) or not image.tile or image.tell() != 0:
         return None
     file = image.fp
     if file is None or file.closed:
         return None
     file.seek(0)
-    return Image.open(file, formats=("JPEG",))
+    return Image.open(file, formats=(*_FORMATS, "TGA"))
 
 
 @contextmanager
