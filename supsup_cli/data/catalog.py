@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from supsup_cli.data import embedded, imagenet, published, variants
-from supsup_cli.data.folders import (
+from supsup_cli.data.folders.loading import (
     folder_classes,
     folder_digest,
     listing_digest,

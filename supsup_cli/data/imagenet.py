@@ -10,10 +10,10 @@ from typing import Final
 
 import numpy as np
 
-from supsup_cli.data.class_folders import Listing
+from supsup_cli.data.folders.class_folders import Listing
+from supsup_cli.data.folders.walking import Seen, is_folder, list_folder, walk_images
 from supsup_cli.data.published import missing_root
 from supsup_cli.data.reading import Reading
-from supsup_cli.data.walking import Seen, is_folder, list_folder, walk_images
 from supsup_cli.errors import NoInputError
 
 FORM: Final = "imagenet-split"

@@ -8,8 +8,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TextIO
 
+from supsup_cli.data.folders.walking import EXTENSIONS, Seen, too_many, walk_images
 from supsup_cli.data.limits import MOST_FILES, MOST_LINE
-from supsup_cli.data.walking import EXTENSIONS, Seen, too_many, walk_images
 from supsup_cli.errors import NoInputError
 
 

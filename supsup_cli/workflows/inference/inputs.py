@@ -1,0 +1,176 @@
+"""The images of `infer-task` and `predict`: files read a few at a time, or named test splits."""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TextIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from supsup_cli.data import catalog, names
+from supsup_cli.data.folders.walking import Seen
+from supsup_cli.data.images import read_images
+from supsup_cli.data.reading import DEFAULT, Reading
+from supsup_cli.data.sources import find_images, read_lines
+from supsup_cli.data.splits import InputShape, choose
+from supsup_cli.errors import ImageError, NoInputError, UsageError
+
+# Images read at once: bounds memory, whatever the size of the network's input.
+_AT_ONCE = 1024
+_BYTES_AT_ONCE = 2**26
+
+
+@dataclass(frozen=True)
+class InputRequest:
+    """Where images come from: paths (and lines for "-"), or data names with a limit for each.
+
+    `given` holds images that lie in memory already, (N, C, H, W) uint8 of the network's shape.
+    An image file of more pixels than `reading` allows is an input that failed.
+    """
+
+    paths: Sequence[str]
+    stdin: TextIO
+    data: Sequence[str]
+    limit: int | None
+    seed: int
+    reading: Reading = DEFAULT
+    given: NDArray[np.uint8] | None = None
+
+
+@dataclass(frozen=True)
+class InputBatch:
+    """Inputs in their order; a broken one has an error and no image.
+
+    Attributes:
+        sources: name of each input, as it is printed.
+        folders: folder or data name of each input, for groups.
+        errors: why an input cannot be used, None where it can.
+        images: (N, C, H, W) uint8, of the usable inputs alone, in order.
+    """
+
+    sources: tuple[str, ...]
+    folders: tuple[str, ...]
+    errors: tuple[str | None, ...]
+    images: NDArray[np.uint8]
+
+    @property
+    def usable(self) -> list[int]:
+        """Positions of the inputs that have an image."""
+        return [place for place, error in enumerate(self.errors) if error is None]
+
+
+def read_inputs(
+    request: InputRequest,
+    input_shape: InputShape,
+    seeds: Mapping[str, int],
+    note: Callable[[str], None],
+) -> Iterator[InputBatch]:
+    """Read the inputs in batches, so that memory does not grow with their number.
+
+    Args:
+        request: where they come from.
+        input_shape: (C, H, W) of the network's input.
+        seeds: digest of data → seed that a task was learned from it with: the images that task
+            held out for testing are the test split, whatever the seed of this command is.
+        note: hears in a line each what folders hold besides images.
+
+    Raises:
+        UsageError: both paths and data, or neither.
+        NoInputError: nothing is there to read, or not one input is usable.
+    """
+    if request.given is not None:
+        yield from _given(request.given)
+        return
+    if bool(request.paths) == bool(request.data):
+        found = "both" if request.paths else "neither"
+        raise UsageError(f"images and --data: {found} given, expected one of the two")
+    if request.limit is not None and request.limit < 1:
+        raise UsageError(f"--limit {request.limit}: expected at least 1")
+    if request.paths:
+        batches = _files(request, input_shape, note)
+    else:
+        batches = _test_splits(request, input_shape, seeds)
+    usable = False
+    first_error: str | None = None
+    for batch in batches:
+        usable = usable or bool(batch.usable)
+        first_error = first_error or next(filter(None, batch.errors), None)
+        yield batch
+    if not usable:
+        raise NoInputError(f"no usable image among the inputs; the first: {first_error}")
+
+
+def joined(batches: Iterable[InputBatch]) -> InputBatch:
+    """Join batches into one, for decisions that span them."""
+    parts = list(batches)
+    return InputBatch(
+        tuple(source for part in parts for source in part.sources),
+        tuple(folder for part in parts for folder in part.folders),
+        tuple(error for part in parts for error in part.errors),
+        np.concatenate([part.images for part in parts]),
+    )
+
+
+def _given(images: NDArray[np.uint8]) -> Iterator[InputBatch]:
+    at_once = _at_once(images.shape[1:])
+    for start in range(0, len(images), at_once):
+        part = images[start : start + at_once]
+        names = tuple(str(place) for place in range(start, start + len(part)))
+        yield InputBatch(names, ("",) * len(part), (None,) * len(part), part)
+
+
+def _at_once(input_shape: tuple[int, ...]) -> int:
+    return min(_AT_ONCE, max(1, _BYTES_AT_ONCE // math.prod(input_shape)))
+
+
+def _files(
+    request: InputRequest, input_shape: InputShape, note: Callable[[str], None]
+) -> Iterator[InputBatch]:
+    seen = Seen()
+    sources = find_images(request.paths, read_lines(request.stdin), seen)
+    for line in seen.notes():
+        note(line)
+    if request.limit is not None:
+        sources = [sources[i] for i in choose(len(sources), request.limit, request.seed)]
+    at_once = _at_once(input_shape)
+    for start in range(0, len(sources), at_once):
+        part = sources[start : start + at_once]
+        paths = [one.path for one in part if not one.error]
+        found = iter(read_images(paths, input_shape, request.reading.max_pixels))
+        read = [ImageError(one.path, one.error) if one.error else next(found) for one in part]
+        images = [one for one in read if not isinstance(one, ImageError)]
+        yield InputBatch(
+            tuple(one.path for one in part),
+            tuple(one.folder for one in part),
+            tuple(str(one) if isinstance(one, ImageError) else None for one in read),
+            np.stack(images) if images else np.empty((0, *input_shape), dtype=np.uint8),
+        )
+
+
+def _test_splits(
+    request: InputRequest, input_shape: InputShape, seeds: Mapping[str, int]
+) -> Iterator[InputBatch]:
+    for name in names.expand(request.data):
+        known = catalog.reading_of(name, input_shape, seeds, request.reading)
+        reading = known or request.reading
+        digest = catalog.digest(name, input_shape, reading)
+        seed = seeds.get(digest, request.seed)
+        data = catalog.load_test(name, input_shape, seed=seed, reading=reading)
+        test = data.test
+        if data.broken:
+            yield InputBatch(
+                tuple(path for path, _ in data.broken),
+                (name,) * len(data.broken),
+                tuple(f"{path}: {reason}" for path, reason in data.broken),
+                test.images[:0],
+            )
+        chosen = choose(len(test), request.limit, request.seed)
+        for start in range(0, len(chosen), _AT_ONCE):
+            part = chosen[start : start + _AT_ONCE]
+            yield InputBatch(
+                tuple(f"{name}[{place}]" for place in part),
+                (name,) * len(part),
+                (None,) * len(part),
+                test.images[part],
+            )
