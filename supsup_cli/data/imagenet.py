@@ -5,13 +5,16 @@ ROOT/imagenet. Any number of class folders will do: with the thousand of ImageNe
 those of the paper's SplitImageNet.
 """
 
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
 from supsup_cli.data.folders.class_folders import Listing
+from supsup_cli.data.folders.loading import ListedData
 from supsup_cli.data.folders.walking import Seen, is_folder, list_folder, walk_images
+from supsup_cli.data.names import Variant
 from supsup_cli.data.published import missing_root
 from supsup_cli.data.reading import Reading
 from supsup_cli.errors import NoInputError
@@ -19,6 +22,13 @@ from supsup_cli.errors import NoInputError
 FORM: Final = "imagenet-split"
 _CLASSES = 10
 _ORDER_SEED = 1  # of the paper's split
+
+
+def imagenet_data(variant: Variant, reading: Reading) -> ListedData:
+    """Take the classes of one ImageNet task."""
+    name = str(variant)
+    files = partial(list_imagenet, int(variant.number), reading)
+    return ListedData(name, name, files, reading)
 
 
 def list_imagenet(index: int, reading: Reading) -> Listing:

@@ -16,7 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from supsup_cli.data.images import fit_images
+from supsup_cli.data.names import Variant
 from supsup_cli.data.reading import Reading
+from supsup_cli.data.splits import InputShape, Split, TaskData, TestData, part_calibration
 from supsup_cli.errors import NoInputError, StorageError
 
 _Order = Callable[[], NDArray[np.int64]]
@@ -41,42 +44,59 @@ SETS = {
 }
 
 
-def load_published(
-    form: str, index: int, reading: Reading, *, train: bool
-) -> tuple[NDArray[np.uint8], NDArray[np.int64], tuple[str, ...]]:
-    """Load one task's half of a published data set.
+@dataclass(frozen=True)
+class PublishedData:
+    """A few classes of a published data set; they count from output 0.
 
-    Args:
-        form: a key of `SETS`.
-        index: which classes: the index-th few of the seeded order.
+    Attributes:
+        variant: its form a key of `SETS`, its number which classes: the index-th few of the order.
         reading: where the files lie, and whether they may be fetched.
-        train: the training half, or the test half.
-
-    Returns:
-        images (N, 3, 32, 32) uint8, labels (N,) int64 from 0 on, and the classes' names.
-
-    Raises:
-        NoInputError: the files are not there, or are not the published ones.
-        StorageError: they cannot be read or fetched.
+        native_shape: (C, H, W) of the images.
     """
-    images, targets, names = _half(form, reading, train, _stamp(form, reading))
-    one = SETS[form]
-    chosen = one.order()[one.classes * index : one.classes * (index + 1)]
-    places = np.flatnonzero(np.isin(targets, chosen))
-    labels = np.argmax(targets[places, None] == chosen, axis=1).astype(np.int64)
-    return images[places], labels, tuple(names[number] for number in chosen.tolist())
 
+    variant: Variant
+    reading: Reading
+    native_shape: InputShape = (3, 32, 32)
 
-def published_digest(form: str, reading: Reading) -> str:
-    """Digest a published data set's images and labels, both halves.
+    def classes(self) -> tuple[tuple[str, ...], tuple[int, ...]]:
+        """Name the classes and the output of each.
 
-    Returns:
-        SHA-256, 64 hex digits.
+        Raises:
+            NoInputError: the files are not there, or are not the published ones.
+            StorageError: they cannot be read or fetched.
+        """
+        *_, names = self._half(train=False)
+        return names, tuple(range(len(names)))
 
-    Raises:
-        NoInputError, StorageError: see `load_published`.
-    """
-    return _digest(form, reading, _stamp(form, reading))
+    def source_digest(self) -> str:
+        """Digest the whole set's images and labels, both halves: SHA-256, 64 hex digits."""
+        form = self.variant.form
+        return _digest(form, self.reading, _stamp(form, self.reading))
+
+    def load(self, input_shape: InputShape, seed: int, digest: str) -> TaskData:
+        """Load the three splits; see `catalog.load`."""
+        test = self.load_test(input_shape, seed)
+        images, labels, _ = self._half(train=True)
+        train, calibration = part_calibration(fit_images(images, input_shape), labels, seed)
+        return TaskData(
+            test.name, test.classes, test.outputs, train, calibration, test.test, digest
+        )
+
+    def load_test(self, input_shape: InputShape, _seed: int) -> TestData:
+        """Load the test split alone; see `catalog.load_test`."""
+        images, labels, names = self._half(train=False)
+        test = Split(fit_images(images, input_shape), labels)
+        return TestData(str(self.variant), names, tuple(range(len(names))), test)
+
+    def _half(self, *, train: bool) -> tuple[NDArray[np.uint8], NDArray[np.int64], tuple[str, ...]]:
+        """Give images (N, 3, 32, 32) uint8, labels (N,) int64 from 0 on, and the classes' names."""
+        form, index = self.variant.form, int(self.variant.number)
+        images, targets, names = _half(form, self.reading, train, _stamp(form, self.reading))
+        one = SETS[form]
+        chosen = one.order()[one.classes * index : one.classes * (index + 1)]
+        places = np.flatnonzero(np.isin(targets, chosen))
+        labels = np.argmax(targets[places, None] == chosen, axis=1).astype(np.int64)
+        return images[places], labels, tuple(names[number] for number in chosen.tolist())
 
 
 def missing_root(form: str) -> NoInputError:

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from supsup_cli.data.catalog import digest, load
-from supsup_cli.data.folders import loading
+from supsup_cli.data.folders import digests
 from supsup_cli.data.folders.walking import Seen
 from supsup_cli.data.sources import find_images
 from tests.support.folder_trees import SHAPE, write_images
@@ -83,15 +83,15 @@ def test_a_file_is_hashed_once_while_it_stays_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = write_images(tmp_path, "cat/", "dog/", each=10)
-    monkeypatch.setattr(loading, "_SETTLED", 0)
+    monkeypatch.setattr(digests, "_SETTLED", 0)
     hashed: list[str] = []
-    real = loading.hashlib.file_digest
+    real = digests.hashlib.file_digest
 
     def count(file: object, name: str) -> object:
         hashed.append(str(file.name))  # type: ignore[attr-defined]
         return real(file, name)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(loading.hashlib, "file_digest", count)
+    monkeypatch.setattr(digests.hashlib, "file_digest", count)
     first = digest(str(folder), SHAPE)
     assert load(str(folder), SHAPE).digest == first
     assert len(hashed) == 20

@@ -65,11 +65,11 @@ def test_a_huge_file_is_refused_unread(tmp_path: Path) -> None:
 
 def test_a_huge_file_does_not_hold_up_a_folders_digest(tmp_path: Path) -> None:
     folder = make_class_folder(tmp_path / "pets", {"a": 0, "b": 14}, each=2)
-    digests = {loading.folder_digest(folder)}
+    digests = {loading.folder_data(folder).source_digest()}
     for size in (limits.MOST_FILE_BYTES + 1, 2**40):
         with (folder / "a" / "huge.png").open("wb") as file:
             file.truncate(size)
-        digests.add(loading.folder_digest(folder))
+        digests.add(loading.folder_data(folder).source_digest())
     assert len(digests) == 3
 
 
@@ -155,7 +155,7 @@ def test_folders_patterns_and_lists_have_a_most(
         with pytest.raises(NoInputError, match="more than 3 "):
             find_images(arguments, ["1\n", "2\n", "3\n", "4\n"])
     with pytest.raises(NoInputError, match="more than 3 images"):
-        loading.folder_classes(folder)
+        loading.folder_data(folder).classes()
     assert len(find_images(["pets/a"])) == 2
     for number in range(3):
         (folder / "a" / f"{number}.txt").touch()
@@ -230,4 +230,4 @@ def test_not_enough_memory_is_said_in_a_line(bank: Path, monkeypatch: pytest.Mon
 
 def test_a_path_longer_than_a_task_records_is_refused() -> None:
     with pytest.raises(UsageError, match="more than 4,096 characters"):
-        loading.folder_classes(Path("/" + "x" * 5000))
+        loading.folder_data(Path("/" + "x" * 5000)).classes()
