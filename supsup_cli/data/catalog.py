@@ -91,7 +91,7 @@ def open_data(data: str, reading: Reading = DEFAULT) -> Data:
     if isinstance(meaning, Path):
         return folder_data(meaning, reading)
     if meaning.form in published.SETS:
-        return published.PublishedData(meaning, reading)
+        return published.published_data(meaning, reading)
     if meaning.form == imagenet.FORM:
         return imagenet.imagenet_data(meaning, reading)
     return MnistData(meaning)
