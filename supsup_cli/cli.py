@@ -8,10 +8,7 @@ import typer
 
 from supsup_cli import __version__
 from supsup_cli.boundary import run
-from supsup_cli.commands import bank as keeping
-from supsup_cli.commands import data, learning, streams, tasks
-from supsup_cli.commands import hopfield as attractors
-from supsup_cli.commands import inference as asking
+from supsup_cli.commands import bank, data, hopfield, inference, learning, streams, tasks
 
 app = typer.Typer(
     name="supsup",
@@ -36,7 +33,7 @@ def _supsup(
     pass
 
 
-for _group in (learning.app, streams.app, asking.app, attractors.app, keeping.app, tasks.app):
+for _group in (learning.app, streams.app, inference.app, hopfield.app, bank.app, tasks.app):
     app.add_typer(_group)
 app.add_typer(data.app, name="data")
 

@@ -17,7 +17,7 @@ from bank_format.kinds.combination import Combination
 from bank_format.kinds.mask import Task
 from bank_format.kinds.task_records import ParentRecord
 
-__all__ = ["combined", "combined_masks"]
+__all__ = ["combined_masks", "read_combination"]
 
 
 def combined_masks(
@@ -46,7 +46,7 @@ def combined_masks(
     return masks
 
 
-def combined(
+def read_combination(
     stated: Combination, record: BankRecord, name: str, read_parent: Callable[[str], Task]
 ) -> Task:
     """Make the task that a combination's file stands for, of its parents' masks.
@@ -71,6 +71,7 @@ def combined(
         sum(parameter.count for parameter in record.masked),
         stated.bytes_on_disk,
         stated.coefficients,
+        stated.arrays,
     )
 
 

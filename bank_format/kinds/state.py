@@ -23,7 +23,7 @@ __all__ = [
     "PART_FILE",
     "STATE_FILE",
     "StateContent",
-    "WorkRoom",
+    "WorkFolder",
     "WorkState",
     "build_state",
     "discard_state",
@@ -73,8 +73,8 @@ class StateContent:
 
 
 @dataclass(frozen=True, slots=True)
-class WorkRoom:
-    """The folder of one task that is being learned; whoever holds its claim has the room.
+class WorkFolder:
+    """The folder of one task that is being learned; its claim says whose it is.
 
     Args:
         folder: work/<task>.

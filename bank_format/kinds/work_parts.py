@@ -12,7 +12,7 @@ from bank_format.encoding.sealed import SEAL_SIZE
 from bank_format.errors import DamagedError
 from bank_format.kinds.state import (
     PART_FILE,
-    WorkRoom,
+    WorkFolder,
     WorkState,
     build_state,
     parse_state,
@@ -24,7 +24,7 @@ __all__ = ["list_parts", "read_part", "remove_parts", "write_part"]
 _HINT = "learning starts anew; supsup tasks clean removes the file"
 
 
-def write_part(room: WorkRoom, part: WorkState) -> str:
+def write_part(work: WorkFolder, part: WorkState) -> str:
     """Write a part of a state that is about to be written, durably.
 
     Returns:
@@ -34,13 +34,13 @@ def write_part(room: WorkRoom, part: WorkState) -> str:
         StorageError: the system refused.
         ValueError: a plan, step or tensor that has no place in it.
     """
-    data = build_state(room.record, room.task, part)
+    data = build_state(work.record, work.task, part)
     name = data[-SEAL_SIZE:].hex()
-    replace(_path(room, name), data)
+    replace(_path(work, name), data)
     return name
 
 
-def read_part(room: WorkRoom, name: str) -> WorkState:
+def read_part(work: WorkFolder, name: str) -> WorkState:
     """Read a part, checked in full.
 
     Raises:
@@ -48,40 +48,40 @@ def read_part(room: WorkRoom, name: str) -> WorkState:
         NewerFormatError, OtherBaseError: see `parse_state`.
         StorageError: the system refused.
     """
-    path = _path(room, name)
+    path = _path(work, name)
     try:
-        data = read_bytes(path, state_limit(room.record))
+        data = read_bytes(path, state_limit(work.record))
     except (FileNotFoundError, NotADirectoryError):
         raise DamagedError(f"{path}: no such file found, expected one", hint=_HINT) from None
-    part = parse_state(data, room.record, room.task, str(path))
+    part = parse_state(data, work.record, work.task, str(path))
     found = data[-SEAL_SIZE:].hex()
     if found != name:
         raise DamagedError(f"{path}: seal {found[:16]}… found, expected its name", hint=_HINT)
     return part
 
 
-def list_parts(room: WorkRoom) -> list[str]:
-    """Name the parts that stand in a room, needed or not, sorted.
+def list_parts(work: WorkFolder) -> list[str]:
+    """Name the parts that stand in a folder of work, needed or not, sorted.
 
     Raises:
         StorageError: the system refused.
     """
     try:
-        matches = map(PART_FILE.fullmatch, list_names(room.folder))
+        matches = map(PART_FILE.fullmatch, list_names(work.folder))
     except (FileNotFoundError, NotADirectoryError):
         return []
     return sorted(match[1] for match in matches if match)
 
 
-def remove_parts(room: WorkRoom, *, but: Collection[str]) -> None:
+def remove_parts(work: WorkFolder, *, but: Collection[str]) -> None:
     """Remove the parts that the state does not name.
 
     Raises:
         StorageError: the system refused.
     """
-    for name in set(list_parts(room)).difference(but):
-        unlink(_path(room, name))
+    for name in set(list_parts(work)).difference(but):
+        unlink(_path(work, name))
 
 
-def _path(room: WorkRoom, name: str) -> Path:
-    return room.folder / f"part-{name}.safetensors"
+def _path(work: WorkFolder, name: str) -> Path:
+    return work.folder / f"part-{name}.safetensors"

@@ -13,7 +13,7 @@ from bank_format.encoding.sealed import read_sealed
 from bank_format.errors import DamagedError
 from bank_format.kinds.bank_json import BankRecord
 from bank_format.kinds.combination import parse_combination
-from bank_format.kinds.combining import combined
+from bank_format.kinds.combining import read_combination
 from bank_format.kinds.mask import Task, parse_mask
 from bank_format.store.tasks import read_task_file, task_path
 
@@ -46,7 +46,7 @@ def parse_task(
     sealed = read_sealed(data, name)
     if _kind(sealed.metadata) == "combination":
         stated = parse_combination(sealed, record, task, name)
-        return combined(stated, record, name, read_parent)
+        return read_combination(stated, record, name, read_parent)
     return parse_mask(sealed, record, task, name)
 
 

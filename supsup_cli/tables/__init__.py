@@ -1,16 +1,24 @@
 """Results as text for people: lines, and tables where there are rows."""
 
-from supsup_cli.tables import bank as keeping
-from supsup_cli.tables import data, doctor, hopfield, learning, stats, streams, tasks
-from supsup_cli.tables import inference as asking
+from supsup_cli.tables import (
+    bank,
+    data,
+    doctor,
+    hopfield,
+    inference,
+    learning,
+    stats,
+    streams,
+    tasks,
+)
 from supsup_cli.tables.cells import lines
 
 __all__ = [
-    "asking",
+    "bank",
     "data",
     "doctor",
     "hopfield",
-    "keeping",
+    "inference",
     "learning",
     "lines",
     "stats",

@@ -17,7 +17,7 @@ from supsup_cli.core.masks.superposition import Objective, images_at_once, misfi
 from supsup_cli.core.networks.specs import MultilayerPerceptron
 
 from .few_images import few_misfits
-from .single_mask import lone_misfit
+from .single_mask import single_mask_misfit
 
 # Images that go through a network at once: logits of 256 images stay in a core's cache.
 _CHUNK_IMAGES = 256
@@ -40,7 +40,8 @@ def exhaustive(
 
     Wortsman et al. 2020, section 3.3, name it as the reference that costs T forward passes. For one
     image it costs no more operations than One-Shot, whose gradient visits every mask as well. On a
-    network that normalises, how unusual the image is for the task counts too: see `lone_misfit`.
+    network that normalises, how unusual the image is for the task counts too: see
+    `single_mask_misfit`.
 
     Args:
         network: frozen network that all masks share.
@@ -75,7 +76,8 @@ def _by_modules(
     for index in range(len(stack)):
         masks, typical = stack.masks(index), stack.typical(index)
         values = [
-            lone_misfit(network, masks, chunk, objective, own[index], typical) for chunk in chunks
+            single_mask_misfit(network, masks, chunk, objective, own[index], typical)
+            for chunk in chunks
         ]
         columns.append(torch.cat(values))
     return torch.stack(columns, dim=1)

@@ -23,7 +23,7 @@ from supsup_cli.core.networks.traits import (
 )
 
 
-def lone_misfit(
+def single_mask_misfit(
     network: nn.Module,
     masks: Mapping[str, Tensor],
     images: Tensor,

@@ -160,7 +160,7 @@ def for_network(recipe: Recipe, kind: Kind) -> Recipe:
 
     Args:
         recipe: as asked for by name.
-        kind: of the network, see `networks.kind_of`.
+        kind: of the network, see `kind_of`.
 
     Returns:
         the recipe of that kind, under its own name; the recipe itself where there is none.

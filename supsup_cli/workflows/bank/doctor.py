@@ -9,7 +9,7 @@ from pathlib import Path
 from bank_format.bank import Bank
 from bank_format.errors import BankError, NoBankError
 from supsup_cli import __version__
-from supsup_cli.workflows.bank.file_system import check_abilities
+from supsup_cli.workflows.bank.file_system import check_file_system
 from supsup_cli.workflows.results.doctor import Check, DoctorResult
 
 _MODULES = {
@@ -60,11 +60,11 @@ def _check_bank(path: Path) -> list[Check]:
         bank = Bank.open(path)
     except NoBankError as error:
         no_bank = Check("bank", "skipped", error.message, error.hint)
-        return [no_bank, *check_abilities(path, _TASK_BYTES)]
+        return [no_bank, *check_file_system(path, _TASK_BYTES)]
     except BankError as error:
         failed = Check("bank", "failed", error.message, error.hint, error.exit_code)
-        return [failed, *check_abilities(path, _TASK_BYTES)]
-    return [*_check_base(bank), *check_abilities(path, bank.record.mask_bytes + 4096)]
+        return [failed, *check_file_system(path, _TASK_BYTES)]
+    return [*_check_base(bank), *check_file_system(path, bank.record.mask_bytes + 4096)]
 
 
 def _check_base(bank: Bank) -> list[Check]:

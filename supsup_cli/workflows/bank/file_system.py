@@ -35,7 +35,7 @@ class _UnfitError(Exception):
     """The file system did something else than it was asked to."""
 
 
-def check_abilities(folder: Path, task_bytes: int) -> list[Check]:
+def check_file_system(folder: Path, task_bytes: int) -> list[Check]:
     """Try all that a bank asks of its file system; nothing is left behind.
 
     Args:

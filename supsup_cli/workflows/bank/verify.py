@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from bank_format.check.repair import RepairReport, repair
-from bank_format.check.verify import Report
+from bank_format.check.verify import VerifyReport
 from bank_format.check.verify import verify as verify_bank
 from supsup_cli.errors import UsageError
 from supsup_cli.workflows.results.bank import DoneRepair, FoundProblem, VerifyResult
@@ -24,7 +24,7 @@ def verify(path: Path, *, mend: bool = False, dry_run: bool = False) -> VerifyRe
     """
     if dry_run and not mend:
         raise UsageError("--dry-run without --repair found, expected both or neither")
-    report: Report = repair(path, dry_run=dry_run) if mend else verify_bank(path)
+    report: VerifyReport = repair(path, dry_run=dry_run) if mend else verify_bank(path)
     repairs = report.repairs if isinstance(report, RepairReport) else ()
     return VerifyResult(
         ok=not report.problems,

@@ -23,7 +23,7 @@ IMAGES_TOGETHER = 1024
 
 
 @dataclass(frozen=True)
-class TaskTest:
+class HeldOutTask:
     """Test images of a task.
 
     Attributes:
@@ -50,7 +50,7 @@ class Measured:
     recoveries: list[TaskRecovery]
 
 
-def measure(opened: OpenTasks, rule: Rule, tests: Sequence[TaskTest]) -> list[Measured]:
+def measure(opened: OpenTasks, rule: Rule, tests: Sequence[HeldOutTask]) -> list[Measured]:
     """Measure tasks; groups span images of one task only, in the order of its test split.
 
     Args:
@@ -95,7 +95,7 @@ def _part(decisions: Decisions, groups: slice) -> Decisions:
 
 def _measured(
     opened: OpenTasks,
-    test: TaskTest,
+    test: HeldOutTask,
     groups: Sequence[Sequence[int]],
     decisions: Decisions,
     given: NDArray[np.int64],

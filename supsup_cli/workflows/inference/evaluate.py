@@ -12,10 +12,10 @@ import numpy as np
 from supsup_cli.data.reading import DEFAULT, Reading
 from supsup_cli.data.splits import choose
 from supsup_cli.errors import NoInputError, SupsupError, UsageError
-from supsup_cli.workflows.inference.accuracy import IMAGES_TOGETHER, Measured, TaskTest, measure
+from supsup_cli.workflows.held_out import find_moved, held_out, moved_hint
+from supsup_cli.workflows.inference.accuracy import IMAGES_TOGETHER, HeldOutTask, Measured, measure
 from supsup_cli.workflows.inference.deciding import DecisionRequest, choose_rule, told_of_compiling
 from supsup_cli.workflows.inference.evaluation_table import write_table
-from supsup_cli.workflows.inference.held_out import find_moved, moved_hint, test_data
 from supsup_cli.workflows.opening import OpenTasks, open_tasks
 from supsup_cli.workflows.reporting import Reporter
 from supsup_cli.workflows.results.common import FailedInput
@@ -138,7 +138,7 @@ def _loaded(
     request: EvaluateRequest,
     together: int,
     moved: Mapping[str, str],
-) -> Iterator[tuple[list[TaskTest], list[FailedInput], int]]:
+) -> Iterator[tuple[list[HeldOutTask], list[FailedInput], int]]:
     """Load tasks' test images, as many tasks at a time as are measured together.
 
     Args:
@@ -152,13 +152,13 @@ def _loaded(
         what to measure, perhaps nothing; what could not be read; of how many tasks.
     """
     places = {name: index for index, name in enumerate(opened.names)}
-    tests: list[TaskTest] = []
+    tests: list[HeldOutTask] = []
     failed: list[FailedInput] = []
     count = 0
     for name in names:
         index = places[name]
         try:
-            data = test_data(opened.net, opened.tasks[index], request.reading, moved)
+            data = held_out(opened.net, opened.tasks[index], request.reading, moved)
         except SupsupError as error:
             failed.append(FailedInput(name, error.message))
             count += 1
@@ -168,7 +168,7 @@ def _loaded(
             yield tests, failed, count
             tests, failed, count = [], [], 0
         failed += [FailedInput(source, reason) for source, reason in data.broken]
-        tests.append(TaskTest(index, part))
+        tests.append(HeldOutTask(index, part))
         count += 1
     yield tests, failed, count
 

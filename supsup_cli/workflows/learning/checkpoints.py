@@ -15,7 +15,7 @@ from torch import Tensor
 from bank_format.encoding.canonical_json import canonical, parse_canonical
 from bank_format.encoding.strict_json import from_json, to_json
 from bank_format.errors import BankError, StorageError
-from bank_format.kinds.state import WorkRoom, WorkState
+from bank_format.kinds.state import WorkFolder, WorkState
 from bank_format.kinds.task_records import ParentRecord
 from bank_format.kinds.work_parts import remove_parts
 from supsup_cli import __version__
@@ -87,7 +87,7 @@ class Checkpoints:
     A state that cannot be read or written is told and never ends the learning.
 
     Args:
-        room: of the task, which the caller has claimed.
+        work: folder of the task, which the caller has claimed.
         plan: see `plan_digest`.
         reporter: who is told.
         clock: seconds that pass.
@@ -99,12 +99,12 @@ class Checkpoints:
 
     def __init__(
         self,
-        room: WorkRoom,
+        work: WorkFolder,
         plan: str,
         reporter: Reporter,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._room = room
+        self._work = work
         self._plan = plan
         self._reporter = reporter
         self._clock = clock
@@ -131,10 +131,10 @@ class Checkpoints:
             spent = float(seconds)
             self.parents = _parsed(parents)
         except (ValueError, RuntimeError, BankError) as error:
-            self._anew(f"{self._room.path}: {error}")
+            self._anew(f"{self._work.path}: {error}")
             return None
         self._began -= max(0.0, spent)
-        self._reporter.note(f"task {self._room.task}: goes on after step {left.step}")
+        self._reporter.note(f"task {self._work.task}: goes on after step {left.step}")
         return learning
 
     def after_step(
@@ -158,11 +158,11 @@ class Checkpoints:
             tensors[_SECONDS] = np.asarray(self.seconds())
             if self.parents:
                 tensors[_PARENTS] = _written(self.parents)
-            self._room.write(WorkState(self._plan, learning.steps_done, tensors))
+            self._work.write(WorkState(self._plan, learning.steps_done, tensors))
             saved = True
             if parts:
                 with suppress(StorageError):
-                    remove_parts(self._room, but=parts)
+                    remove_parts(self._work, but=parts)
         except (StorageError, ValueError) as error:  # a long stream's decisions may be too many
             saved = False
             if not self._failed:
@@ -178,13 +178,13 @@ class Checkpoints:
 
     def _left(self) -> WorkState | None:
         try:
-            left = self._room.read()
+            left = self._work.read()
         except BankError as error:
             self._anew(error.message)
             return None
         if left is not None and left.plan != self._plan:
             self._anew(
-                f"{self._room.path}: plan {left.plan[:16]}… found, asked for {self._plan[:16]}…"
+                f"{self._work.path}: plan {left.plan[:16]}… found, asked for {self._plan[:16]}…"
             )
             return None
         return left

@@ -7,7 +7,7 @@ from supsup_cli.data.splits import TaskData
 
 
 @dataclass(frozen=True)
-class Lesson:
+class LearningJob:
     """A task to learn.
 
     Attributes:

@@ -11,8 +11,8 @@ from bank_format.errors import NameTakenError
 from bank_format.kinds.mask import Task
 from bank_format.kinds.task_records import ClassRecord, DataRecord, RecipeRecord, TaskFacts
 from supsup_cli.core.learning.recipes import STREAM
-from supsup_cli.core.streams.stream_learner import Decision
-from supsup_cli.core.streams.stream_masks import AVERAGING, OpenMask
+from supsup_cli.core.streams.stream_learner import StreamDecision
+from supsup_cli.core.streams.stream_masks import AVERAGING, StreamMask
 from supsup_cli.data import catalog
 from supsup_cli.workflows.learning.plan import Plan
 from supsup_cli.workflows.learning.task_facts import accuracy, calibration, describe, provenance
@@ -40,7 +40,9 @@ class StreamCommits:
     done: list[LearnedTask] = field(default_factory=list)
     failed: list[FailedInput] = field(default_factory=list)
 
-    def measure(self, mask: OpenMask, number: int, home: Plan, masks: int) -> tuple[TaskFacts, str]:
+    def measure(
+        self, mask: StreamMask, number: int, home: Plan, masks: int
+    ) -> tuple[TaskFacts, str]:
         """Measure a mask and calibrate it on the data that it is at home in.
 
         Args:
@@ -77,7 +79,7 @@ class StreamCommits:
         )
         return facts, data.source
 
-    def commit(self, mask: OpenMask, facts: TaskFacts, source: str, seconds: float) -> None:
+    def commit(self, mask: StreamMask, facts: TaskFacts, source: str, seconds: float) -> None:
         """Commit a mask, unless an earlier run over the same stream did.
 
         Raises:
@@ -94,7 +96,9 @@ class StreamCommits:
         self.done.append(describe(task, "learned", seconds))
 
 
-def homes_of(decisions: Sequence[Decision], visits: Sequence[Plan], visit: int) -> dict[int, Plan]:
+def homes_of(
+    decisions: Sequence[StreamDecision], visits: Sequence[Plan], visit: int
+) -> dict[int, Plan]:
     """Find the data that most of each mask's batches came from, the earlier among equals.
 
     Args:

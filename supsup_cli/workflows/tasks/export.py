@@ -46,13 +46,13 @@ def export_task(path: Path, name: str, file: Path, *, sealed: bool, dry_run: boo
         )
     form: Form = "sealed" if sealed else "onnx" if file.suffix == ".onnx" else "safetensors"
     data = sealed_bytes if sealed else _network_bytes(path, task, form)
-    status = "exists" if _holds(file, data) else "would-export"
+    status = "exists" if _already_written(file, data) else "would-export"
     if status != "exists" and not dry_run:
         try:
             files.write_new(file, data)
             status = "exported"
         except NameTakenError:
-            if not _holds(file, data):  # another command was faster
+            if not _already_written(file, data):  # another command was faster
                 raise
             status = "exists"
     elif not dry_run:
@@ -72,7 +72,7 @@ def _network_bytes(path: Path, task: Task, form: Form) -> bytes:
     return network_files.safetensors_bytes(network)
 
 
-def _holds(file: Path, data: bytes) -> bool:
+def _already_written(file: Path, data: bytes) -> bool:
     try:
         found = files.read_bytes(file, len(data))
     except FileNotFoundError:

@@ -12,7 +12,7 @@ from PIL import Image
 from supsup_cli.data import catalog
 from supsup_cli.data.splits import choose
 from supsup_cli.workflows.inference import evaluate
-from supsup_cli.workflows.inference.accuracy import Measured, TaskTest
+from supsup_cli.workflows.inference.accuracy import HeldOutTask, Measured
 from supsup_cli.workflows.inference.deciding import Rule
 from supsup_cli.workflows.opening import OpenTasks
 from tests.support.commands import answer, learn, make_bank, make_class_folder, run
@@ -53,7 +53,7 @@ def test_it_makes_no_difference_which_tasks_are_measured_together(
     measured = []
     measure = evaluate.measure
 
-    def counted(opened: OpenTasks, rule: Rule, tests: Sequence[TaskTest]) -> list[Measured]:
+    def counted(opened: OpenTasks, rule: Rule, tests: Sequence[HeldOutTask]) -> list[Measured]:
         measured.append([opened.names[test.index] for test in tests])
         return measure(opened, rule, tests)
 

@@ -13,10 +13,10 @@ from supsup_cli.core.inference.methods import infer_tasks
 from supsup_cli.core.inference.single_mask import (
     forward_alone,
     forward_with_traits,
-    lone_misfit,
     measure_traits,
+    single_mask_misfit,
 )
-from supsup_cli.core.learning.bn_recalibration import exact_statistics
+from supsup_cli.core.learning.bn_recalibration import recalibrated_statistics
 from supsup_cli.core.learning.one_task import Learning
 from supsup_cli.core.learning.recipes import DEFAULT, for_network
 from supsup_cli.core.masks.masks import MaskStack
@@ -60,7 +60,7 @@ def _values(network: nn.Module, images: Tensor) -> dict[str, Tensor]:
         name: (torch.rand(network.get_parameter(name).shape, generator=stream) < 0.5).float()
         for name in masked_parameters(network)
     }
-    return masks | exact_statistics(network, masks, [images])
+    return masks | recalibrated_statistics(network, masks, [images])
 
 
 def _images(count: int, seed: int) -> Tensor:
@@ -152,7 +152,7 @@ def test_a_network_that_does_not_normalise_is_judged_by_its_outputs_alone() -> N
     masks = {name: torch.ones(weight.shape) for name, weight in network.named_parameters()}
     images = _images(5, 0)
     expected = misfit("R", masked_forward(network, masks, images), OWN)
-    assert torch.equal(lone_misfit(network, masks, images, "R", OWN, None), expected)
+    assert torch.equal(single_mask_misfit(network, masks, images, "R", OWN, None), expected)
     assert measure_traits(network, masks, iter(())) is None
 
 
@@ -161,7 +161,7 @@ def test_without_traits_a_task_counts_as_if_the_image_were_usual_for_it() -> Non
     values = _values(network, images)
     logits, unusualness = forward_alone(network, values, images, None)
     assert unusualness.tolist() == pytest.approx([3 * math.log(2)] * 6)
-    found = lone_misfit(network, values, images, "H", OWN, None)
+    found = single_mask_misfit(network, values, images, "H", OWN, None)
     torch.testing.assert_close(found, misfit("H", logits, OWN) + unusualness)
 
 

@@ -13,7 +13,7 @@ from bank_format.check.verify import verify
 from bank_format.errors import DamagedError, NewerFormatError, OtherBaseError
 from bank_format.kinds.bank_file import parse_bank_file
 from bank_format.kinds.base import parse_base
-from bank_format.kinds.state import WorkRoom, WorkState, parse_state
+from bank_format.kinds.state import WorkFolder, WorkState, parse_state
 from bank_format.store.task_reading import parse_task, read_mask
 from tests.support.banks import PROVENANCE, add, add_combination, create, facts, flips, masks, spec
 
@@ -37,8 +37,8 @@ def fill(bank: Bank, seed: int = 0) -> Bank:
     add(bank, "dogs", seed + 1)
     add_combination(bank, "mixed", "cats", "dogs")
     bank.add_task(facts("sparse"), masks(bank, seed, 0.05), {}, PROVENANCE)
-    with bank.claim("birds") as room:
-        room.write(WorkState("ab" * 32, 7, {"scores": np.ones(3, np.float32)}))
+    with bank.claim("birds") as work:
+        work.write(WorkState("ab" * 32, 7, {"scores": np.ones(3, np.float32)}))
     return bank
 
 
@@ -55,7 +55,7 @@ def readers(bank: Bank) -> dict[str, Callable[[], object]]:
         return (read.content, read.provenance, [mask.tobytes() for mask in read.masks.values()])
 
     def state() -> object:
-        found = WorkRoom(bank.path / "work" / "birds", "birds", bank.record).read()
+        found = WorkFolder(bank.path / "work" / "birds", "birds", bank.record).read()
         return found and (found.plan, found.step, found.tensors["scores"].tolist())
 
     return {

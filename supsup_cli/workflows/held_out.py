@@ -13,7 +13,7 @@ from supsup_cli.workflows.opening import OpenNetwork, OpenTasks
 _MOST_NAMED = 3
 
 
-def test_data(net: OpenNetwork, task: Task, reading: Reading, moved: Mapping[str, str]) -> TestData:
+def held_out(net: OpenNetwork, task: Task, reading: Reading, moved: Mapping[str, str]) -> TestData:
     """Load the test split that a task was learned beside.
 
     Args:
