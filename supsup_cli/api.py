@@ -130,8 +130,8 @@ class Bank:
         Args:
             name: the task's.
             dataset: (image, label) again and again, as a torch Dataset or `zip(images, labels)`
-                gives them. An image is a PIL image, or a tensor or array (C, H, W), uint8 or from
-                0 to 1; a label counts from 0.
+                gives them. An image is a PIL image, a path, or a tensor or array (C, H, W), uint8
+                or from 0 to 1; a label counts from 0.
             test: the same for the test; None holds out a seeded 15 % of each class.
             classes: a name for each label; None takes `dataset.classes`, or else the numbers.
             recipe: see `learn`, as are the others.

@@ -128,6 +128,14 @@ def evaluate(
     method: MethodOption = "auto",
     objective: ObjectiveOption = None,
     group: GroupOption = "image",
+    data: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--data",
+            help="Where a task's data lies now, if it moved (again and again).",
+            metavar="FOLDER",
+        ),
+    ] = None,
     group_sizes: Annotated[
         str, typer.Option(help="Compare groups of these many images.", metavar="N,N,…")
     ] = "",
@@ -163,6 +171,7 @@ def evaluate(
             plot,
             csv,
             Reading(max_pixels, data_root, download),
+            data or (),
         )
         return workflow.evaluate(bank, decision, request, terminal)
 

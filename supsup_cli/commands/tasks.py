@@ -9,12 +9,18 @@ import typer
 
 from supsup_cli.commands.answering import answer
 from supsup_cli.completion import complete_source_tasks, complete_tasks
+from supsup_cli.data.limits import MAX_PIXELS
 from supsup_cli.options import (
     DEFAULT_BANK,
     BankOption,
+    DataOption,
+    DataRootOption,
     DebugOption,
+    DeviceOption,
+    DownloadOption,
     DryRunOption,
     JsonOption,
+    MaxPixelsOption,
     QuietOption,
     YesOption,
     usable_path,

@@ -72,7 +72,9 @@ class TestData:
 class TaskData:
     """Hold one task's three splits, which share no image.
 
-    `digest` names the data (64 hex digits); the other fields are those of `TestData`.
+    `digest` names the data (64 hex digits); `parts` tells of a folder how many images each split
+    has and where it is from, and `notes` a line each what else was found there; the other fields
+    are those of `TestData`.
     """
 
     name: str
@@ -84,6 +86,8 @@ class TaskData:
     digest: str
     source: str = ""
     broken: tuple[tuple[str, str], ...] = ()
+    parts: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def generator(seed: int, draw: int) -> np.random.RandomState:

@@ -28,9 +28,6 @@ from supsup_cli.core.networks.normalisation import (
 )
 from supsup_cli.core.networks.specs import NetworkSpec, build_network, freeze
 from supsup_cli.core.networks.traits import TypicalTraits, parted_traits
-from supsup_cli.data import catalog
-from supsup_cli.data.reading import Reading
-from supsup_cli.data.splits import TestData
 from supsup_cli.errors import DeviceError, NoInputError, UsageError
 
 # How task files name the statistics of all normalisation layers together: one array in place of
@@ -225,24 +222,6 @@ def statistics_of(net: OpenNetwork, task: Task) -> Statistics:
         raise OtherBaseError(
             f"{net.bank.task_path(task.content.task)}: {error}", hint="pip install --upgrade supsup"
         ) from error
-
-
-def held_out(net: OpenNetwork, task: Task, reading: Reading) -> TestData:
-    """Load the test split that a task was learned beside.
-
-    Raises:
-        NoInputError: the data is not there, or is other data by now.
-    """
-    content = task.content
-    shape = net.bank.record.input.shape
-    data = task.provenance.source or content.data.name
-    found = catalog.digest(data, shape, reading)
-    if found != content.data.digest:
-        raise NoInputError(
-            f"{data}: data {found[:16]}… found, task {content.task!r} learned from "
-            f"{content.data.digest[:16]}…"
-        )
-    return catalog.load_test(data, shape, seed=content.seed, reading=reading)
 
 
 def _statistics(net: OpenNetwork, tasks: Sequence[Task]) -> tuple[Statistics, ...] | None:

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TypeVar
@@ -12,6 +12,7 @@ import numpy as np
 from supsup_cli.data.reading import DEFAULT, Reading
 from supsup_cli.data.splits import choose
 from supsup_cli.errors import NoInputError, SupsupError, UsageError
+from supsup_cli.workflows.held_out import find_moved, held_out, moved_hint
 from supsup_cli.workflows.inference.accuracy import (
     IMAGES_TOGETHER,
     HeldOutTask,
@@ -20,7 +21,7 @@ from supsup_cli.workflows.inference.accuracy import (
     write_table,
 )
 from supsup_cli.workflows.inference.rules import DecisionRequest, choose_rule, told_of_compiling
-from supsup_cli.workflows.opening import OpenTasks, held_out, open_tasks
+from supsup_cli.workflows.opening import OpenTasks, open_tasks
 from supsup_cli.workflows.reporting import Reporter
 from supsup_cli.workflows.results.common import FailedInput
 from supsup_cli.workflows.results.inference import EvaluateResult, GroupScores, Scores
@@ -42,6 +43,7 @@ class EvaluateRequest:
         csv: where to write the table and the confusion; None for nowhere.
         reading: where data lie; an image file with more pixels than it allows is an input that
             failed.
+        data: folders where tasks' data lie now; the digest tells whose.
     """
 
     tasks: Sequence[str] = ()
@@ -51,6 +53,7 @@ class EvaluateRequest:
     plot: Path | None = None
     csv: Path | None = None
     reading: Reading = DEFAULT
+    data: Sequence[str] = ()
 
 
 def evaluate(
@@ -81,6 +84,7 @@ def evaluate(
     for name in names:
         if name not in there:
             opened.net.bank.read_task(name)  # raises: there is no such task
+    moved = find_moved(opened, request.data, request.reading)
     # By the method hopfield every group's mask is recovered by itself: no work is shared.
     together = 1 if rule.attractors is not None else IMAGES_TOGETHER
     began = time.perf_counter()
@@ -88,7 +92,7 @@ def evaluate(
     grouped: dict[int, list[Measured]] = {size: [] for size in sizes}
     failed: list[FailedInput] = []
     with told_of_compiling(reporter), reporter.track("evaluating", len(names), "tasks") as advance:
-        for tests, failures, count in _loaded(opened, names, request, together):
+        for tests, failures, count in _loaded(opened, names, request, together, moved):
             failed += failures
             if tests:
                 measured += measure(opened, rule, tests)
@@ -97,7 +101,10 @@ def evaluate(
             advance(count)
     evaluated = [one.task for one in measured]
     if not evaluated:
-        raise NoInputError(f"no task could be evaluated; {failed[0].source}: {failed[0].error}")
+        raise NoInputError(
+            f"no task could be evaluated; {failed[0].source}: {failed[0].error}",
+            hint=moved_hint(opened.net),
+        )
     result = EvaluateResult(
         tasks=tuple(evaluated),
         mean=_mean(Scores, evaluated),
@@ -131,7 +138,11 @@ def _sizes(text: str) -> list[int]:
 
 
 def _loaded(
-    opened: OpenTasks, names: Sequence[str], request: EvaluateRequest, together: int
+    opened: OpenTasks,
+    names: Sequence[str],
+    request: EvaluateRequest,
+    together: int,
+    moved: Mapping[str, str],
 ) -> Iterator[tuple[list[HeldOutTask], list[FailedInput], int]]:
     """Load tasks' test images, as many tasks at a time as are measured together.
 
@@ -140,6 +151,7 @@ def _loaded(
         names: those to load.
         request: limit, seed, and where data lie.
         together: images that are measured together; a task is not parted.
+        moved: digest of data → where they lie now.
 
     Yields:
         what to measure, perhaps nothing; what could not be read; of how many tasks.
@@ -151,7 +163,7 @@ def _loaded(
     for name in names:
         index = places[name]
         try:
-            data = held_out(opened.net, opened.tasks[index], request.reading)
+            data = held_out(opened.net, opened.tasks[index], request.reading, moved)
         except SupsupError as error:
             failed.append(FailedInput(name, error.message))
             count += 1

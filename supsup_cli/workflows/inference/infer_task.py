@@ -66,7 +66,8 @@ def infer_open(
         raise UsageError(f"--plot {plot} with --method {decision.method}: expected hopfield")
     rule = choose_rule(opened, decision, reporter)
     began = time.perf_counter()
-    batches = read_inputs(inputs, opened.net.bank.record.input.shape, opened.seeds)
+    shape = opened.net.bank.record.input.shape
+    batches = read_inputs(inputs, shape, opened.seeds, reporter.note)
     results: list[InferredSource] = []
     recoveries: list[tuple[str, Recovered]] = []
     with told_of_compiling(reporter), reporter.track("inferring", None, "images") as advance:

@@ -59,7 +59,8 @@ def predict_open(
     asked = None if by_mask else choose_rule(opened, decision, reporter)
     rule = asked if task is None else None
     began = time.perf_counter()
-    batches = read_inputs(inputs, opened.net.bank.record.input.shape, opened.seeds)
+    shape = opened.net.bank.record.input.shape
+    batches = read_inputs(inputs, shape, opened.seeds, reporter.note)
     results: list[PredictedSource] = []
     recoveries: list[RecoveryReport] = []
     with told_of_compiling(reporter), reporter.track("predicting", None, "images") as advance:

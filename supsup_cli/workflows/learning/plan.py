@@ -50,11 +50,12 @@ class LearnRequest:
 
 @dataclass(frozen=True)
 class Plan:
-    """One task to learn: its name, its data, the data's digest."""
+    """One task to learn: its name, its data, the data's digest, and how the data are read."""
 
     task: str
     data: str
     digest: str
+    reading: Reading = DEFAULT
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,7 @@ def make_plans(net: OpenNetwork, request: LearnRequest) -> list[Plan]:
         net.bank.check_claimable(task)
     shape = net.bank.record.input.shape
     return [
-        Plan(task, one, catalog.digest(one, shape, request.reading))
+        Plan(task, one, catalog.digest(one, shape, request.reading), request.reading)
         for task, one in zip(tasks, data, strict=True)
     ]
 
@@ -170,13 +171,28 @@ def equal_task(net: OpenNetwork, plan: Plan, recipe: Recipe, seed: int) -> Task:
     }
     for key, value in asked.items():
         if found[key] != value:
+            why = _changed_rule(net, plan, task) if key == "data" else ""
             raise NameTakenError(
                 f"task {plan.task!r}: learned already with {key} {_short(found[key])}, asked for "
-                f"{_short(value)}; it is unchanged",
+                f"{_short(value)}{why}; it is unchanged",
                 hint=f"supsup learn-task --bank {shlex.quote(str(net.bank.path))} "
                 f"--data {shlex.quote(plan.data)} --name ANOTHER-NAME",
             )
     return task
+
+
+def _changed_rule(net: OpenNetwork, plan: Plan, task: Task) -> str:
+    """Tell whether the data are those of the task, and only what a folder means has changed."""
+    if not task.provenance.source:
+        return ""  # no folder
+    shape = net.bank.record.input.shape
+    reading = catalog.reading_of(plan.data, shape, {task.content.data.digest}, plan.reading)
+    if reading is None or not reading.first_rule:
+        return ""
+    return (
+        "; the files are the same, the rule of what a folder means has changed since, and evaluate "
+        "goes on reading it as it was"
+    )
 
 
 def check_classes(

@@ -85,6 +85,8 @@ class LearnSession:
         self.failed += [FailedInput(source, error) for source, error in data.broken]
         if data.source:
             self.reporter.note(f"task {plan.task}: {_counted(data)}")
+        for note in data.notes:
+            self.reporter.note(f"task {plan.task}: {note}")
         return data
 
     def found(self, task: Task) -> None:
@@ -115,7 +117,4 @@ def _counted(data: TaskData) -> str:
     classes = ", ".join(
         f"{name} {count:,}" for name, count in zip(data.classes, counts, strict=True)
     )
-    return (
-        f"{len(data.classes)} classes ({classes} images), {len(data.calibration):,} images for "
-        f"calibration, {len(data.test):,} for the test"
-    )
+    return f"{len(data.classes)} classes ({classes} images); {data.parts}"

@@ -1,6 +1,6 @@
 """`tasks sign`: signatures for tasks whose files have none, from the data that they learned from."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -12,8 +12,9 @@ from supsup_cli.core.signatures.features import frozen_features
 from supsup_cli.data import catalog
 from supsup_cli.data.reading import Reading
 from supsup_cli.errors import NoInputError, SupsupError, UsageError
+from supsup_cli.workflows.held_out import confirmed_data, find_moved
 from supsup_cli.workflows.learning.task_facts import labelled
-from supsup_cli.workflows.opening import OpenNetwork, open_network
+from supsup_cli.workflows.opening import OpenNetwork, open_network, stack_tasks
 from supsup_cli.workflows.reporting import Reporter
 from supsup_cli.workflows.results.common import FailedInput
 from supsup_cli.workflows.results.tasks import SignedTask, SignResult
@@ -50,15 +51,14 @@ def sign_tasks(
     asked = list(dict.fromkeys(names)) or net.bank.tasks()
     for name in asked:
         net.bank.task_path(name)
-    shape = net.bank.record.input.shape
-    places = {catalog.digest(one, shape, reading): one for one in data}
+    moved = find_moved(stack_tasks(net), data, reading) if data else {}
     done: list[SignedTask] = []
     failed: list[FailedInput] = []
     with reporter.track("signing", len(asked), "tasks") as advance:
         for name in asked:
             task = net.bank.read_task(name)
             try:
-                done.append(_sign(net, task, places.get(task.content.data.digest), reading))
+                done.append(_sign(net, task, moved, reading))
             except SupsupError as error:
                 failed.append(FailedInput(name, error.message))
             advance(1)
@@ -70,7 +70,7 @@ def sign_tasks(
     return SignResult(tuple(done), tuple(failed))
 
 
-def _sign(net: OpenNetwork, task: Task, place: str | None, reading: Reading) -> SignedTask:
+def _sign(net: OpenNetwork, task: Task, moved: Mapping[str, str], reading: Reading) -> SignedTask:
     """Sign one task.
 
     Raises:
@@ -84,15 +84,8 @@ def _sign(net: OpenNetwork, task: Task, place: str | None, reading: Reading) -> 
     if there is not None and there.content.task_sha256 == task.content_sha256:
         images = there.content.signature.images
         return SignedTask(content.task, "exists", images, there.bytes_on_disk)
-    shape = bank.record.input.shape
-    source = place or task.provenance.source or content.data.name
-    found = catalog.digest(source, shape, reading)
-    if found != content.data.digest:
-        raise NoInputError(
-            f"{source}: data {found[:16]}… found, task {content.task!r} learned from "
-            f"{content.data.digest[:16]}…"
-        )
-    data = catalog.load(source, shape, seed=content.seed, reading=reading)
+    source, known = confirmed_data(net, task, reading, moved)
+    data = catalog.load(source, bank.record.input.shape, seed=content.seed, reading=known)
     outputs = torch.tensor(data.outputs, device=net.device)
     made = make_signature(
         net,
