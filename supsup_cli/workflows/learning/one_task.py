@@ -23,13 +23,13 @@ from supsup_cli.core.networks.specs import Kind, kind_of
 from supsup_cli.core.networks.traits import TypicalTraits
 from supsup_cli.core.seeds import generator
 from supsup_cli.errors import UsageError
+from supsup_cli.workflows.labelled import labelled
 from supsup_cli.workflows.learning.checkpoints import Checkpoints, plan_digest
 from supsup_cli.workflows.learning.parents import Combination, combine, earlier_masks
 from supsup_cli.workflows.learning.plan import LearningJob
 from supsup_cli.workflows.learning.task_facts import (
     accuracy,
     calibration,
-    labelled,
     provenance,
     recipe_record,
 )

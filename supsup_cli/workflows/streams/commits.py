@@ -15,14 +15,9 @@ from supsup_cli.core.learning.recipes import STREAM
 from supsup_cli.core.streams.stream_learner import StreamDecision
 from supsup_cli.core.streams.stream_masks import AVERAGING, StreamMask
 from supsup_cli.data import catalog
+from supsup_cli.workflows.labelled import labelled
 from supsup_cli.workflows.learning.plan import Plan
-from supsup_cli.workflows.learning.task_facts import (
-    accuracy,
-    calibration,
-    describe,
-    labelled,
-    provenance,
-)
+from supsup_cli.workflows.learning.task_facts import accuracy, calibration, describe, provenance
 from supsup_cli.workflows.opening import OpenNetwork
 from supsup_cli.workflows.results.common import FailedInput
 from supsup_cli.workflows.results.learning import LearnedTask

@@ -13,7 +13,7 @@ from supsup_cli.data import catalog
 from supsup_cli.data.reading import Reading
 from supsup_cli.errors import NoInputError, SupsupError, UsageError
 from supsup_cli.workflows.held_out import confirmed_data, find_moved
-from supsup_cli.workflows.learning.task_facts import labelled
+from supsup_cli.workflows.labelled import labelled
 from supsup_cli.workflows.opening import OpenNetwork, open_network, stack_tasks
 from supsup_cli.workflows.reporting import Reporter
 from supsup_cli.workflows.results.common import FailedInput
