@@ -18,6 +18,7 @@ from bank_format.kinds.hopfield import hopfield_limit
 from bank_format.names import is_task_name
 from bank_format.store.layout import (
     BASE_FILE,
+    FEATURES_FILE,
     HOPFIELD_FILE,
     MASKS,
     QUARANTINE,
@@ -100,7 +101,9 @@ class _Plan:
         file = problem.file
         if file == BASE_FILE:
             self.add_base(problem)
-        elif file in (HOPFIELD_FILE, SIGNATURES, WORK) or file.startswith(f"{SIGNATURES}/"):
+        elif file in (FEATURES_FILE, HOPFIELD_FILE, SIGNATURES, WORK) or file.startswith(
+            f"{SIGNATURES}/"
+        ):
             self.set_aside(problem, lossless=True)
         elif file == MASKS:
             self.set_aside(problem, lossless=False)

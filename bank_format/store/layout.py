@@ -13,6 +13,7 @@ __all__ = [
     "BANK_FILE",
     "BASE_FILE",
     "CLAIM",
+    "FEATURES_FILE",
     "HOPFIELD_FILE",
     "MASKS",
     "QUARANTINE",
@@ -27,6 +28,7 @@ __all__ = [
 BANK_FILE = "bank.json"
 BASE_FILE = "base.safetensors"
 HOPFIELD_FILE = "hopfield.safetensors"
+FEATURES_FILE = "features.safetensors"
 MASKS = "masks"
 SIGNATURES = "signatures"
 WORK = "work"

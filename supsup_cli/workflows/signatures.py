@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from bank_format.kinds.features import Whitening
 from bank_format.kinds.gaussians import (
     GAUSSIANS,
     Gaussians,
@@ -17,23 +18,32 @@ from bank_format.kinds.gaussians import (
 from bank_format.kinds.mask import Task
 from bank_format.kinds.task_arrays import Arrays
 from bank_format.kinds.task_records import SignatureRecord
+from bank_format.store.features import keep_features, read_features
 from bank_format.store.signatures import read_signature
 from supsup_cli.core.images import LabelledImages
 from supsup_cli.core.inference.novelty import CALIBRATION_LEVELS
 from supsup_cli.core.masks.superposition import images_at_once
+from supsup_cli.core.networks.normalisation import normalising_layers
 from supsup_cli.core.seeds import generator
-from supsup_cli.core.signatures.features import FrozenFeatures, frozen_features
+from supsup_cli.core.signatures.features import FrozenFeatures, first_layer
 from supsup_cli.core.signatures.fitting import (
     MOST_IMAGES,
     FittedGaussians,
     components,
     fit_gaussians,
 )
+from supsup_cli.core.signatures.maps import (
+    PooledMaps,
+    WhitenedMaps,
+    reference_images,
+    whitening_of,
+)
 from supsup_cli.core.signatures.table import CoarseSignatures, SignatureTable, TaskSignature
 from supsup_cli.workflows.opening import OpenNetwork, OpenTasks
 
 # Images of one pass: of one size always, since products of another are summed in another order.
 _BATCH = 256
+_MAPS = "maps-1"  # how features of random convolution nets are made
 # Bytes of a signature's arrays: where a mask is small, a quarter of it; elsewhere 28 KiB, less what
 # the file says of them.
 _SMALL_MASK, _SMALL, _LARGE = 1 << 16, 11_000, 27_000
@@ -71,7 +81,7 @@ def make_signature(
         seed: of the learning.
         task: its name, which the choice depends on.
     """
-    features = frozen_features(net.network)
+    features = open_features(net, keep=True)
     if features is None or len(train) == 0:
         return None
     order = torch.randperm(len(train), generator=generator(seed, "signature", task))
@@ -96,6 +106,33 @@ def make_signature(
     return SignatureRecord(GAUSSIANS, len(chosen)), arrays
 
 
+def open_features(net: OpenNetwork, *, keep: bool) -> FrozenFeatures | None:
+    """Make the pass through a bank's frozen network; None on a network without features.
+
+    A random convolution net needs to be told how its maps go together. That is made of the base
+    alone, in seconds, and found in the bank afterwards.
+
+    Args:
+        net: the open network.
+        keep: whether the bank may be written.
+
+    Raises:
+        StorageError: the system refused to read.
+    """
+    if not normalising_layers(net.network):
+        return first_layer(net.network)
+    maps, bank = PooledMaps(net.network), net.bank
+    found = read_features(bank.path, bank.record, _MAPS)
+    if found is None or len(found.mean) != maps.size:
+        images = torch.from_numpy(reference_images(bank.record.input.shape)).to(net.device)
+        mean, matrix = whitening_of(image_features(net, maps, images))
+        found = Whitening(mean.numpy(), matrix.numpy())
+        if keep:
+            keep_features(bank.path, bank.record, _MAPS, found)
+    mean, matrix = (torch.from_numpy(one).to(net.device) for one in (found.mean, found.matrix))
+    return WhitenedMaps(maps, mean, matrix)
+
+
 def image_features(net: OpenNetwork, features: FrozenFeatures, images: Tensor) -> Tensor:
     """Compute features of (N, C, H, W) uint8 images in batches of one size: (N, D) on the CPU."""
     parts = [torch.empty(0, features.size)]
@@ -111,7 +148,7 @@ def open_signatures(opened: OpenTasks) -> OpenSignatures | None:
     Raises:
         StorageError: the system refused to read one made later.
     """
-    features = frozen_features(opened.net.network)
+    features = open_features(opened.net, keep=False)
     if features is None:
         return None
     found = tuple(_signature(opened.net, task, features.size) for task in opened.tasks)

@@ -2,7 +2,6 @@
 
 from typing import Protocol
 
-import torch
 from torch import Tensor, nn
 
 from supsup_cli.core.networks.specs import MultilayerPerceptron
@@ -46,23 +45,8 @@ class FirstLayer:
         return images.flatten(1) @ self._weights.T
 
 
-def frozen_features(network: nn.Module) -> FrozenFeatures | None:
-    """Choose which features of a frozen network tell tasks apart; None where none are known."""
+def first_layer(network: nn.Module) -> FirstLayer | None:
+    """Give a perceptron's features; None for any other network."""
     if isinstance(network, MultilayerPerceptron | UnitPerceptron):
         return FirstLayer(network)
     return None
-
-
-def features_of(features: FrozenFeatures, inputs: Tensor, at_once: int) -> Tensor:
-    """Compute features in batches of one size, so that an image's do not depend on how many come.
-
-    Args:
-        features: of the frozen network.
-        inputs: (N, *input_shape) float32, normalised.
-        at_once: images of a batch.
-
-    Returns:
-        (N, D) float32.
-    """
-    parts = [features(part) for part in inputs.split(at_once)]
-    return torch.cat(parts) if parts else inputs.new_empty(0, features.size)

@@ -1,4 +1,4 @@
-"""`tasks sign`: signatures for tasks whose files have none, from the data that they learned from."""
+"""`tasks sign`: signatures for tasks that have none, from the data they were learned from."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,7 +8,6 @@ import torch
 from bank_format.errors import NameTakenError
 from bank_format.kinds.mask import Task
 from bank_format.store.signatures import add_signature, read_signature, signature_path
-from supsup_cli.core.signatures.features import frozen_features
 from supsup_cli.data import catalog
 from supsup_cli.data.reading import Reading
 from supsup_cli.errors import NoInputError, SupsupError, UsageError
@@ -18,7 +17,7 @@ from supsup_cli.workflows.opening import OpenNetwork, open_network, stack_tasks
 from supsup_cli.workflows.reporting import Reporter
 from supsup_cli.workflows.results.common import FailedInput
 from supsup_cli.workflows.results.tasks import SignedTask, SignResult
-from supsup_cli.workflows.signatures import make_signature
+from supsup_cli.workflows.signatures import make_signature, open_features
 
 
 def sign_tasks(
@@ -46,7 +45,7 @@ def sign_tasks(
         BankError: no bank, no such task, or the system refused.
     """
     net = open_network(path, device)
-    if frozen_features(net.network) is None:
+    if open_features(net, keep=True) is None:
         raise UsageError(f"{path}: no signatures are known for {net.bank.record.arch}")
     asked = list(dict.fromkeys(names)) or net.bank.tasks()
     for name in asked:
