@@ -12,6 +12,9 @@ _INTERRUPTED = 130
 def main() -> int:
     """Run one command and return its exit code."""
     _prepare_streams()
+    # Read when torch is loaded. Threads that spin while they wait take the processor from whoever
+    # has work: beside two busy processes learning was three times slower so.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     # Importing makes hundreds of thousands of objects that stay. Looking for garbage among them,
     # after every 700 and once more at the end, is a fifth of the time in which `stats` answers.
     gc.set_threshold(50_000, 20, 20)

@@ -11,6 +11,7 @@ import pytest
 # Read when torch is first imported: networks this small gain nothing from threads, and threads
 # that wait for a core that others use make a second's learning last half a minute.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as the console command has it
 
 from tests.commands import answer, make_bank
 from tests.summation import OtherSums

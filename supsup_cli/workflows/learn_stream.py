@@ -27,6 +27,7 @@ from supsup_cli.workflows.stream_plan import (
 )
 from supsup_cli.workflows.stream_run import StreamRun
 from supsup_cli.workflows.task_learning import discard_room
+from supsup_cli.workflows.threads import threads_restored
 
 _NEVER = NeverStop()
 
@@ -83,6 +84,7 @@ class _Course:
         seconds = time.perf_counter() - self.began
         return StreamResult(done, (), self.plan.batches, self.request.rule, seconds, ())
 
+    @threads_restored()
     def learn(self, room: WorkRoom) -> StreamResult:
         """Learn the stream, or what is left of it, and commit its masks."""
         net, plan, request = self.net, self.plan, self.request

@@ -41,11 +41,13 @@ from supsup_cli.workflows.measuring import (
 from supsup_cli.workflows.opening import NORMALISATION, TRAITS, OpenNetwork
 from supsup_cli.workflows.reporting import Advance, Reporter
 from supsup_cli.workflows.stopping import Stop
+from supsup_cli.workflows.threads import threads_restored
 
 # Images that the traits of a task are measured on, at most.
 _TRAIT_IMAGES = 512
 
 
+@threads_restored()
 def learn_lesson(
     net: OpenNetwork,
     lesson: Lesson,
