@@ -112,8 +112,16 @@ def load_listing_test(
             hint=layout_hint(listing.folder),
         )
     outputs = tuple(range(len(listing.classes)))
-    test = Split(images, labels)
-    return TestData(name, listing.classes, outputs, test, broken=listing.empty + broken)
+    unread = {path for path, _ in broken}
+    paths = (path for one in listing.classes for path in files[one])
+    return TestData(
+        name,
+        listing.classes,
+        outputs,
+        Split(images, labels),
+        broken=listing.empty + broken,
+        files=tuple(path for path in paths if path not in unread),
+    )
 
 
 def folder_classes(folder: Path) -> tuple[tuple[str, ...], tuple[int, ...]]:

@@ -6,6 +6,7 @@ other bytes of that name could do anything.
 
 import hashlib
 import io
+import shlex
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from supsup_cli.data.reading import Reading
 from supsup_cli.errors import NoInputError, StorageError
+from supsup_cli.temporary import imports_without_temporary_folder
 
 _Order = Callable[[], NDArray[np.int64]]
 
@@ -108,7 +110,8 @@ def _digest(form: str, reading: Reading, stamp: object) -> str:
 
 
 def _open(form: str, reading: Reading, train: bool) -> Any:  # of torchvision, which has no types
-    import torchvision.datasets
+    with imports_without_temporary_folder():
+        import torchvision.datasets
 
     one = SETS[form]
     place = Path(reading.root).expanduser() / one.folder
@@ -126,7 +129,8 @@ def _open(form: str, reading: Reading, train: bool) -> Any:  # of torchvision, w
         raise NoInputError(
             f"{place}: {'damaged files' if place.is_dir() else 'nothing there'} found, expected "
             f"{one.kind} as it was published ({' '.join(str(error).split())[:120]})",
-            hint=f"supsup learn-task --data {form}-0 --data-root {reading.root} --download",
+            hint=f"supsup learn-task --data {form}-0 --data-root {shlex.quote(reading.root)} "
+            "--download",
         ) from error
 
 

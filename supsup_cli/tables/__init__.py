@@ -12,6 +12,7 @@ from supsup_cli.tables import (
     tasks,
 )
 from supsup_cli.tables.cells import lines
+from supsup_cli.tables.layout import laid_out
 
 __all__ = [
     "asking",
@@ -19,6 +20,7 @@ __all__ = [
     "doctor",
     "hopfield",
     "keeping",
+    "laid_out",
     "learning",
     "lines",
     "stats",
