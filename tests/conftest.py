@@ -24,6 +24,13 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 TASKS = ("mnist-perm-0..2", "mnist-split-3")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the numeric tests, whose modules compute with torch: see tests/processors.sh."""
+    for item in items:
+        if isinstance(item, pytest.Function) and hasattr(item.module, "torch"):
+            item.add_marker(pytest.mark.numeric)
+
+
 @pytest.fixture(autouse=True)
 def _no_bank_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("SUPSUP_BANK", "SUPSUP_DATA"):

@@ -1,5 +1,7 @@
 """What promises equal bits keeps them where products add up in other orders."""
 
+import os
+
 import pytest
 import torch
 
@@ -14,6 +16,7 @@ def _patterns(count: int, size: int) -> torch.Tensor:
     return torch.randint(0, 2, (count, size), generator=stream).double() * 2 - 1
 
 
+@pytest.mark.skipif("SUPSUP_OTHER_SUMS" in os.environ, reason="all products are so already")
 def test_products_do_add_up_in_another_order() -> None:
     """The rule as it was, one `addmm_` of rank two: symmetric with one BLAS, not with another."""
     one, other = torch.rand(2, 50, 40, dtype=torch.float64)
