@@ -18,7 +18,7 @@ settings=(
 chosen=(-m "numeric and not slow")
 if [ "${1:-}" = --share ]; then
     shift
-    chosen+=(-k "hopfield or resume or other_sums")
+    chosen+=(-k "other_sums or symmetric or never_stopped or twenty_moments or same_bits")
 else
     settings+=(
         "OMP_NUM_THREADS=1 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2 ONEDNN_MAX_CPU_ISA=AVX2"
