@@ -13,8 +13,8 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as the console command has it
 
-from tests.commands import answer, make_bank
-from tests.summation import OtherSums
+from tests.support.commands import answer, make_bank
+from tests.support.summation import OtherSums
 
 # A shell ignores SIGINT for what it runs in the background, and children inherit that: tests of
 # Ctrl+C would wait for an interruption that nobody sees.

@@ -6,7 +6,7 @@
 #   tests/processors.sh --share   what promises equal bits, in two settings: under a minute; in CI
 #
 # Further arguments go to pytest. A make of processor cannot be emulated; what another BLAS may do
-# stands in tests/summation.py. Settings that this processor does not have change nothing.
+# stands in tests/support/summation.py. Settings that this processor does not have change nothing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if [ -x .venv/bin/python ]; then PATH="$PWD/.venv/bin:$PATH"; fi

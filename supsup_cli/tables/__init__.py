@@ -1,13 +1,11 @@
 """Results as text for people: lines, and tables where there are rows."""
 
 from supsup_cli.tables import (
-    asking,
+    bank,
     data,
-    doctor,
     hopfield,
-    keeping,
+    inference,
     learning,
-    stats,
     streams,
     tasks,
 )
@@ -15,15 +13,13 @@ from supsup_cli.tables.cells import lines
 from supsup_cli.tables.layout import laid_out
 
 __all__ = [
-    "asking",
+    "bank",
     "data",
-    "doctor",
     "hopfield",
-    "keeping",
+    "inference",
     "laid_out",
     "learning",
     "lines",
-    "stats",
     "streams",
     "tasks",
 ]
