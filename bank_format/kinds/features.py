@@ -1,4 +1,4 @@
-"""features.safetensors: what turns a random network's maps into features, made of the base alone."""
+"""features.safetensors: what makes features of a random network's maps, from the base alone."""
 
 from dataclasses import dataclass
 from typing import Literal

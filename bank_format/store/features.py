@@ -1,4 +1,4 @@
-"""features.safetensors of a bank: derived from the base, made once, and made again if it is gone."""
+"""features.safetensors of a bank: derived from the base, made once, and again if it is gone."""
 
 from contextlib import suppress
 from pathlib import Path

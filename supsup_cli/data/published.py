@@ -9,6 +9,7 @@ other bytes of that name could do anything.
 
 import hashlib
 import io
+import shlex
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from supsup_cli.data.names import Variant
 from supsup_cli.data.reading import Reading
 from supsup_cli.data.splits import InputShape, Split, TaskData, TestData, part_calibration
 from supsup_cli.errors import NoInputError, StorageError
+from supsup_cli.temporary import imports_without_temporary_folder
 
 _NATIVE: InputShape = (3, 32, 32)
 
@@ -181,7 +183,8 @@ def _digest(form: str, reading: Reading, stamp: object) -> str:
 
 
 def _open(form: str, reading: Reading, train: bool) -> Any:  # of torchvision, which has no types
-    import torchvision.datasets
+    with imports_without_temporary_folder():
+        import torchvision.datasets
 
     one = SETS[form]
     place = Path(reading.root).expanduser() / one.folder
@@ -200,7 +203,8 @@ def _open(form: str, reading: Reading, train: bool) -> Any:  # of torchvision, w
             f"{place}: {'damaged files' if place.is_dir() else 'nothing there'} found, expected "
             f"{one.kind} as it was published, or its class folders in {one.images} beside it "
             f"({' '.join(str(error).split())[:120]})",
-            hint=f"supsup learn-task --data {form}-0 --data-root {reading.root} --download",
+            hint=f"supsup learn-task --data {form}-0 --data-root {shlex.quote(reading.root)} "
+            "--download",
         ) from error
 
 

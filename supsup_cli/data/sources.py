@@ -12,30 +12,33 @@ from supsup_cli.data.folders.walking import EXTENSIONS, Seen, too_many, walk_ima
 from supsup_cli.data.limits import MOST_FILES, MOST_LINE
 from supsup_cli.errors import NoInputError
 
+_MARK = "\ufeff"  # byte order mark, which some editors put before a list
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
     """Name one image file as it is displayed, and the folder it lies in (for groups).
 
-    `error` is "", or why there is nothing to read: a folder that cannot be read stands in the list.
+    `problem` says why there is nothing to read, where that is known already: a folder that cannot
+    be read stands in the list.
     """
 
     path: str
     folder: str
-    error: str = ""
+    problem: NoInputError | None = None
 
 
 def find_images(
     arguments: Sequence[str], stdin: Iterable[str] = (), seen: Seen | None = None
 ) -> list[Source]:
-    """Find the image files that the arguments stand for, in their order, each path once.
+    """Find the image files that the arguments stand for, in their order.
 
     A file is taken whatever its extension. A folder is searched with all its subfolders, in
     order of names, for image extensions; hidden entries and those of the system are passed over,
     unless they were named. A pattern with * ? [ that is no file's literal name is matched, and its
-    matches are treated as if they had been typed. "-" takes one path a line from `stdin`; a line
-    that names nothing stays in the list, so that reading it reports the error in its place. A
-    subfolder that cannot be read stands at the end.
+    matches are treated as if they had been typed. "-" takes one path a line from `stdin`. What
+    names nothing, a folder without images or one that cannot be read stays in the list with its
+    problem, so that the others are answered; a path that is given twice is there twice.
 
     Args:
         arguments: paths, patterns, or "-".
@@ -43,23 +46,26 @@ def find_images(
         seen: collects what folders hold besides; None if nobody asks.
 
     Raises:
-        NoInputError: an argument names nothing, a folder cannot be read or holds no image,
-            there is no argument, or more than `MOST_FILES` files.
+        NoInputError: no argument or line names anything, there is none, or more than `MOST_FILES`
+            files.
     """
     if not arguments:
         raise NoInputError("no image given, expected files, folders, patterns or -")
     seen = Seen() if seen is None else seen
-    paths: dict[str, None] = {}
+    found: list[Source] = []
     for argument in arguments:
         try:
-            for path in _expand(argument, stdin, seen):
-                paths[path] = None
-                if len(paths) > MOST_FILES:
+            for source in _expand(argument, stdin, seen):
+                found.append(source)
+                if len(found) > MOST_FILES:
                     raise too_many(argument, "image files")
         except ValueError as error:  # a NUL, or what no name of a file can be
-            raise NoInputError(f"{argument}: not a usable path ({error})") from error
-    found = [(path, "") for path in paths] + seen.unreadable
-    return [Source(path, os.path.dirname(path) or ".", error) for path, error in found]  # noqa: PTH120
+            problem = NoInputError(f"{argument}: not a usable path ({error})")
+            found.append(_source(argument, problem))
+    problems = [source.problem for source in found if source.problem is not None]
+    if len(problems) == len(found):
+        raise problems[0]
+    return found
 
 
 def read_lines(stream: TextIO) -> Iterator[str]:
@@ -77,47 +83,56 @@ def read_lines(stream: TextIO) -> Iterator[str]:
         yield line
 
 
-def _expand(argument: str, stdin: Iterable[str], seen: Seen) -> Iterator[str]:
+def _expand(argument: str, stdin: Iterable[str], seen: Seen) -> Iterator[Source]:
     if argument == "-":
         lines = [line.rstrip("\r\n") for line in stdin]
+        lines[:1] = [line.removeprefix(_MARK) for line in lines[:1]]
         if not any(line.strip() for line in lines):
             raise NoInputError("-: the list on standard input is empty, expected a path a line")
         for line in lines:
             if line.strip():
                 yield from _images_of(line, seen)
         return
-    if not os.path.lexists(argument) and glob.has_magic(argument):
-        found = glob.iglob(argument, recursive=True)  # noqa: PTH207 - keeps "./" as typed
-        matches = sorted(islice(found, MOST_FILES + 1))
+    if os.path.lexists(argument):
+        yield from _images_of(argument, seen)
+    elif glob.has_magic(argument):
+        names = glob.iglob(argument, recursive=True)  # noqa: PTH207 - keeps "./" as typed
+        matches = sorted(islice(names, MOST_FILES + 1))
         if len(matches) > MOST_FILES:
             raise too_many(argument, "matches")
         if not matches:
-            raise NoInputError(f"{argument}: the pattern matches nothing")
+            yield _source(argument, NoInputError(f"{argument}: the pattern matches nothing"))
         for match in matches:
             yield from _images_of(match, seen)
-        return
-    if not os.path.lexists(argument):
-        raise NoInputError(f"{argument}: no such file or folder")
-    yield from _images_of(argument, seen)
+    else:
+        yield _source(argument, NoInputError(f"{argument}: no such file or folder"))
 
 
-def _images_of(path: str, seen: Seen) -> Iterator[str]:
+def _images_of(path: str, seen: Seen) -> Iterator[Source]:
     if not Path(path).is_dir():
-        yield path
+        yield _source(path)
         return
     own = Seen()
     empty = True
-    for image in walk_images(path, own):
-        empty = False
-        yield image
-    if empty:
-        if own.unreadable:
-            where, reason = own.unreadable[0]
-            raise NoInputError(f"{where}: {reason}")
+    try:
+        for image in walk_images(path, own):
+            empty = False
+            yield _source(image)
+    except NoInputError as error:
+        yield _source(path, error)
+        return
+    for where, reason in own.unreadable:
+        yield _source(where, NoInputError(f"{where}: {reason}"))
+    if empty and not own.unreadable:
         besides = "".join(f"; {note}" for note in own.notes())
-        raise NoInputError(
+        problem = NoInputError(
             f"{path}: no image in this folder, expected files ending in "
             f"{' '.join(EXTENSIONS)}{besides}",
             hint="supsup data export mnist images --limit 100",
         )
+        yield _source(path, problem)
     seen.add(own)
+
+
+def _source(path: str, problem: NoInputError | None = None) -> Source:
+    return Source(path, os.path.dirname(path) or ".", problem)  # noqa: PTH120

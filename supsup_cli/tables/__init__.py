@@ -10,12 +10,14 @@ from supsup_cli.tables import (
     tasks,
 )
 from supsup_cli.tables.cells import lines
+from supsup_cli.tables.layout import laid_out
 
 __all__ = [
     "bank",
     "data",
     "hopfield",
     "inference",
+    "laid_out",
     "learning",
     "lines",
     "streams",

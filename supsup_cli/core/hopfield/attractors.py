@@ -4,9 +4,12 @@ A corrupted pattern falls into one of them: that is recall.
 
 A pattern is a mask as signs: (d,) float64, −1 where a unit is off and +1 where it is on. All of
 this module computes in float64: what many small updates add up to must not depend on their number.
+A matrix is the same bits on every processor and any number of threads, since it is built of single
+sums and products of two numbers, which IEEE 754 rounds in one way. A product of matrices is not: a
+BLAS chooses the order in which it adds, and may fuse a product with a sum.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 import torch
@@ -21,6 +24,8 @@ Rule = Literal["storkey", "hebbian"]
 _CAPACITY: dict[Rule, float] = {"storkey": 0.25, "hebbian": 0.138}
 # Of a field, beside which its rounding is nothing: a unit in doubt stays as it is.
 _IN_DOUBT = 1e-9
+# Of a matrix, worked on at a time: half a megabyte stays in a core's cache.
+_BLOCK_VALUES = 1 << 16
 
 
 def storkey(matrix: Tensor, pattern: Tensor) -> Tensor:
@@ -35,10 +40,11 @@ def storkey(matrix: Tensor, pattern: Tensor) -> Tensor:
     Returns:
         the matrix, exactly symmetric.
     """
-    # x xᵀ − x hᵀ − h xᵀ = x uᵀ + u xᵀ with u = x / 2 − h: one product of rank two. Its terms are
-    # exact, x being ±1, and a sum of two does not depend on their order: it is symmetric.
-    half = (pattern / 2 - matrix @ pattern) / len(pattern)
-    matrix.addmm_(torch.stack([pattern, half], 1), torch.stack([half, pattern]))
+    # x xᵀ − x hᵀ − h xᵀ = x uᵀ + u xᵀ with u = x / 2 − h. Both terms are exact, x being ±1, and the
+    # sum of two numbers does not depend on their order: it is symmetric, pair by pair.
+    half = (pattern / 2 - fields(matrix, pattern)) / len(pattern)
+    for rows in _row_blocks(matrix):
+        matrix[rows] += pattern[rows, None] * half + half[rows, None] * pattern
     return matrix.fill_diagonal_(0)
 
 
@@ -54,8 +60,35 @@ def hebbian(matrix: Tensor, pattern: Tensor) -> Tensor:
     Returns:
         the matrix, exactly symmetric.
     """
-    matrix.addr_(pattern, pattern / len(pattern))
+    share = pattern / len(pattern)
+    for rows in _row_blocks(matrix):
+        matrix[rows] += pattern[rows, None] * share
     return matrix.fill_diagonal_(0)
+
+
+def fields(matrix: Tensor, pattern: Tensor) -> Tensor:
+    """Give the field of each unit, h = W x, with sums in one order on every processor.
+
+    The terms Wᵢⱼ xⱼ are exact. Their second half is added to the first, the n-th to the n-th, until
+    one is left; of an odd number the middle one waits for the next round.
+
+    Args:
+        matrix: (d, d) float64.
+        pattern: (d,) float64, each −1 or +1.
+
+    Returns:
+        (d,) float64.
+    """
+    found = torch.empty_like(pattern)
+    for rows in _row_blocks(matrix):
+        terms = matrix[rows] * pattern
+        width = len(pattern)
+        while width > 1:
+            half = (width + 1) // 2
+            terms[:, : width - half] += terms[:, half:width]
+            width = half
+        found[rows] = terms[:, 0]
+    return found
 
 
 RULES: dict[Rule, Callable[[Tensor, Tensor], Tensor]] = {"storkey": storkey, "hebbian": hebbian}
@@ -133,3 +166,10 @@ def corrupt(pattern: Tensor, share: float, stream: torch.Generator) -> Tensor:
     corrupted = pattern.clone()
     corrupted[flipped] *= -1
     return corrupted
+
+
+def _row_blocks(matrix: Tensor) -> Iterator[slice]:
+    """Cut the rows of a (d, d) matrix into blocks that a core's cache holds."""
+    rows = max(1, _BLOCK_VALUES // len(matrix))
+    for start in range(0, len(matrix), rows):
+        yield slice(start, start + rows)

@@ -150,8 +150,16 @@ class ListedData:
             )
         outputs = tuple(range(len(listing.classes)))
         test = Split(images, labels)
+        unread = {path for path, _ in broken}
+        paths = (path for one in listing.classes for path in files[one])
         return TestData(
-            self.name, listing.classes, outputs, test, self.source, listing.broken + broken
+            self.name,
+            listing.classes,
+            outputs,
+            test,
+            self.source,
+            listing.broken + broken,
+            files=tuple(path for path in paths if path not in unread),
         )
 
 

@@ -1,6 +1,7 @@
 """`encode-hopfield`: store all unit masks as attractors, recall each, report."""
 
 import os
+import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -132,7 +133,7 @@ def _check(path: Path, tasks: Sequence[Task]) -> None:
     if not tasks:
         raise NoInputError(
             f"{path}: no task found, expected at least one",
-            hint=f"supsup learn-task --bank {path} --data mnist-split-0..4",
+            hint=f"supsup learn-task --bank {shlex.quote(str(path))} --data mnist-split-0..4",
         )
     for task in tasks:
         if task.sparse:

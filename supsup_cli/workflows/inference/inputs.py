@@ -136,14 +136,15 @@ def _files(
     at_once = _at_once(input_shape)
     for start in range(0, len(sources), at_once):
         part = sources[start : start + at_once]
-        paths = [one.path for one in part if not one.error]
-        found = iter(read_images(paths, input_shape, request.reading.max_pixels))
-        read = [ImageError(one.path, one.error) if one.error else next(found) for one in part]
+        paths = [one.path for one in part if one.problem is None]
+        read = read_images(paths, input_shape, request.reading.max_pixels)
         images = [one for one in read if not isinstance(one, ImageError)]
+        left = iter(read)
+        results = [next(left) if one.problem is None else one.problem for one in part]
         yield InputBatch(
             tuple(one.path for one in part),
             tuple(one.folder for one in part),
-            tuple(str(one) if isinstance(one, ImageError) else None for one in read),
+            tuple(str(one) if isinstance(one, NoInputError) else None for one in results),
             np.stack(images) if images else np.empty((0, *input_shape), dtype=np.uint8),
         )
 
@@ -169,7 +170,7 @@ def _test_splits(
         for start in range(0, len(chosen), _AT_ONCE):
             part = chosen[start : start + _AT_ONCE]
             yield InputBatch(
-                tuple(f"{name}[{place}]" for place in part),
+                tuple(data.files[place] if data.files else f"{name}[{place}]" for place in part),
                 (name,) * len(part),
                 (None,) * len(part),
                 test.images[part],

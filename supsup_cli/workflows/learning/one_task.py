@@ -33,6 +33,7 @@ from supsup_cli.workflows.learning.task_facts import (
     provenance,
     recipe_record,
 )
+from supsup_cli.workflows.learning.threads import threads_restored
 from supsup_cli.workflows.opening import NORMALISATION, TRAITS, OpenNetwork
 from supsup_cli.workflows.reporting import Advance, Reporter, Stop
 from supsup_cli.workflows.signatures import make_signature
@@ -41,6 +42,7 @@ from supsup_cli.workflows.signatures import make_signature
 _TRAIT_IMAGES = 512
 
 
+@threads_restored()
 def learn_job(
     net: OpenNetwork,
     job: LearningJob,

@@ -14,6 +14,7 @@ from supsup_cli.workflows.learning.checkpoints import Checkpoints, digest_with_v
 from supsup_cli.workflows.learning.one_task import discard_state
 from supsup_cli.workflows.learning.plan import check_classes
 from supsup_cli.workflows.learning.task_facts import describe
+from supsup_cli.workflows.learning.threads import threads_restored
 from supsup_cli.workflows.opening import OpenNetwork, open_network
 from supsup_cli.workflows.reporting import Advance, NeverStop, Reporter, Stop
 from supsup_cli.workflows.results.streams import StreamDecision, StreamResult
@@ -82,6 +83,7 @@ class _StreamSession:
         seconds = time.perf_counter() - self.began
         return StreamResult(done, (), self.plan.batches, self.request.rule, seconds, ())
 
+    @threads_restored()
     def learn(self, work: WorkFolder) -> StreamResult:
         """Learn the stream, or what is left of it, and commit its masks."""
         net, plan, request = self.net, self.plan, self.request
