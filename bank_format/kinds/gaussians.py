@@ -66,11 +66,11 @@ def directions_that_fit(classes: int, features: int, size: int) -> int:
         size: the most bytes for all arrays.
 
     Returns:
-        k, 0..24.
+        k, 0..24, at most half of the features.
     """
     mean = features + 3 * _FLOAT
     direction = -(-features // 2) + 2 * _FLOAT
-    return max(0, min(_MOST_DIRECTIONS, (size // classes - mean) // direction))
+    return max(0, min(_MOST_DIRECTIONS, features // 2, (size // classes - mean) // direction))
 
 
 def store_gaussians(gaussians: Gaussians) -> Arrays:

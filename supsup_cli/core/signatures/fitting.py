@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 MOST_IMAGES = 2048
 # Classes beyond these share a Gaussian with the class they resemble most.
 _MOST_COMPONENTS = 16
+_IMAGES_PER_DIRECTION = 4
 _LEAST_SHARE = 1e-9  # of all variance: a direction with less is rounding
 
 
@@ -99,7 +100,8 @@ def _principal(
     """Find the directions of largest variance: (k, D) of unit length, (k,), and all variance."""
     count, size = centred.shape
     total = float(np.square(centred).sum() / count)
-    few = max(0, min(most, count - 1, size))
+    # What is left must still tell the variance of all other directions.
+    few = min(most, count // _IMAGES_PER_DIRECTION, size // 2)
     # The smaller of the two products has the same eigenvalues.
     if count < size:
         squares, sides = np.linalg.eigh(centred @ centred.T / count)
