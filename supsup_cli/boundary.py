@@ -10,6 +10,7 @@ import typer
 
 from bank_format.errors import BankError
 from supsup_cli.errors import RankFailedError, StoppedError, SupsupError
+from supsup_cli.hints import bank_of, keep_bank
 from supsup_cli.output import flush_stdout, report_error
 from supsup_cli.stop_signals import StopSignals, stop_signals
 from supsup_cli.torchrun.place import Place, place
@@ -69,7 +70,7 @@ def _run(
 ) -> int:
     """Run one command; `speak` lets a rank print that is silent otherwise."""
     try:
-        code = app(args=list(words), prog_name="supsup", standalone_mode=False)
+        code = _code(app, words)
         flush_stdout()
     except (Exception, KeyboardInterrupt) as error:
         if isinstance(error, typer.TyperException) and not error.format_message():
@@ -91,7 +92,7 @@ def _run(
     speak()
     report_error(
         problem.message,
-        problem.hint,
+        keep_bank(problem.hint, bank_of(words)),
         slug=problem.slug,
         exit_code=problem.exit_code,
         as_json="--json" in words,
@@ -100,6 +101,17 @@ def _run(
         else {**problem.beside, "exit_code": problem.exit_code},
     )
     return problem.exit_code
+
+
+def _code(app: typer.Typer, words: Sequence[str]) -> int | None:
+    """Run the command; a reader of a pipe that has gone, such as `head`, has seen enough."""
+    try:
+        code: int | None = app(args=list(words), prog_name="supsup", standalone_mode=False)
+    except SystemExit as end:  # of Typer's help and its echo
+        if isinstance(end.__context__, BrokenPipeError):
+            return 0
+        raise
+    return code
 
 
 def problem_of(error: BaseException, words: Sequence[str], stop: StopSignals) -> Problem:

@@ -109,7 +109,7 @@ def test_a_stream_opens_a_mask_for_each_task(small: Small) -> None:
 
 def test_masks_are_recovered_from_attractors(small: Small, tmp_path: Path) -> None:
     plot = tmp_path / "recovery.png"
-    done = small("hopfield.sh", ARCH="units-256-256", STEPS=60, LIMIT=128, PLOT=plot)
+    done = small("hopfield.sh", ARCH="units-256-256", STEPS=200, LIMIT=128, PLOT=plot)
     encoded = done.split("$ supsup encode-hopfield")[1:]
     assert "encoded: 5 masks of 512 units by the rule storkey" in encoded[0]
     assert "extended: 6 masks of 512 units" in encoded[1]

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from bank_format.check.problems import Problem, VerifyReport, problem_of
+from bank_format.disk.atomic import is_temporary
 from bank_format.disk.files import list_names, read_bytes
 from bank_format.encoding.sealed import unseal
 from bank_format.errors import (
@@ -22,9 +23,9 @@ from bank_format.errors import (
 )
 from bank_format.kinds.bank_json import BankRecord
 from bank_format.kinds.base import check_kind
-from bank_format.kinds.hopfield_records import HopfieldContent, PatternRecord
-from bank_format.kinds.state import WorkFolder, is_work_file
-from bank_format.kinds.work_parts import list_parts, read_part
+from bank_format.kinds.features import parse_features
+from bank_format.kinds.hopfield import HopfieldContent, PatternRecord
+from bank_format.kinds.state import WorkFolder, is_work_file, list_parts, read_part
 from bank_format.names import is_task_name
 from bank_format.store.attractors import check_attractors, compare, encode_command
 from bank_format.store.claims import unfinished_work
@@ -32,24 +33,24 @@ from bank_format.store.layout import (
     BANK_FILE,
     BASE_FILE,
     CLAIM,
+    FEATURES_FILE,
     HOPFIELD_FILE,
     MASKS,
     QUARANTINE,
     SIGNATURES,
     SUFFIX,
     WORK,
-    is_temporary,
+    file_limit,
     read_base,
     read_record,
 )
 from bank_format.store.signatures import read_signature
-from bank_format.store.task_reading import parse_task, read_mask
-from bank_format.store.tasks import read_task_file
+from bank_format.store.tasks import parse_task, read_mask, read_task_file
 
 __all__ = ["Problem", "VerifyReport", "verify"]
 
 _LARGEST_FILE = 2**36  # bytes; for files whose size no record bounds
-_KNOWN = {BANK_FILE, BASE_FILE, HOPFIELD_FILE, MASKS, SIGNATURES, WORK, QUARANTINE}
+_KNOWN = {BANK_FILE, BASE_FILE, FEATURES_FILE, HOPFIELD_FILE, MASKS, SIGNATURES, WORK, QUARANTINE}
 
 
 def verify(path: Path) -> VerifyReport:
@@ -95,6 +96,9 @@ class _Survey:
         if HOPFIELD_FILE in names:
             with self.reporting(HOPFIELD_FILE):
                 self.check_attractors()
+        if FEATURES_FILE in names:
+            with self.reporting(FEATURES_FILE):
+                self.check_features()
         for name in sorted(names):
             if name in _KNOWN:
                 self.tell_link(name)
@@ -183,6 +187,13 @@ class _Survey:
             self.check_seal(HOPFIELD_FILE, "hopfield")
         else:
             self.stored = check_attractors(self.path, self.record)
+
+    def check_features(self) -> None:
+        if self.record is None:
+            self.check_seal(FEATURES_FILE, "features")
+            return
+        path = self.path / FEATURES_FILE
+        parse_features(read_bytes(path, file_limit(self.record)), self.record, str(path))
 
     def tell_stale(self) -> None:
         """Tell what attractors lack or have too much; nothing is known of a damaged task."""

@@ -13,10 +13,12 @@ from supsup_cli.errors import PartDeliveredError, RankFailedError
 from supsup_cli.output import Terminal
 from supsup_cli.stop_signals import stop_signals
 from supsup_cli.torchrun.place import Place, place
-from supsup_cli.workflows.exit_codes import exit_code
 from supsup_cli.workflows.ranks import ALONE, Ranks
 from supsup_cli.workflows.reporting import Advance, Reporter, Silent
 from supsup_cli.workflows.results.common import Result
+from supsup_cli.workflows.results.inference import InferResult, PredictResult
+
+_NEW_TASK = 4
 
 if TYPE_CHECKING:
     from supsup_cli.torchrun.group import RankGroup
@@ -80,7 +82,7 @@ def answer_together(
 
 def _finish(terminal: Terminal, result: Result, among: Place | None, *, fail_on_new: bool) -> None:
     """Print a result and end; torchrun takes any code but 0 for a failure: the document has it."""
-    code = exit_code(result, fail_on_new=fail_on_new)
+    code = _exit_code(result, fail_on_new=fail_on_new)
     terminal.answer(result, None if among is None else code)
     raise typer.Exit(code if among is None else 0)
 
@@ -145,3 +147,11 @@ class _RankReporter:
         self._group.check()
         advance(self._group.count_units(self._untold))
         self._untold = 0
+
+
+def _exit_code(result: Result, *, fail_on_new: bool) -> int:
+    """Choose the code of a result: its own unless that is 0, then 4 for a new task if asked for."""
+    if not fail_on_new or not isinstance(result, InferResult | PredictResult):
+        return result.exit_code
+    new = any(one.known is False for one in result.results)
+    return result.exit_code or (_NEW_TASK if new else 0)

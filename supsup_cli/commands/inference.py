@@ -63,8 +63,8 @@ def infer_task(
     def work(together: Together) -> Result:
         from supsup_cli.data.reading import Reading
         from supsup_cli.workflows.inference import infer_task as workflow
-        from supsup_cli.workflows.inference.deciding import DecisionRequest
         from supsup_cli.workflows.inference.inputs import InputRequest
+        from supsup_cli.workflows.inference.rules import DecisionRequest
 
         reading = Reading(max_pixels, data_root, download)
         paths = images or ()
@@ -108,8 +108,8 @@ def predict(
     def work(together: Together) -> Result:
         from supsup_cli.data.reading import Reading
         from supsup_cli.workflows.inference import predict as workflow
-        from supsup_cli.workflows.inference.deciding import DecisionRequest
         from supsup_cli.workflows.inference.inputs import InputRequest
+        from supsup_cli.workflows.inference.rules import DecisionRequest
 
         reading = Reading(max_pixels, data_root, download)
         paths = images or ()
@@ -133,6 +133,14 @@ def evaluate(
     method: MethodOption = "auto",
     objective: ObjectiveOption = None,
     group: GroupOption = "image",
+    data: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--data",
+            help="Where a task's data lies now, if it moved (again and again).",
+            metavar="FOLDER",
+        ),
+    ] = None,
     group_sizes: Annotated[
         str, typer.Option(help="Compare groups of these many images.", metavar="N,N,…")
     ] = "",
@@ -157,7 +165,7 @@ def evaluate(
     def work(together: Together) -> Result:
         from supsup_cli.data.reading import Reading
         from supsup_cli.workflows.inference import evaluate as workflow
-        from supsup_cli.workflows.inference.deciding import DecisionRequest
+        from supsup_cli.workflows.inference.rules import DecisionRequest
 
         decision = DecisionRequest(method, objective, group, together.device(device))
         request = workflow.EvaluateRequest(
@@ -168,6 +176,7 @@ def evaluate(
             plot,
             csv,
             Reading(max_pixels, data_root, download),
+            data or (),
         )
         return workflow.evaluate(bank, decision, request, together.reporter, together.ranks)
 

@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator
 
-from rich.table import Table
-
 from supsup_cli.tables.cells import failures, lines, share, table
+from supsup_cli.tables.layout import Table
 from supsup_cli.workflows.results.hopfield import RecoveryReport
 from supsup_cli.workflows.results.inference import (
     EvaluateResult,

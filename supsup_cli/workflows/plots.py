@@ -105,6 +105,11 @@ def plot_recoveries(
 def _figure(path: Path, inches: tuple[float, float]) -> Any:  # matplotlib has no types here
     try:
         from matplotlib.figure import Figure
+    except OSError as error:  # it keeps a cache, in a temporary folder if need be
+        raise StorageError(
+            f"--plot {path}: matplotlib has no folder to write to ({str(error).splitlines()[0]})",
+            hint="set TMPDIR to a folder that can be written",
+        ) from error
     except ImportError as error:
         raise UsageError(
             f"--plot {path}: matplotlib is not installed", hint="pip install 'supsup[plot]'"

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TypeVar
@@ -12,11 +12,17 @@ import numpy as np
 from supsup_cli.data.reading import DEFAULT, Reading
 from supsup_cli.data.splits import choose
 from supsup_cli.errors import NoInputError, SupsupError, UsageError
-from supsup_cli.workflows.inference.accuracy import IMAGES_TOGETHER, HeldOutTask, Measured, measure
-from supsup_cli.workflows.inference.deciding import DecisionRequest, choose_rule, told_of_compiling
-from supsup_cli.workflows.inference.evaluation_table import write_table
+from supsup_cli.workflows.held_out import find_moved, held_out, moved_hint
+from supsup_cli.workflows.inference.accuracy import (
+    HeldOutTask,
+    Measured,
+    images_together,
+    measure,
+    write_table,
+)
+from supsup_cli.workflows.inference.rules import DecisionRequest, choose_rule, told_of_compiling
 from supsup_cli.workflows.inference.shared_tests import SharedTests
-from supsup_cli.workflows.opening import OpenTasks, held_out, open_tasks
+from supsup_cli.workflows.opening import OpenTasks, open_tasks
 from supsup_cli.workflows.ranks import ALONE, Ranks
 from supsup_cli.workflows.reporting import Reporter
 from supsup_cli.workflows.results.common import FailedInput
@@ -35,10 +41,11 @@ class EvaluateRequest:
         limit: images of each task, a seeded choice; None takes all.
         seed: of the choice.
         group_sizes: numbers of images that share a decision, to compare, as "1,8,64"; or "".
-        plot: where to draw the accuracies; None for nowhere.
+        plot: where to draw the accuracies and the confusion; None for nowhere.
         csv: where to write the table and the confusion; None for nowhere.
         reading: where data lie; an image file with more pixels than it allows is an input that
             failed.
+        data: folders where tasks' data lie now; the digest tells whose.
     """
 
     tasks: Sequence[str] = ()
@@ -48,6 +55,7 @@ class EvaluateRequest:
     plot: Path | None = None
     csv: Path | None = None
     reading: Reading = DEFAULT
+    data: Sequence[str] = ()
 
 
 def evaluate(
@@ -83,16 +91,15 @@ def evaluate(
     for name in names:
         if name not in there:
             opened.net.bank.read_task(name)  # raises: there is no such task
-    # By the method hopfield every group's mask is recovered by itself: no work is shared.
-    together = 1 if rule.attractors is not None else IMAGES_TOGETHER
+    moved = find_moved(opened, request.data, request.reading)
+    together = images_together(rule, opened.net.bank.record.input.shape)
     rules = [rule, *(replace(rule, group=str(size)) for size in sizes)]
-    block = max(1, together // request.limit) if request.limit else 1
-    shared = SharedTests(ranks, rules, names, block)
+    shared = SharedTests(ranks, rules, names)
     began = time.perf_counter()
     found: list[list[Measured]] = [[] for _ in rules]
     broken: list[tuple[str, FailedInput]] = []
     with told_of_compiling(reporter), reporter.track("evaluating", len(names), "tasks") as advance:
-        for tests, failures, count in _loaded(opened, shared, request, together):
+        for tests, failures, count in _loaded(opened, shared, request, together, moved):
             broken += failures
             for by, those in zip(rules if tests else (), found, strict=False):
                 those.extend(measure(opened, by, tests))
@@ -100,7 +107,10 @@ def evaluate(
         (measured, *grouped), failed = shared.gathered(found, broken)
     evaluated = [one.task for one in measured]
     if not evaluated:
-        raise NoInputError(f"no task could be evaluated; {failed[0].source}: {failed[0].error}")
+        raise NoInputError(
+            f"no task could be evaluated; {failed[0].source}: {failed[0].error}",
+            hint=moved_hint(opened.net),
+        )
     result = EvaluateResult(
         tasks=tuple(evaluated),
         mean=_mean(Scores, evaluated),
@@ -134,7 +144,11 @@ def _sizes(text: str) -> list[int]:
 
 
 def _loaded(
-    opened: OpenTasks, shared: SharedTests, request: EvaluateRequest, together: int
+    opened: OpenTasks,
+    shared: SharedTests,
+    request: EvaluateRequest,
+    together: int,
+    moved: Mapping[str, str],
 ) -> Iterator[tuple[list[HeldOutTask], list[tuple[str, FailedInput]], int]]:
     """Load tasks' test images, as many tasks at a time as are measured together.
 
@@ -143,6 +157,7 @@ def _loaded(
         shared: those to load, and which images of each.
         request: limit, seed, and where data lie.
         together: images that are measured together; a task is not parted.
+        moved: digest of data → where they lie now.
 
     Yields:
         what to measure, perhaps nothing; with its task what could not be read; of how many tasks.
@@ -154,7 +169,7 @@ def _loaded(
     for name in shared.names:
         index = places[name]
         try:
-            data = held_out(opened.net, opened.tasks[index], request.reading)
+            data = held_out(opened.net, opened.tasks[index], request.reading, moved)
         except SupsupError as error:
             failed.append((name, FailedInput(name, error.message)))
             count += 1

@@ -8,15 +8,15 @@ from numpy.typing import NDArray
 
 from supsup_cli.errors import UsageError
 from supsup_cli.workflows.hopfield.recovery import Recovered, report, tell_unrecovered
-from supsup_cli.workflows.inference.deciding import (
+from supsup_cli.workflows.inference.decisions import decide
+from supsup_cli.workflows.inference.inputs import InputBatch, InputRequest, joined
+from supsup_cli.workflows.inference.rules import (
     DecisionRequest,
     Rule,
     choose_rule,
     group_places,
     told_of_compiling,
 )
-from supsup_cli.workflows.inference.decisions import decide
-from supsup_cli.workflows.inference.inputs import InputBatch, InputRequest, joined
 from supsup_cli.workflows.inference.shared_inputs import SharedInputs
 from supsup_cli.workflows.opening import OpenTasks, open_tasks
 from supsup_cli.workflows.ranks import ALONE, Ranks
@@ -73,8 +73,9 @@ def infer_open(
         raise UsageError(f"--plot {plot} under torchrun: expected one process")
     rule = choose_rule(opened, decision, reporter)
     began = time.perf_counter()
+    shape = opened.net.bank.record.input.shape
     shared = SharedInputs(ranks, rule.group)
-    batches = shared.read(inputs, opened.net.bank.record.input.shape, opened.seeds)
+    batches = shared.read(inputs, shape, opened.seeds, reporter.note)
     results: list[InferredSource] = []
     recoveries: list[tuple[str, Recovered]] = []
     with told_of_compiling(reporter), reporter.track("inferring", None, "images") as advance:
@@ -114,20 +115,19 @@ def _decide(
     if usable:
         decisions = decide(opened, rule, batch.images, groups, top)
         recovered = decisions.recovered or (None,) * len(groups)
-        rows = zip(
-            decisions.scores, decisions.best, decisions.known, recovered, groups, strict=True
-        )
-        for row, winner, knows, mask, members in rows:
+        for place, (mask, members) in enumerate(zip(recovered, groups, strict=True)):
             first = usable[members[0]]
             source = _group_name(rule, batch, first)
             answers[first] = InferredSource(
                 source=source,
                 images=len(members),
-                task=opened.names[winner],
-                known=bool(knows),
-                scores=_top(opened, row, top),
+                task=opened.names[int(decisions.best[place])],
+                known=bool(decisions.known[place]),
+                scores=_top(opened, decisions.scores[place], top),
                 error=None,
                 recovery=None if mask is None else report(mask, opened.names),
+                masks_tried=int(decisions.tried[place]),
+                truncated=bool(decisions.truncated[place]),
             )
             if mask is not None:
                 recoveries.append((source, mask))

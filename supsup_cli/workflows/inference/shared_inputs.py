@@ -1,21 +1,21 @@
 """Images shared out among ranks, and their answers put in the order asked.
 
-Where each image is decided by itself, a rank takes every so many-th batch, and leaves the others
-unread. Where groups decide, every rank reads all, as a broken image moves the bounds of groups, and
-takes runs of groups that one process would decide together. So the images whose tasks are inferred
-together are those of one process, and every score is the same to the last bit; probabilities of
-classes are so too where images decide by themselves, and else but for float32 rounding.
+Where each image is decided by itself, a rank takes every so many-th batch of those that one process
+would compute, and leaves the others unread: every answer is the same to the last bit. Where groups
+decide, every rank reads all, as a broken image moves the bounds of groups, and takes groups that
+lie side by side: answers are the same but for float32 rounding, as fewer images are computed
+together.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar, cast
+
+import numpy as np
 
 from bank_format.encoding.canonical_json import Json
 from bank_format.encoding.strict_json import from_json, to_json
 from supsup_cli.data.splits import InputShape
 from supsup_cli.errors import NoInputError
-from supsup_cli.workflows.inference.deciding import group_places, groups_at_once
 from supsup_cli.workflows.inference.inputs import (
     InputBatch,
     InputRequest,
@@ -23,6 +23,7 @@ from supsup_cli.workflows.inference.inputs import (
     joined,
     read_inputs,
 )
+from supsup_cli.workflows.inference.rules import group_places
 from supsup_cli.workflows.ranks import Ranks
 from supsup_cli.workflows.results.hopfield import RecoveryReport
 from supsup_cli.workflows.results.inference import InferredSource, PredictedSource
@@ -52,13 +53,17 @@ class SharedInputs:
         return self._ranks.count == 1
 
     def read(
-        self, request: InputRequest, input_shape: InputShape, seeds: Mapping[str, int]
+        self,
+        request: InputRequest,
+        input_shape: InputShape,
+        seeds: Mapping[str, int],
+        note: Callable[[str], None],
     ) -> Iterator[InputBatch]:
         """Read what is this rank's of all inputs; see `read_inputs`, and for errors `gathered`."""
         if self.whole:
-            yield from read_inputs(request, input_shape, seeds)
+            yield from read_inputs(request, input_shape, seeds, note)
             return
-        batches = input_batches(request, input_shape, seeds)
+        batches = input_batches(request, input_shape, seeds, note)
         if self._group == "image":
             for number, read in enumerate(batches):
                 if self._mine(number):
@@ -104,17 +109,12 @@ class SharedInputs:
         return number % self._ranks.count == self._ranks.rank
 
     def _own_groups(self, batch: InputBatch) -> InputBatch:
-        """Take every so many-th run of groups out of all inputs; rank 0 the broken ones beside."""
+        """Take this rank's run of groups out of all inputs; rank 0 the broken ones beside."""
         usable = batch.usable
         groups = group_places(self._group, [batch.folders[place] for place in usable])
-        own: list[list[int]] = []
-        number = 0
-        for size, same in groupby(groups, key=len):
-            run = list(same)
-            for start in range(0, len(run), groups_at_once(size)):
-                if self._mine(number):
-                    own += run[start : start + groups_at_once(size)]
-                number += 1
+        begins = np.cumsum([0, *map(len, groups)])[:-1] * self._ranks.count // max(1, len(usable))
+        pairs = zip(begins.tolist(), groups, strict=True)
+        own = [members for rank, members in pairs if rank == self._ranks.rank]
         broken = [place for place, error in enumerate(batch.errors) if error is not None]
         places = [usable[member] for members in own for member in members]
         places = sorted([*places, *broken] if self._ranks.rank == 0 else places)

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import cast
 
 import numpy as np
@@ -10,13 +11,15 @@ from numpy.typing import NDArray
 from bank_format.encoding.canonical_json import Json
 from bank_format.encoding.strict_json import from_json, to_json
 from supsup_cli.workflows.inference.accuracy import Measured
-from supsup_cli.workflows.inference.deciding import Rule, groups_at_once
+from supsup_cli.workflows.inference.rules import Rule
 from supsup_cli.workflows.ranks import Ranks
 from supsup_cli.workflows.results.common import FailedInput
-from supsup_cli.workflows.results.inference import EvaluatedTask, NamedTask
+from supsup_cli.workflows.results.inference import EvaluatedTask, NamedTask, Scores
 
-# From so many blocks of tasks for each rank on, the one that has a block more waits little for it.
+# From so many tasks for each rank on, those wait little for the rank that has one more.
 _EVEN = 4
+# Means over decisions; the others are over images.
+_OF_DECISIONS = ("task_accuracy", "short_list_recall", "masks_tried")
 
 Failures = Sequence[tuple[str, FailedInput]]
 
@@ -28,21 +31,16 @@ class SharedTests:
         ranks: who shares the work.
         rules: by which the tasks are told apart, the main one first.
         names: of all tasks to measure.
-        block: tasks that one process would measure together; they stay together.
     """
 
-    def __init__(
-        self, ranks: Ranks, rules: Sequence[Rule], names: Sequence[str], block: int
-    ) -> None:
+    def __init__(self, ranks: Ranks, rules: Sequence[Rule], names: Sequence[str]) -> None:
         self._ranks = ranks
         self._all = names
         size = _group_size(rules)
         self._size = size or 1
-        blocks = -(-len(names) // block)
-        even = blocks % ranks.count == 0 or blocks >= _EVEN * ranks.count
+        even = len(names) % ranks.count == 0 or len(names) >= _EVEN * ranks.count
         self._whole = size is None or even
-        mine = [place // block % ranks.count == ranks.rank for place in range(len(names))]
-        self.names = [name for name, own in zip(names, mine, strict=True) if own or not self._whole]
+        self.names = names[ranks.rank :: ranks.count] if self._whole else names
 
     def places(self, chosen: NDArray[np.int64]) -> NDArray[np.int64] | None:
         """Give the images of a task that this rank measures, perhaps none.
@@ -52,9 +50,8 @@ class SharedTests:
         """
         if self._whole:
             return chosen
-        run = self._size * groups_at_once(self._size)
-        runs = np.arange(len(chosen)) // run % self._ranks.count
-        own = chosen[runs == self._ranks.rank]
+        groups = np.arange(len(chosen)) // self._size
+        own = chosen[groups * self._ranks.count // (groups[-1:].sum() + 1) == self._ranks.rank]
         return own if len(own) or self._ranks.rank == 0 else None
 
     def counted(self, tasks: int) -> int:
@@ -109,31 +106,28 @@ def merge(parts: Sequence[Measured], size: int) -> Measured:
         return parts[0]
     images = [one.task.images for one in parts]
     decisions = [-(-count // size) for count in images]
+    means = {
+        field.name: _mean(
+            [getattr(one.task, field.name) for one in parts],
+            decisions if field.name in _OF_DECISIONS else images,
+        )
+        for field in fields(Scores)
+    }
     named = Counter[str]()
     for part in parts:
         named.update({one.named: one.images for one in part.named})
     task = parts[0].task.task
     return Measured(
-        EvaluatedTask(
-            task=task,
-            images=sum(images),
-            accuracy_given=_share([one.task.accuracy_given for one in parts], images),
-            accuracy_inferred=_share([one.task.accuracy_inferred for one in parts], images),
-            accuracy_inferred_shared=_share(
-                [one.task.accuracy_inferred_shared for one in parts], images
-            ),
-            task_accuracy=_share([one.task.task_accuracy for one in parts], decisions),
-            false_alarms=_share([one.task.false_alarms for one in parts], images),
-        ),
+        EvaluatedTask(**means, task=task, images=sum(images)),
         tuple(NamedTask(task, one, named[one]) for one in sorted(named)),
         (),
     )
 
 
-def _share(shares: Sequence[float], counts: Sequence[int]) -> float:
-    """Give the share of all, from shares that are each a whole number of a count."""
-    pairs = zip(shares, counts, strict=True)
-    return sum(round(share * count) for share, count in pairs) / sum(counts)
+def _mean(means: Sequence[float], counts: Sequence[int]) -> float:
+    """Give the mean of all, from means of whole numbers over a count each."""
+    pairs = zip(means, counts, strict=True)
+    return sum(round(mean * count) for mean, count in pairs) / sum(counts)
 
 
 def _group_size(rules: Sequence[Rule]) -> int | None:

@@ -17,16 +17,14 @@ from supsup_cli.data import catalog
 from supsup_cli.data.splits import TaskData
 from supsup_cli.errors import StoppedError
 from supsup_cli.workflows.learning.detect import known_task
-from supsup_cli.workflows.learning.lessons import LearningJob
 from supsup_cli.workflows.learning.one_task import discard_state, learn_job
-from supsup_cli.workflows.learning.plan import LearnRequest, Plan, equal_task
+from supsup_cli.workflows.learning.plan import LearningJob, LearnRequest, Plan, equal_task
 from supsup_cli.workflows.learning.task_facts import describe
 from supsup_cli.workflows.opening import OpenNetwork
 from supsup_cli.workflows.ranks import ALONE, Ranks
-from supsup_cli.workflows.reporting import Advance, Reporter
+from supsup_cli.workflows.reporting import Advance, Reporter, Stop
 from supsup_cli.workflows.results.common import FailedInput
 from supsup_cli.workflows.results.learning import LearnedTask, LearnResult
-from supsup_cli.workflows.stopping import Stop
 
 
 @dataclass
@@ -84,7 +82,7 @@ class LearnSession:
                 discard_state(work)  # begun when the bank did not know the task yet
                 advance(self.recipe.steps)
                 return
-            job = LearningJob(plan.task, data, self.recipe, seed)
+            job = LearningJob(plan.task, data, self.recipe, seed, self.request.signature)
             task = learn_job(self.net, job, work, self.reporter, self.stop, advance)
             self.done[plan.task] = describe(task, "learned", task.provenance.seconds)
 
@@ -101,6 +99,8 @@ class LearnSession:
         self.failed[plan.task] = [FailedInput(source, error) for source, error in data.broken]
         if data.source:
             self.reporter.note(f"task {plan.task}: {_counted(data)}")
+        for note in data.notes:
+            self.reporter.note(f"task {plan.task}: {note}")
         return data
 
     def found(self, task: Task) -> None:
@@ -160,7 +160,4 @@ def _counted(data: TaskData) -> str:
     classes = ", ".join(
         f"{name} {count:,}" for name, count in zip(data.classes, counts, strict=True)
     )
-    return (
-        f"{len(data.classes)} classes ({classes} images), {len(data.calibration):,} images for "
-        f"calibration, {len(data.test):,} for the test"
-    )
+    return f"{len(data.classes)} classes ({classes} images); {data.parts}"

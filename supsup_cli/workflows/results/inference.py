@@ -10,7 +10,8 @@ from supsup_cli.workflows.results.hopfield import RecoveryReport
 class InferredSource:
     """One decision; an input that cannot be read has an `error` and neither task nor scores.
 
-    `recovery` is None but with the method `hopfield`.
+    `recovery` is None but with the method `hopfield`. `masks_tried` were run by themselves to
+    decide; `truncated` tells that more were in doubt than were allowed.
     """
 
     source: str
@@ -20,11 +21,13 @@ class InferredSource:
     scores: tuple[tuple[str, float], ...]
     error: str | None
     recovery: RecoveryReport | None = None
+    masks_tried: int = 0
+    truncated: bool = False
 
 
 @dataclass(frozen=True)
 class InferResult:
-    """Answer of `infer-task`; scores in nats, larger is better.
+    """Answer of `infer-task`; scores in nats, larger is better: with signatures ln p of the task.
 
     With the method `hopfield` a score is minus the bits between the recovered mask and the task's.
     """
@@ -44,7 +47,10 @@ class InferResult:
 
 @dataclass(frozen=True)
 class PredictedSource:
-    """One image's task and class; `probability` is of the class among the task's own classes."""
+    """One image's task and class; `probability` is of the class among the task's own classes.
+
+    `masks_tried` were run by themselves to infer the task.
+    """
 
     source: str
     task: str | None
@@ -52,6 +58,7 @@ class PredictedSource:
     label: str | None
     probability: float | None
     error: str | None
+    masks_tried: int = 0
 
 
 @dataclass(frozen=True)
@@ -76,13 +83,18 @@ class PredictResult:
 
 @dataclass(frozen=True)
 class Scores:
-    """Shares from 0 to 1: task given, task and class both right (GNu), class right (GNs)."""
+    """Shares from 0 to 1: task given, task and class both right (GNu), class right (GNs).
+
+    `short_list_recall`: decisions that compared the right task; `masks_tried`: for one, on average.
+    """
 
     accuracy_given: float
     accuracy_inferred: float
     accuracy_inferred_shared: float
     task_accuracy: float
     false_alarms: float
+    short_list_recall: float
+    masks_tried: float
 
 
 @dataclass(frozen=True)
