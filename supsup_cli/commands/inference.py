@@ -11,7 +11,6 @@ from supsup_cli.completion import complete_tasks
 from supsup_cli.data.limits import MAX_PIXELS
 from supsup_cli.options import (
     DEFAULT_BANK,
-    BankOption,
     DataOption,
     DataRootOption,
     DebugOption,
@@ -26,6 +25,7 @@ from supsup_cli.options import (
     MethodOption,
     ObjectiveOption,
     QuietOption,
+    ReadBankOption,
     SeedOption,
     usable_path,
 )
@@ -37,7 +37,7 @@ app = typer.Typer()
 @app.command("infer-task")
 def infer_task(
     images: ImagesArgument = None,
-    bank: BankOption = DEFAULT_BANK,
+    bank: ReadBankOption = DEFAULT_BANK,
     data: DataOption = None,
     method: MethodOption = "auto",
     objective: ObjectiveOption = None,
@@ -81,7 +81,7 @@ def infer_task(
 @app.command()
 def predict(
     images: ImagesArgument = None,
-    bank: BankOption = DEFAULT_BANK,
+    bank: ReadBankOption = DEFAULT_BANK,
     data: DataOption = None,
     task: Annotated[
         str | None,
@@ -123,7 +123,7 @@ def predict(
 
 @app.command()
 def evaluate(
-    bank: BankOption = DEFAULT_BANK,
+    bank: ReadBankOption = DEFAULT_BANK,
     tasks: Annotated[
         list[str] | None,
         typer.Option(

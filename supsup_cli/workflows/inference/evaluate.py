@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from bank_format.disk.stores import Place
 from supsup_cli.data.reading import DEFAULT, Reading
 from supsup_cli.data.splits import choose
 from supsup_cli.errors import NoInputError, SupsupError, UsageError
@@ -59,7 +60,7 @@ class EvaluateRequest:
 
 
 def evaluate(
-    path: Path,
+    path: Place,
     decision: DecisionRequest,
     request: EvaluateRequest,
     reporter: Reporter,

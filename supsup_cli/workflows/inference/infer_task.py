@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from bank_format.disk.stores import Place
 from supsup_cli.errors import UsageError
 from supsup_cli.workflows.hopfield.recovery import Recovered, report, tell_unrecovered
 from supsup_cli.workflows.inference.decisions import decide
@@ -27,7 +28,7 @@ _MOST_PANELS = 12
 
 
 def infer_task(
-    path: Path,
+    path: Place,
     inputs: InputRequest,
     decision: DecisionRequest,
     top: int,

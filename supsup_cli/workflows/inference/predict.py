@@ -2,11 +2,11 @@
 
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bank_format.disk.stores import Place
 from supsup_cli.workflows.hopfield.recovery import Recovered, report, tell_unrecovered
 from supsup_cli.workflows.inference.decisions import decide
 from supsup_cli.workflows.inference.inputs import InputBatch, InputRequest, joined
@@ -27,7 +27,7 @@ from supsup_cli.workflows.results.inference import PredictedSource, PredictResul
 
 
 def predict(
-    path: Path,
+    path: Place,
     inputs: InputRequest,
     decision: DecisionRequest,
     task: str | None,
