@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from obstore.store import ObjectStore as Client
 
 _ATTEMPTS = 6
+_RETRIES = 4  # of obstore, inside each attempt
 _PAUSE = 0.05  # seconds, doubled each time
 _AHEAD = 16  # objects fetched before they are asked for: bounds memory
 _SEALED = ".safetensors"
@@ -56,7 +57,7 @@ def open_store(url: str, *, cached: bool = True) -> "Objects":
                 # Options given here hide those of the environment.
                 "allow_http": os.environ.get("AWS_ALLOW_HTTP", "").lower() in ("true", "1"),
             },
-            retry_config={"max_retries": 4, "retry_timeout": timedelta(seconds=30)},
+            retry_config={"max_retries": _RETRIES, "retry_timeout": timedelta(seconds=30)},
         )
     except Exception as error:
         told = str(error).splitlines()[0]
@@ -165,7 +166,7 @@ class Objects:
 
     def _fetch(self, name: str, limit: int) -> bytes:
         if not name.endswith(_SEALED):
-            return self._whole(name, limit)
+            return self._agreed(name, limit)
         known = self._kept_seal(name)
         kept = None if known is None else self._kept.read(known)
         if kept is not None:
@@ -198,14 +199,16 @@ class Objects:
     def _sealed(self, name: str, limit: int) -> bytes:
         """Read a sealed object; one that comes twice alike and unsealed is damaged in the store."""
         data = self._whole(name, limit)
+        return data if is_sealed(data) else self._agreed(name, limit, data)
+
+    def _agreed(self, name: str, limit: int, data: bytes | None = None) -> bytes:
+        """Read an object until two replies are alike: then its bytes are what the store has."""
         for attempt in range(_ATTEMPTS):
-            if len(data) > limit or is_sealed(data):
-                return data
-            time.sleep(_PAUSE * 2**attempt)
             again = self._whole(name, limit)
-            if again == data:
-                return data
+            if again == data or (name.endswith(_SEALED) and is_sealed(again)):
+                return again
             data = again
+            time.sleep(_PAUSE * 2**attempt if attempt else 0)
         raise OSError(errno.EIO, "other bytes in every reply")
 
     def _whole(self, name: str, limit: int) -> bytes:
@@ -217,8 +220,10 @@ class Objects:
             if size > limit:
                 return bytes(limit + 1)  # nobody looks into what is too long
             data = bytes(reply.bytes())
-            if len(data) != size:
-                raise _short(len(data), size)
+            listed = self._seen.get(name)
+            expected = size if listed is None else listed.size
+            if len(data) != expected:
+                raise _short(len(data), expected)
             return data
 
         return self._tried(ask)

@@ -22,6 +22,9 @@ CREDENTIALS = {
 }
 
 
+_OWN = ("connection", "transfer-encoding", "date", "server", "content-length")
+
+
 @dataclass
 class Trouble:
     """What goes wrong with requests, as shares of them; `asked` lists those that came."""
@@ -102,19 +105,26 @@ def _proxy(host: str, port: int, trouble: Trouble) -> ThreadingHTTPServer:
             behind.request(self.command, self.path, headers=dict(self.headers.items()))
             reply = behind.getresponse()
             data = bytearray(reply.read())
+            whole = len(data)
+            if self.command == "GET" and "list-type" not in self.path:
+                if trouble.draws.random() < trouble.cut:
+                    del data[len(data) // 2 :]
+                    if trouble.draws.random() < 0.5:
+                        whole = len(data)  # and the reply says so
+                elif trouble.draws.random() < trouble.flip:
+                    data[trouble.draws.randrange(len(data))] ^= 1
             self.send_response(reply.status)
             for name, value in reply.getheaders():
-                if name.lower() not in ("connection", "transfer-encoding", "date", "server"):
+                if name.lower() not in _OWN:
                     self.send_header(name, value)
+            if self.command == "GET":
+                self.send_header("Content-Length", str(whole))
+            else:
+                self.send_header("Content-Length", reply.getheader("Content-Length", "0"))
             self.end_headers()
-            if self.command == "HEAD":
-                return
-            if len(data) > 64 and trouble.draws.random() < trouble.cut:
-                data = data[: len(data) // 2]
-                self.close_connection = True
-            if len(data) > 64 and trouble.draws.random() < trouble.flip:
-                data[len(data) // 3] ^= 1
-            self.wfile.write(data)
+            if self.command == "GET":
+                self.wfile.write(data)
+            self.close_connection = whole != len(data)
 
         do_GET = do_HEAD = _pass  # noqa: N815 - the names that the library calls
 
