@@ -10,7 +10,7 @@ import numpy as np
 
 from bank_format.encoding.canonical_json import Json
 from bank_format.encoding.strict_json import from_json, to_json
-from bank_format.errors import BankError, LockedError
+from bank_format.errors import BankError, LockedError, NameTakenError
 from bank_format.kinds.mask import Task
 from supsup_cli.core.learning.recipes import Recipe
 from supsup_cli.data import catalog
@@ -83,7 +83,11 @@ class LearnSession:
                 advance(self.recipe.steps)
                 return
             job = LearningJob(plan.task, data, self.recipe, seed, self.request.signature)
-            task = learn_job(self.net, job, work, self.reporter, self.stop, advance)
+            try:
+                task = learn_job(self.net, job, work, self.reporter, self.stop, advance)
+            except NameTakenError:  # no lock told of another learner there, and it was faster
+                self.found(equal_task(self.net, plan, self.recipe, seed))
+                return
             self.done[plan.task] = describe(task, "learned", task.provenance.seconds)
 
     def read(self, plan: Plan) -> TaskData:
