@@ -1,3 +1,4 @@
+import json
 import os
 import re
 import subprocess
@@ -168,3 +169,36 @@ def test_no_example_is_left_untested_or_undescribed() -> None:
 def test_scripts_are_plain_sh(path: Path) -> None:
     done = subprocess.run(["sh", "-n", str(path)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_workers_share_the_tasks_of_one_bank(small: Small) -> None:
+    told = small(
+        "workers.sh", WORKERS=2, ARCH="mlp-16", STEPS=20, DATA="mnist-perm-0..3", OMP_NUM_THREADS=1
+    )
+    assert "4 whole tasks; the bank is whole" in told
+
+
+def test_the_job_of_a_cluster_runs_as_one_task_of_one_node(tmp_path: Path) -> None:
+    """Where there is no scheduler, its commands are stood in for by ones that run what follows."""
+    stands = {
+        "srun": 'while [ "${1#--}" != "$1" ]; do shift; done; exec "$@"',
+        "scontrol": "echo localhost",
+    }
+    for name, script in stands.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    bank = tmp_path / "bank"
+    done = run(
+        "slurm.sh",
+        PATH=f"{tmp_path}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        BANK=str(bank),
+        DATA="mnist-split-0..1",
+        SLURM_JOB_NUM_NODES="1",
+        SLURM_NTASKS_PER_NODE="2",
+        SLURM_JOB_ID="7",
+        SLURM_JOB_NODELIST="localhost",
+    )
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout.splitlines()[-1])
+    assert [one["task"] for one in document["tasks"]] == ["mnist-split-0", "mnist-split-1"]
+    assert document["exit_code"] == 0
