@@ -1,7 +1,6 @@
 """The one loop that every rival learns by, and its answers with the task given."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 import torch
@@ -80,7 +79,6 @@ class Learner:
         task: TaskImages,
         recipe: Recipe,
         advance: Callable[[int], None] = lambda _steps: None,
-        uninterrupted: AbstractContextManager[None] | None = None,
     ) -> None:
         """Learn a task by cross-entropy over the network's outputs; it is added once it is done.
 
@@ -88,7 +86,6 @@ class Learner:
             task: its images.
             recipe: optimiser, rate, steps and batch size.
             advance: called with the steps just done.
-            uninterrupted: entered while the task is added.
 
         Raises:
             ValueError: there are no images.
@@ -120,9 +117,8 @@ class Learner:
         for leaf in leaves:
             leaf.requires_grad_(False)
         statistics = self._statistics(task, recipe, shared, own)
-        with uninterrupted or nullcontext():
-            self.shared = shared
-            self.tasks.append(LearnedTask(task.name, task.outputs, own, statistics))
+        self.shared = shared
+        self.tasks.append(LearnedTask(task.name, task.outputs, own, statistics))
 
     def logits(self, place: int, images: Tensor) -> Tensor:
         """Answer images with the task given (GG), among its own classes.

@@ -2,6 +2,7 @@
 
 from supsup_cli.tables import (
     asking,
+    compare,
     data,
     doctor,
     hopfield,
@@ -15,6 +16,7 @@ from supsup_cli.tables.cells import lines
 
 __all__ = [
     "asking",
+    "compare",
     "data",
     "doctor",
     "hopfield",

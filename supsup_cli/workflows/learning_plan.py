@@ -27,7 +27,8 @@ _SUPERFLUOUS_PER_CLASS = 9
 class LearnRequest:
     """What to learn and how; None stands for the recipe's own number.
 
-    `given` is one task's data in memory, in place of names.
+    `given` is one task's data in memory, in place of names; `learning_rate` is that of
+    `Recipe.learning_rate`.
     """
 
     data: Sequence[str]
@@ -44,6 +45,7 @@ class LearnRequest:
     reading: Reading = DEFAULT
     given: TaskData | None = None
     augment: str | None = None
+    learning_rate: float | None = None
 
 
 @dataclass(frozen=True)
@@ -78,8 +80,10 @@ def chosen_recipe(request: LearnRequest, kind: Kind) -> Recipe:
     except ValueError as error:
         raise UsageError(f"--augment: {error}") from error
     recipe = for_network(RECIPES[request.recipe], kind)
+    rate = request.learning_rate
     return dataclasses.replace(
         recipe,
+        learning_rate=recipe.learning_rate if rate is None else rate,
         steps=recipe.steps if request.steps is None else request.steps,
         batch_size=recipe.batch_size if request.batch_size is None else request.batch_size,
         density=recipe.density if density is None else density,
