@@ -10,21 +10,23 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from bank_format import claims, files, task_folder
-from bank_format.base_file import weights_of
-from bank_format.combination_file import build_combination
-from bank_format.creation import create_bank
+from bank_format.disk import files
+from bank_format.encoding.sealed import Tensor
 from bank_format.errors import NoSuchTaskError
-from bank_format.kinship import children_of, needed_parents, refuse_parent
-from bank_format.layout import MASKS, WORK, read_base, read_record
+from bank_format.kinds.bank_json import BankRecord, BankSpec
+from bank_format.kinds.base import weights_of
+from bank_format.kinds.combination import build_combination
+from bank_format.kinds.mask import Task, build_task
+from bank_format.kinds.state import WorkRoom
+from bank_format.kinds.task_records import Provenance, TaskFacts
 from bank_format.names import check_task_name
-from bank_format.records import BankRecord, BankSpec
-from bank_format.sealed import Tensor
-from bank_format.task_copies import check_same_base, renamed
-from bank_format.task_file import Task, build_task
-from bank_format.task_reading import parse_task, read_mask, stacked
-from bank_format.task_records import Provenance, TaskFacts
-from bank_format.work_files import WorkRoom
+from bank_format.store import claims
+from bank_format.store import tasks as task_folder
+from bank_format.store.creation import create_bank
+from bank_format.store.layout import MASKS, WORK, read_base, read_record
+from bank_format.store.lineage import children_of, needed_parents, refuse_parent
+from bank_format.store.task_copies import check_same_base, renamed
+from bank_format.store.task_reading import parse_task, read_mask, stacked
 
 __all__ = ["Bank"]
 

@@ -8,7 +8,10 @@ import typer
 
 from supsup_cli import __version__
 from supsup_cli.boundary import run
-from supsup_cli.commands import asking, attractors, compare, data, keeping, learning, streams, tasks
+from supsup_cli.commands import bank as keeping
+from supsup_cli.commands import compare, data, learning, streams, tasks
+from supsup_cli.commands import hopfield as attractors
+from supsup_cli.commands import inference as asking
 
 app = typer.Typer(
     name="supsup",

@@ -9,7 +9,7 @@ from supsup_cli.baselines.heads import OwnNetworks, SeparateHeads
 from supsup_cli.baselines.method import Method
 from supsup_cli.baselines.networks import Base
 from supsup_cli.baselines.rotations import Superposition
-from supsup_cli.core.recipes import Recipe
+from supsup_cli.core.learning.recipes import Recipe
 
 Scenario = Literal["GG", "GNs", "GNu"]
 

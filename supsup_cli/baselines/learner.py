@@ -9,14 +9,14 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from supsup_cli.baselines.method import Method, TaskImages, Tensors
-from supsup_cli.core.batch_order import BatchOrder
-from supsup_cli.core.exact_statistics import measured_statistics, sample_batches
 from supsup_cli.core.images import LabelledImages, Pixels
-from supsup_cli.core.recipes import Recipe
+from supsup_cli.core.learning.batches.batch_order import BatchOrder
+from supsup_cli.core.learning.bn_recalibration import measured_statistics, sample_batches
+from supsup_cli.core.learning.optimisers import MOMENTS, UpdateRule
+from supsup_cli.core.learning.recipes import Recipe
+from supsup_cli.core.masks.superposition import images_at_once
+from supsup_cli.core.networks.normalisation import Statistics, blank_statistics, forward_on_batch
 from supsup_cli.core.seeds import generator
-from supsup_cli.core.statistics import Statistics, blank_statistics, forward_on_batch
-from supsup_cli.core.superposition import images_at_once
-from supsup_cli.core.updates import MOMENTS, UpdateRule
 
 _EVALUATION_IMAGES = 1024
 _OWN, _SHARED = "own/", "shared/"

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from supsup_cli.baselines.method import Tensors
-from supsup_cli.core.networks import NetworkSpec, build_network, kaiming_normal
+from supsup_cli.core.networks.specs import NetworkSpec, build_network, kaiming_normal
 from supsup_cli.core.seeds import generator
 
 _EDGES = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)

@@ -11,7 +11,7 @@ from supsup_cli.baselines.batch_ensemble import BatchEnsemble
 from supsup_cli.baselines.learner import Learner
 from supsup_cli.baselines.method import Tensors
 from supsup_cli.baselines.networks import along_inputs
-from supsup_cli.core.superposition import entropy, images_at_once
+from supsup_cli.core.masks.superposition import entropy, images_at_once
 
 _AT_ONCE = 512
 

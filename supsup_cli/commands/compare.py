@@ -114,9 +114,9 @@ def compare(
 
     def work(terminal: Terminal) -> Result:
         from supsup_cli.data.reading import Reading
+        from supsup_cli.workflows.bank.init_base import BaseRequest
         from supsup_cli.workflows.compare.compare import compare
         from supsup_cli.workflows.compare.request import CompareRequest
-        from supsup_cli.workflows.init_base import BaseRequest
 
         base = BaseRequest(arch, shape, outputs, 1, seed, init, weights, new_head)
         request = CompareRequest(

@@ -13,21 +13,21 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bank_format.bank import Bank
-from bank_format.bits import count_ones
+from bank_format.encoding.bits import count_ones
 from bank_format.errors import OtherBaseError
-from bank_format.records import BankRecord
-from bank_format.task_file import Task
-from supsup_cli.core.density import gain
+from bank_format.kinds.bank_json import BankRecord
+from bank_format.kinds.mask import Task
 from supsup_cli.core.images import Pixels
-from supsup_cli.core.masks import MaskLayout, MaskStack
-from supsup_cli.core.networks import NetworkSpec, build_network, freeze
-from supsup_cli.core.statistics import (
+from supsup_cli.core.masks.density import gain
+from supsup_cli.core.masks.masks import MaskLayout, MaskStack
+from supsup_cli.core.networks.normalisation import (
     Statistics,
     blank_statistics,
     normalising_layers,
     parted,
 )
-from supsup_cli.core.traits import TypicalTraits, parted_traits
+from supsup_cli.core.networks.specs import NetworkSpec, build_network, freeze
+from supsup_cli.core.networks.traits import TypicalTraits, parted_traits
 from supsup_cli.errors import DeviceError, NoInputError, UsageError
 
 # How task files name the statistics of all normalisation layers together: one array in place of

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from supsup_cli.data import catalog
-from supsup_cli.workflows.deciding import DecisionRequest, choose_rule
-from supsup_cli.workflows.evaluating import IMAGES_TOGETHER, TaskTest, measure
+from supsup_cli.workflows.inference.accuracy import IMAGES_TOGETHER, TaskTest, measure
+from supsup_cli.workflows.inference.deciding import DecisionRequest, choose_rule
 from supsup_cli.workflows.opening import open_tasks
 from supsup_cli.workflows.reporting import Silent
 from tests.benchmarks.timing import machine, row

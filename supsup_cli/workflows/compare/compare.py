@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from bank_format.canonical_json import Json
+from bank_format.encoding.canonical_json import Json
 from supsup_cli.baselines.metrics import DEFINITIONS
 from supsup_cli.baselines.networks import Base
-from supsup_cli.core.networks import NetworkSpec, build_network, kind_of
+from supsup_cli.core.networks.specs import NetworkSpec, build_network, kind_of
 from supsup_cli.errors import StoppedError
+from supsup_cli.workflows.bank.init_base import bank_spec, init_base
 from supsup_cli.workflows.compare.kept import Keeping
 from supsup_cli.workflows.compare.ours import our_entry
 from supsup_cli.workflows.compare.rates import (
@@ -27,7 +28,6 @@ from supsup_cli.workflows.compare.run import Run, run_method
 from supsup_cli.workflows.compare.summary import summed_up, write_matrices
 from supsup_cli.workflows.compare.systems import Entry, Setting
 from supsup_cli.workflows.compare.tasks import NamedTask, Tasks, named_tasks
-from supsup_cli.workflows.init_base import bank_spec, init_base
 from supsup_cli.workflows.opening import open_network
 from supsup_cli.workflows.reporting import Advance, Reporter
 from supsup_cli.workflows.results.compare import ComparedMethod, CompareResult

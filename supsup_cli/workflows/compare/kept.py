@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bank_format import files
-from bank_format.canonical_json import Json, canonical, parse_canonical
+from bank_format.disk import files
+from bank_format.encoding.canonical_json import Json, canonical, parse_canonical
+from bank_format.encoding.sealed import seal, unseal
 from bank_format.errors import DamagedError, NameTakenError
-from bank_format.sealed import seal, unseal
 from supsup_cli.errors import UsageError
 from supsup_cli.workflows.compare.rates import ChosenRates
 

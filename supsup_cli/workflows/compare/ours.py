@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bank_format.layout import BASE_FILE
-from supsup_cli.core.recipes import RECIPES, Kind, for_network
+from bank_format.store.layout import BASE_FILE
+from supsup_cli.core.learning.recipes import RECIPES, Kind, for_network
 from supsup_cli.data.splits import Split
 from supsup_cli.errors import UsageError
+from supsup_cli.workflows.bank.init_base import init_base
 from supsup_cli.workflows.compare.request import CompareRequest
 from supsup_cli.workflows.compare.systems import (
     Accuracies,
@@ -25,11 +26,15 @@ from supsup_cli.workflows.compare.systems import (
     scaled,
 )
 from supsup_cli.workflows.compare.tasks import ComparedTask, NamedTask
-from supsup_cli.workflows.deciding import DecisionRequest, choose_rule, classify, group_places
-from supsup_cli.workflows.decisions import classify_decided, decide
-from supsup_cli.workflows.init_base import init_base
-from supsup_cli.workflows.learn_task import learn_task
-from supsup_cli.workflows.learning_plan import LearnRequest
+from supsup_cli.workflows.inference.deciding import (
+    DecisionRequest,
+    choose_rule,
+    classify,
+    group_places,
+)
+from supsup_cli.workflows.inference.decisions import classify_decided, decide
+from supsup_cli.workflows.learning.learn_task import learn_task
+from supsup_cli.workflows.learning.plan import LearnRequest
 from supsup_cli.workflows.opening import open_network, open_tasks
 from supsup_cli.workflows.reporting import Advance, Silent
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bank_format import files
+from bank_format.disk import files
 from supsup_cli.baselines.metrics import Matrix, measures
 from supsup_cli.workflows.compare.rates import ChosenRates
 from supsup_cli.workflows.compare.run import Run

@@ -1,0 +1,1 @@
+"""Answers about images: `infer-task`, `predict`, `evaluate`."""
