@@ -8,12 +8,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bank_format.encoding.canonical_json import Json
+from supsup_cli.baselines.library import INSTALL, LIBRARY, installed
 from supsup_cli.baselines.metrics import DEFINITIONS
 from supsup_cli.baselines.networks import Base
 from supsup_cli.core.networks.specs import NetworkSpec, build_network, kind_of
 from supsup_cli.errors import StoppedError
 from supsup_cli.workflows.bank.init_base import bank_spec, init_base
 from supsup_cli.workflows.compare.kept import Keeping
+from supsup_cli.workflows.compare.library import library_entries
 from supsup_cli.workflows.compare.ours import our_entry
 from supsup_cli.workflows.compare.rates import (
     FACTORS,
@@ -30,7 +32,7 @@ from supsup_cli.workflows.compare.systems import Entry, Setting
 from supsup_cli.workflows.compare.tasks import NamedTask, Tasks, named_tasks
 from supsup_cli.workflows.opening import open_network
 from supsup_cli.workflows.reporting import Advance, Reporter
-from supsup_cli.workflows.results.compare import ComparedMethod, CompareResult
+from supsup_cli.workflows.results.compare import ComparedMethod, CompareResult, NotInstalled
 from supsup_cli.workflows.stopping import NeverStop, Stop
 
 _NEVER = NeverStop()
@@ -110,7 +112,8 @@ def compare(request: CompareRequest, reporter: Reporter, stop: Stop = _NEVER) ->
     outputs = max(max(task.outputs) for task in named) + 1
     request = replace(request, base=replace(request.base, real_outputs=outputs))
     entries = _entries(request)
-    methods = chosen_methods(request.methods, dict.fromkeys(entries, ""))
+    lacking = {name: "" if name not in LIBRARY or installed() else INSTALL for name in entries}
+    methods = chosen_methods(request.methods, lacking)
     keeping = None if request.keep is None else Keeping(request.keep, _plan(request, named))
     comparison = _Comparison(request, named, entries, methods, keeping, stop)
     try:
@@ -135,7 +138,7 @@ def compare(request: CompareRequest, reporter: Reporter, stop: Stop = _NEVER) ->
         batch_size=request.batch_size,
         grid=FACTORS if request.rates == "grid" else (),
         definitions=DEFINITIONS,
-        not_installed=(),
+        not_installed=tuple(NotInstalled(name, hint) for name, hint in lacking.items() if hint),
         seconds=time.perf_counter() - began,
         keep=None if request.keep is None else str(request.keep),
         csv=None if request.csv is None else str(request.csv),
@@ -160,7 +163,7 @@ def _entries(request: CompareRequest) -> dict[str, Entry]:
     shape = spec.input.shape
     network = build_network(NetworkSpec(spec.arch, shape, spec.outputs))
     ours = our_entry(request, kind_of(network))
-    return {ours.name: ours} | rival_entries()
+    return {ours.name: ours} | rival_entries() | library_entries()
 
 
 def _setting(

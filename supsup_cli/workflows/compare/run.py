@@ -7,7 +7,7 @@ import numpy as np
 from supsup_cli.baselines.catalog import Scenario
 from supsup_cli.baselines.metrics import Matrix
 from supsup_cli.workflows.compare.kept import Keeping, LearnedStep, Row
-from supsup_cli.workflows.compare.systems import Entry, Rates, Setting, System
+from supsup_cli.workflows.compare.systems import Entry, Rates, Resumable, Setting, System
 from supsup_cli.workflows.reporting import Advance
 
 
@@ -49,11 +49,12 @@ def run_method(
     advance(len(done) * setting.request.steps)
     for place in range(len(done), len(tasks)):
         seconds = system.learn(tasks[place], advance)
-        step = LearnedStep(system.last(), _row(system, setting, place), seconds, system.bytes)
-        if keeping is not None and entry.resumes:
-            keeping.keep_step(seed, entry.name, place, step)
-        done.append(replace(step, arrays={}))
-    if keeping is not None and not entry.resumes:
+        step = LearnedStep({}, _row(system, setting, place), seconds, system.bytes)
+        done.append(step)
+        if keeping is not None and isinstance(system, Resumable):
+            whole = replace(step, arrays=system.last())
+            keeping.keep_step(seed, entry.name, place, whole)
+    if keeping is not None and not isinstance(system, Resumable):
         for place, step in enumerate(done):
             keeping.keep_step(seed, entry.name, place, step)
     return Run(_matrices(done), sum(step.seconds for step in done), done[-1].bytes)
@@ -71,7 +72,7 @@ def _restored(
         if step is None:
             break
         found.append(step)
-    if not entry.resumes:
+    if not isinstance(system, Resumable):
         return found if len(found) == len(setting.tasks) else []
     for task, step in zip(setting.tasks.named, found, strict=False):
         system.restore(task, step.arrays)

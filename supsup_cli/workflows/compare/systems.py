@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,6 +69,11 @@ class System(Protocol):
     def bytes(self) -> int:
         """Bytes that must be kept for all tasks learned so far."""
 
+
+@runtime_checkable
+class Resumable(System, Protocol):
+    """A system that can go on after any task; others begin anew unless they are done."""
+
     def last(self) -> Arrays:
         """Give what the last task added or changed, so that `restore` can go on from it."""
 
@@ -93,7 +98,6 @@ class Entry:
         two_rates: whether the first task has a rate of its own.
         open: begin, with rates.
         trial: begin trials of rates.
-        resumes: whether it can go on after any task; if not, it begins anew unless it is done.
     """
 
     name: str
@@ -103,7 +107,6 @@ class Entry:
     two_rates: bool
     open: Callable[[Setting, Rates], System]
     trial: Callable[[Setting, Advance], Trial]
-    resumes: bool = True
 
 
 def scaled(rates: Rates, first: float, later: float) -> Rates:
