@@ -110,7 +110,9 @@ def read_gaussians(arrays: Arrays, features: int) -> Gaussians:
     classes = len(means)
     packed = _checked(arrays, _DIRECTIONS, "uint8", (classes, -1, -(-features // 2)))
     count = packed.shape[1]
-    nibbles = np.stack((packed & 15, packed >> 4), axis=-1).reshape(classes, count, -1)
+    nibbles = np.stack((packed & 15, packed >> 4), axis=-1).reshape(
+        classes, count, 2 * packed.shape[2]
+    )
     directions = nibbles[..., :features].astype(np.float32) - _MIDDLE
     noise = _checked(arrays, _NOISE, "float32", (classes,))
     variances = _checked(arrays, _VARIANCES, "float32", (classes, count))

@@ -1,5 +1,6 @@
 """Signatures of tasks: made while learning or later, and put side by side for decisions."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from bank_format.errors import DamagedError, NewerFormatError, OtherBaseError
 from bank_format.kinds.features import Whitening
 from bank_format.kinds.gaussians import (
     GAUSSIANS,
@@ -44,9 +46,9 @@ from supsup_cli.workflows.opening import OpenNetwork, OpenTasks
 # Images of one pass: of one size always, since products of another are summed in another order.
 _BATCH = 256
 _MAPS = "maps-1"  # how features of random convolution nets are made
-# Bytes of a signature's arrays: where a mask is small, a quarter of it; elsewhere 28 KiB, less what
-# the file says of them.
-_SMALL_MASK, _SMALL, _LARGE = 1 << 16, 11_000, 27_000
+# Bytes of a signature's arrays: 12 KiB where a mask is small, elsewhere 28 KiB, less what a file
+# says of them and their quantiles.
+_SMALL_MASK, _SMALL, _LARGE = 1 << 16, 10_500, 26_900
 
 
 @dataclass(frozen=True)
@@ -145,6 +147,8 @@ def image_features(net: OpenNetwork, features: FrozenFeatures, images: Tensor) -
 def open_signatures(opened: OpenTasks) -> OpenSignatures | None:
     """Put the signatures of open tasks side by side; None where no task has one.
 
+    One made later that is damaged counts as none: it is derived, and `verify` reports it.
+
     Raises:
         StorageError: the system refused to read one made later.
     """
@@ -170,7 +174,9 @@ def _signature(net: OpenNetwork, task: Task, size: int) -> TaskSignature | None:
     """Read a task's signature, from its own file or one made later."""
     record, arrays = task.content.signature, task.arrays
     if record is None:
-        later = read_signature(net.bank.path, net.bank.record, task.content.task)
+        later = None
+        with suppress(DamagedError, NewerFormatError, OtherBaseError):
+            later = read_signature(net.bank.path, net.bank.record, task.content.task)
         if later is None or later.content.task_sha256 != task.content_sha256:
             return None
         record, arrays = later.content.signature, later.arrays
