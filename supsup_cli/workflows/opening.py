@@ -18,6 +18,7 @@ from bank_format.errors import OtherBaseError
 from bank_format.kinds.bank_json import BankRecord
 from bank_format.kinds.mask import Task
 from supsup_cli.core.images import Pixels
+from supsup_cli.core.inference.exhaustive import MaskedPerceptron
 from supsup_cli.core.masks.density import gain
 from supsup_cli.core.masks.masks import MaskLayout, Masks, MaskStack
 from supsup_cli.core.networks.normalisation import (
@@ -26,7 +27,12 @@ from supsup_cli.core.networks.normalisation import (
     normalising_layers,
     parted,
 )
-from supsup_cli.core.networks.specs import NetworkSpec, build_network, freeze
+from supsup_cli.core.networks.specs import (
+    MultilayerPerceptron,
+    NetworkSpec,
+    build_network,
+    freeze,
+)
 from supsup_cli.core.networks.traits import TypicalTraits, parted_traits
 from supsup_cli.errors import DeviceError, NoInputError, UsageError
 
@@ -83,6 +89,14 @@ class OpenTasks:
     def normalises(self) -> bool:
         """Whether the network normalises by statistics that belong to a task."""
         return self.stack.statistics is not None
+
+    @cached_property
+    def perceptron(self) -> MaskedPerceptron | None:
+        """A chain of layers that takes one mask after the other; None for other networks."""
+        network = self.net.network
+        if not isinstance(network, MultilayerPerceptron):
+            return None
+        return MaskedPerceptron(network, self.stack, torch.float32)
 
     def masks(self, index: int) -> Masks:
         """Unpack one task's mask, with what belongs to it: see `MaskStack.masks`."""

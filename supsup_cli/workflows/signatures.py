@@ -27,8 +27,9 @@ from supsup_cli.core.inference.novelty import CALIBRATION_LEVELS
 from supsup_cli.core.masks.superposition import images_at_once
 from supsup_cli.core.networks.normalisation import normalising_layers
 from supsup_cli.core.seeds import generator
-from supsup_cli.core.signatures.features import FrozenFeatures, first_layer
+from supsup_cli.core.signatures.features import FirstLayer, FrozenFeatures, first_layer
 from supsup_cli.core.signatures.fitting import (
+    FEW_IMAGES,
     MOST_IMAGES,
     FittedGaussians,
     components,
@@ -46,9 +47,9 @@ from supsup_cli.workflows.opening import OpenNetwork, OpenTasks
 # Images of one pass: of one size always, since products of another are summed in another order.
 _BATCH = 256
 _MAPS = "maps-1"  # how features of random convolution nets are made
-# Bytes of a signature's arrays: 12 KiB where a mask is small, elsewhere 28 KiB, less what a file
-# says of them and their quantiles.
-_SMALL_MASK, _SMALL, _LARGE = 1 << 16, 10_500, 26_900
+# Bytes of a signature's arrays: what adds 12 KiB to a task's file where masks are small, elsewhere
+# 28 KiB, with what the file says of them and their quantiles.
+_SMALL_MASK, _SMALL, _LARGE = 1 << 16, 11_000, 27_300
 
 
 @dataclass(frozen=True)
@@ -86,18 +87,18 @@ def make_signature(
     features = open_features(net, keep=True)
     if features is None or len(train) == 0:
         return None
+    small = net.layout.bytes <= _SMALL_MASK and isinstance(features, FirstLayer)
     order = torch.randperm(len(train), generator=generator(seed, "signature", task))
-    chosen = order[:MOST_IMAGES].to(train.device)
+    chosen = order[: FEW_IMAGES if small else MOST_IMAGES].to(train.device)
     found = image_features(net, features, train.take(chosen)).numpy()
     parts = components(found, train.targets[chosen].cpu().numpy())
-    small = net.layout.bytes <= _SMALL_MASK and net.bank.record.masking == "edges"
-    size = _SMALL if small and features.size <= 300 else _LARGE
+    size = _SMALL if small else _LARGE
     fitted = fit_gaussians(
         found, parts, directions_that_fit(int(parts.max()) + 1, features.size, size)
     )
     arrays = store_gaussians(_gaussians(fitted, np.empty(0)))
     if len(held_out):
-        here = torch.arange(min(len(held_out), MOST_IMAGES), device=held_out.device)
+        here = torch.arange(min(len(held_out), FEW_IMAGES), device=held_out.device)
         rounded = _ready(read_gaussians(arrays, features.size), net)
         own = image_features(net, features, held_out.take(here)).to(net.device)
         quantiles = torch.quantile(

@@ -6,7 +6,7 @@ multiplies bfloat16 several times as fast as float32, all masks are first compar
 those that the rounding cannot rule out once more in float32.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -172,7 +172,12 @@ class MaskedPerceptron:
         network: frozen; its weights are masked, all of them.
         stack: the masks.
         dtype: of the arithmetic.
+
+    Attributes:
+        AT_ONCE: images that go through at once, at most.
     """
+
+    AT_ONCE = _CHUNK_IMAGES
 
     def __init__(self, network: MultilayerPerceptron, stack: MaskStack, dtype: torch.dtype) -> None:
         weights = stack.layout.join(dict(network.named_parameters())).to(dtype)
@@ -252,8 +257,35 @@ def few_misfits(
         own: (T, O) bool, each task's own outputs.
 
     Returns:
-        (B, T) float32 misfits, nats; None where the images are too many, nothing is compiled, or
-        the layers are no chain.
+        (B, T) float32 misfits, nats; None where `few_logits` gives none.
+    """
+    columns = []
+    for start in range(0, len(stack), _TASKS_AT_ONCE):
+        some = slice(start, start + _TASKS_AT_ONCE)
+        logits = few_logits(network, stack, images, some)
+        if logits is None:
+            return None
+        columns.append(misfit(objective, logits, own[some, None]))
+    return torch.cat(columns).T
+
+
+def few_logits(
+    network: MultilayerPerceptron,
+    stack: MaskStack,
+    images: Tensor,
+    rows: slice | Sequence[int],
+) -> Tensor | None:
+    """Run a perceptron under some masks of a stack, by compiled loops over packed bits.
+
+    Args:
+        network: frozen; its weights are masked, all of them.
+        stack: T packed masks.
+        images: (B, …) float32, normalised.
+        rows: which K of the masks.
+
+    Returns:
+        (K, B, O) float32; None where the images are too many, the stack too small for compiled
+        loops, or the layers no chain.
     """
     kernels = bit_kernels.compiled(stack.packed) if 0 < len(images) <= _FEW_IMAGES else None
     shapes = list(stack.layout.shapes.values())
@@ -264,13 +296,9 @@ def few_misfits(
     weights = stack.layout.join(dict(network.named_parameters())).detach().numpy()
     table = bit_kernels.bit_table(images.device, torch.float32).numpy()
     inputs = images.flatten(1).contiguous().numpy()
-    gains = torch.ones(len(stack), len(shapes)) if stack.gains is None else stack.gains
-    columns = []
-    for start in range(0, len(stack), _TASKS_AT_ONCE):
-        some = slice(start, start + _TASKS_AT_ONCE)
-        packed = stack.packed[some].contiguous().numpy()
-        arguments = (weights, sizes, packed, gains[some].contiguous().numpy(), table, inputs)
-        logits = np.empty((len(packed), len(images), sizes[-1]), np.float32)
-        bit_kernels.in_threads(kernels.run_perceptrons, len(packed), *arguments, out=logits)
-        columns.append(misfit(objective, torch.from_numpy(logits), own[some, None]))
-    return torch.cat(columns).T
+    packed = stack.packed[rows].contiguous().numpy()
+    gains = torch.ones(len(packed), len(shapes)) if stack.gains is None else stack.gains[rows]
+    logits = np.empty((len(packed), len(images), sizes[-1]), np.float32)
+    arguments = (weights, sizes, packed, gains.contiguous().numpy(), table, inputs)
+    bit_kernels.in_threads(kernels.run_perceptrons, len(packed), *arguments, out=logits)
+    return torch.from_numpy(logits)

@@ -8,6 +8,7 @@ stranger's image to fit by accident.
 
 import math
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import torch
@@ -112,18 +113,33 @@ def run_mask(
         inputs = pixels(part)
         told = typical if misfit == DOUBT_AND_TRAITS else None
         logits, unusualness = forward_alone(network, masks, inputs, told)
-        own = torch.zeros(logits.shape[-1], dtype=torch.bool, device=logits.device)
-        own[outputs] = True
-        classes.append(logits[:, outputs].log_softmax(-1))
-        if misfit == DOUBT:
-            found = entropy(logits)
-        elif misfit == DOUBT_AND_TRAITS:
-            found = entropy(logits) + unusualness
-        else:
-            plain = misfit == _LOG_ODDS
-            found = log_odds(logits, own) if plain else damped_log_odds(logits, own, inputs)
-        values.append(found.double().cpu())
+        found, log_p = judge_logits(logits, inputs, outputs, misfit)
+        values.append((found + unusualness if misfit == DOUBT_AND_TRAITS else found).double().cpu())
+        classes.append(log_p)
     return torch.cat(values), torch.cat(classes)
+
+
+def judge_logits(
+    logits: Tensor, inputs: Tensor, outputs: Tensor, misfit: str
+) -> tuple[Tensor, Tensor]:
+    """Tell from a mask's logits how badly images fit it, and their classes; see `run_mask`.
+
+    Args:
+        logits: (B, O) float32.
+        inputs: (B, *input_shape) float32, normalised.
+        outputs: (K,) int64, the task's own.
+        misfit: of `MISFITS`; of `DOUBT_AND_TRAITS` the doubt alone.
+
+    Returns:
+        (B,) float32 nats; (B, K) float32, natural logarithms of probabilities.
+    """
+    log_p = logits[:, outputs].log_softmax(-1)
+    if misfit in (DOUBT, DOUBT_AND_TRAITS):
+        return entropy(logits), log_p
+    own = torch.zeros(logits.shape[-1], dtype=torch.bool, device=logits.device)
+    own[outputs] = True
+    plain = misfit == _LOG_ODDS
+    return log_odds(logits, own) if plain else damped_log_odds(logits, own, inputs), log_p
 
 
 def calibration_quantiles(
@@ -156,6 +172,7 @@ def false_alarm_share(tasks: int) -> float:
     return min(high, max(low, _ONE_TASK_SHARE * math.sqrt(tasks)))
 
 
+@cache
 def group_level(images: int, share: float) -> float:
     """Find the level that most of n own images exceed together with probability `share`.
 

@@ -7,8 +7,9 @@ from torch import Tensor, nn
 from supsup_cli.core.networks.specs import MultilayerPerceptron
 from supsup_cli.core.networks.units import UnitPerceptron
 
-# Units of a perceptron's first layer that are looked at.
-_MOST_UNITS = 300
+# Units of a perceptron's first layer that are looked at: all of so many, of more the first 256,
+# since each takes its bytes from what is kept of the others.
+_ALL_UNITS, _FIRST_UNITS = 300, 256
 
 
 class FrozenFeatures(Protocol):
@@ -37,7 +38,7 @@ class FirstLayer:
     def __init__(self, network: MultilayerPerceptron | UnitPerceptron) -> None:
         first = network.layers[0].weight
         assert isinstance(first, Tensor)
-        self._weights = first[:_MOST_UNITS]
+        self._weights = first if len(first) <= _ALL_UNITS else first[:_FIRST_UNITS]
         self.size = len(self._weights)
 
     def __call__(self, images: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ where each task has few images, many tasks' share the work.
 
 import csv
 import dataclasses
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -28,8 +29,21 @@ from supsup_cli.workflows.results.inference import (
     TaskRecovery,
 )
 
-# Images of several tasks that are measured together; a task that has more is measured alone.
-IMAGES_TOGETHER = 1024
+# Images of several tasks that are measured together; a task that has more is measured alone. Where
+# signatures choose the masks, each is unpacked once for all images together.
+_IMAGES_TOGETHER, _BYTES_TOGETHER = 1024, 2**24
+
+
+def images_together(rule: Rule, input_shape: Sequence[int]) -> int:
+    """Choose how many test images are measured together.
+
+    By the method `hopfield` every group's mask is recovered by itself: no work is shared.
+    """
+    if rule.attractors is not None:
+        return 1
+    if rule.signatures is None:
+        return _IMAGES_TOGETHER
+    return max(_IMAGES_TOGETHER, _BYTES_TOGETHER // math.prod(input_shape))
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from supsup_cli.data.splits import choose
 from supsup_cli.errors import NoInputError, SupsupError, UsageError
 from supsup_cli.workflows.held_out import find_moved, held_out, moved_hint
 from supsup_cli.workflows.inference.accuracy import (
-    IMAGES_TOGETHER,
     HeldOutTask,
     Measured,
+    images_together,
     measure,
     write_table,
 )
@@ -85,8 +85,7 @@ def evaluate(
         if name not in there:
             opened.net.bank.read_task(name)  # raises: there is no such task
     moved = find_moved(opened, request.data, request.reading)
-    # By the method hopfield every group's mask is recovered by itself: no work is shared.
-    together = 1 if rule.attractors is not None else IMAGES_TOGETHER
+    together = images_together(rule, opened.net.bank.record.input.shape)
     began = time.perf_counter()
     measured: list[Measured] = []
     grouped: dict[int, list[Measured]] = {size: [] for size in sizes}

@@ -17,7 +17,7 @@ from supsup_cli.data.splits import InputShape, choose
 from supsup_cli.errors import ImageError, NoInputError, UsageError
 
 # Images read at once: bounds memory, whatever the size of the network's input.
-_AT_ONCE = 1024
+_AT_ONCE = 8192
 _BYTES_AT_ONCE = 2**26
 
 

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from supsup_cli.core.inference.novelty import DAMPED_LOG_ODDS, DOUBT, run_mask
+from supsup_cli.core.inference.exhaustive import few_logits
+from supsup_cli.core.inference.novelty import DAMPED_LOG_ODDS, DOUBT, judge_logits, run_mask
+from supsup_cli.core.networks.specs import MultilayerPerceptron
 from supsup_cli.workflows.inference.known import calibration_of
 from supsup_cli.workflows.opening import OpenTasks
 
@@ -52,18 +55,57 @@ def run(opened: OpenTasks, index: int, images: NDArray[np.uint8]) -> MaskRun:
         index: of the task.
         images: (N, C, H, W) uint8.
     """
+    net, misfit = opened.net, misfit_of(opened, index)
+    outputs = _outputs(opened, index)
+    there = torch.from_numpy(images).to(net.device)
+    layers = opened.perceptron
+    if layers is None:
+        masks, typical = opened.masks(index), opened.typical(index)
+        return _said(*run_mask(net.network, masks, there, net.pixels, outputs, misfit, typical))
+    layers.take(index)
+    parts = []
+    for part in there.split(layers.AT_ONCE):
+        inputs = net.pixels(part)
+        parts.append(judge_logits(layers(inputs.flatten(1)), inputs, outputs, misfit))
+    return _said(*(torch.cat(one) for one in zip(*parts, strict=True)))
+
+
+def run_few(
+    opened: OpenTasks, indices: Sequence[int], images: NDArray[np.uint8]
+) -> list[MaskRun] | None:
+    """Run several masks on the same few images, where the bits lie; None where that does not pay.
+
+    Args:
+        opened: the tasks.
+        indices: of K tasks.
+        images: (N, C, H, W) uint8.
+
+    Returns:
+        what each mask says of all the images.
+    """
+    network = opened.net.network
+    if not isinstance(network, MultilayerPerceptron):
+        return None
+    inputs = opened.net.pixels(torch.from_numpy(images).to(opened.net.device))
+    logits = few_logits(network, opened.stack, inputs, list(indices))
+    if logits is None:
+        return None
+    return [
+        _said(*judge_logits(one, inputs, _outputs(opened, index), misfit_of(opened, index)))
+        for one, index in zip(logits, indices, strict=True)
+    ]
+
+
+def _outputs(opened: OpenTasks, index: int) -> Tensor:
     classes = opened.tasks[index].content.classes
-    misfits, log_p = run_mask(
-        opened.net.network,
-        opened.masks(index),
-        torch.from_numpy(images).to(opened.net.device),
-        opened.net.pixels,
-        torch.tensor([one.output for one in classes], device=opened.net.device),
-        misfit_of(opened, index),
-        opened.typical(index),
-    )
+    return torch.tensor([one.output for one in classes], device=opened.net.device)
+
+
+def _said(misfits: Tensor, log_p: Tensor) -> MaskRun:
     best, labels = log_p.max(-1)
-    return MaskRun(misfits.numpy(), labels.cpu().numpy(), best.double().exp().cpu().numpy())
+    return MaskRun(
+        misfits.double().cpu().numpy(), labels.cpu().numpy(), best.double().exp().cpu().numpy()
+    )
 
 
 def classify(opened: OpenTasks, images: NDArray[np.uint8], chosen: NDArray[np.int64]) -> MaskRun:

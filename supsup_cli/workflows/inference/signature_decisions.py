@@ -15,7 +15,7 @@ from supsup_cli.workflows.inference.known import (
     signature_calibration,
     within_threshold,
 )
-from supsup_cli.workflows.inference.masks_run import MaskRun, misfit_of, run
+from supsup_cli.workflows.inference.masks_run import MaskRun, misfit_of, run, run_few
 from supsup_cli.workflows.inference.rules import Rule
 from supsup_cli.workflows.opening import OpenTasks
 from supsup_cli.workflows.signatures import OpenSignatures, image_features
@@ -137,6 +137,14 @@ def _run_masks(
     Returns:
         task → the groups, what its mask says of their images end to end, and how many each has.
     """
+    few = np.flatnonzero(wanted.any(0)).tolist()
+    if len(images) <= len(few):
+        together = run_few(opened, few, images)
+        if together is not None:
+            return {
+                index: _part(one, wanted[:, index], groups)
+                for index, one in zip(few, together, strict=True)
+            }
     runs = {}
     for index in np.flatnonzero(wanted.any(0)).tolist():
         places = np.flatnonzero(wanted[:, index])
@@ -144,6 +152,15 @@ def _run_masks(
         found = run(opened, index, images[np.concatenate(members)])
         runs[index] = places, found, [len(one) for one in members]
     return runs
+
+
+def _part(
+    one: MaskRun, wanted: NDArray[np.bool_], groups: Sequence[Sequence[int]]
+) -> tuple[NDArray[np.int64], MaskRun, list[int]]:
+    """Keep of a run over all images what the groups that want it have."""
+    places = np.flatnonzero(wanted)
+    members = [np.asarray(groups[place]) for place in places.tolist()]
+    return places, one.take(np.concatenate(members)), [len(each) for each in members]
 
 
 def _evidence(opened: OpenTasks, index: int, misfits: Tensor) -> Tensor:

@@ -49,7 +49,7 @@ def _expected(bank: Path, task: str, how: tuple[object, ...] = ()) -> dict[str, 
 def test_it_makes_no_difference_which_tasks_are_measured_together(
     together: int, bank: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(evaluate, "IMAGES_TOGETHER", together)
+    monkeypatch.setattr(evaluate, "images_together", lambda *_, count=together: count)
     measured = []
     measure = evaluate.measure
 

@@ -146,8 +146,11 @@ def test_reference_images_are_the_same_for_ever(
     assert images.std((1, 2, 3)).min() > 5
 
 
-def test_a_perceptron_s_features_are_its_first_units_before_any_activation() -> None:
-    network = build_network(NetworkSpec("mlp-400-10", (1, 4, 4), 20))
+@pytest.mark.parametrize(("units", "size"), [(20, 20), (300, 300), (301, 256), (400, 256)])
+def test_a_perceptron_s_features_are_its_first_units_before_any_activation(
+    units: int, size: int
+) -> None:
+    network = build_network(NetworkSpec(f"mlp-{units}-10", (1, 4, 4), 20))
     weights = {
         name: np.asarray(kaiming_normal(tuple(one.shape), seed=0, name=name))
         for name, one in network.named_parameters()
@@ -157,6 +160,6 @@ def test_a_perceptron_s_features_are_its_first_units_before_any_activation() -> 
     assert features is not None
     images = _images(5, 4)
     expected = images.flatten(1).numpy() @ next(iter(weights.values())).T
-    assert features.size == 300
-    np.testing.assert_allclose(features(images), expected[:, :300], rtol=1e-4, atol=1e-5)
+    assert features.size == size
+    np.testing.assert_allclose(features(images), expected[:, :size], rtol=1e-4, atol=1e-5)
     assert first_layer(_network()) is None

@@ -14,9 +14,10 @@ from bank_format.kinds.gaussians import (
     store_gaussians,
 )
 from bank_format.kinds.signature import build_signature
+from bank_format.kinds.task_arrays import Arrays
 from bank_format.kinds.task_records import SignatureRecord
 from supsup_cli.workflows.signatures import _LARGE, _SMALL
-from tests.support.banks import create
+from tests.support.banks import PROVENANCE, create, facts, masks
 
 CLASSES, COUNT = 3, 4
 
@@ -120,21 +121,31 @@ def test_numbers_that_no_gaussian_has_are_refused(name: str, value: float) -> No
 
 @pytest.mark.parametrize("classes", range(1, 17))
 @pytest.mark.parametrize(
-    ("features", "arrays", "whole"),
-    [(300, _SMALL, 12 * 1024), (300, _LARGE, 28 * 1024), (640, _LARGE, 28 * 1024)],
+    ("features", "arrays", "budget"),
+    [(300, _SMALL, 12 * 1024), (256, _LARGE, 28 * 1024), (640, _LARGE, 28 * 1024)],
 )
-def test_a_signature_s_whole_file_keeps_within_its_budget(
-    classes: int, features: int, arrays: int, whole: int, tmp_path: Path
+def test_what_a_signature_adds_to_a_task_s_file_keeps_within_its_budget(
+    classes: int, features: int, arrays: int, budget: int, tmp_path: Path
 ) -> None:
     count = directions_that_fit(classes, features, arrays)
     stored = store_gaussians(_gaussians(features, classes, count))
-    assert sum(one.nbytes for one in stored.values()) <= arrays + 17 * 4
     one_more = store_gaussians(_gaussians(features, classes, count + 1))
-    # The mean of more classes than fit leaves no room for directions, and is kept all the same.
-    assert count == 24 or sum(one.nbytes for one in one_more.values()) > arrays
-    record = SignatureRecord(GAUSSIANS, 2048)
-    data = build_signature(create(tmp_path / "bank").record, "pets", "ab" * 32, record, stored)
-    assert len(data) <= whole
+    assert count == 24 or _bytes(one_more) > arrays
+    assert _bytes(stored) <= arrays
+    bank, record = create(tmp_path / "bank"), SignatureRecord(GAUSSIANS, 6144)
+    sizes = []
+    for name, more, signature in (("plain0", {}, None), ("signed", stored, record)):
+        bank.add_task(facts(name, signature=signature), masks(bank), {}, PROVENANCE, more)
+        sizes.append(bank.task_path(name).stat().st_size)
+    assert sizes[1] - sizes[0] <= budget
+    # A file of its own names its bank and its task besides.
+    data = build_signature(bank.record, "pets", "ab" * 32, record, stored)
+    assert len(data) <= budget + 512
+
+
+def _bytes(stored: Arrays) -> int:
+    """Bytes of all arrays but the quantiles."""
+    return sum(one.nbytes for name, one in stored.items() if name != "signature/quantiles")
 
 
 def test_few_features_have_no_more_directions_than_half_of_them() -> None:
