@@ -41,7 +41,12 @@ from supsup_cli.core.signatures.maps import (
     reference_images,
     whitening_of,
 )
-from supsup_cli.core.signatures.table import CoarseSignatures, SignatureTable, TaskSignature
+from supsup_cli.core.signatures.table import (
+    CoarseSignatures,
+    SignatureTable,
+    TaskSignature,
+    fit_score,
+)
 from supsup_cli.workflows.opening import OpenNetwork, OpenTasks
 
 # Images of one pass: of one size always, since products of another are summed in another order.
@@ -70,6 +75,12 @@ class OpenSignatures:
     def unsigned(self) -> NDArray[np.int64]:
         """Which tasks have no signature: indices, int64."""
         return np.array([i for i, one in enumerate(self.signatures) if one is None], np.int64)
+
+    @property
+    def usual_score(self) -> float:
+        """What an image of a task's own scores there, mean over the tasks, nats."""
+        own = [one.own_distance() for one in self.signatures if one is not None]
+        return float(fit_score(torch.tensor(own, dtype=torch.float64), self.features.size).mean())
 
 
 def make_signature(
@@ -128,7 +139,12 @@ def open_features(net: OpenNetwork, *, keep: bool) -> FrozenFeatures | None:
     found = read_features(bank.path, bank.record, _MAPS)
     if found is None or len(found.mean) != maps.size:
         images = torch.from_numpy(reference_images(bank.record.input.shape)).to(net.device)
-        mean, matrix = whitening_of(image_features(net, maps, images))
+        seen, threads = image_features(net, maps, images), torch.get_num_threads()
+        torch.set_num_threads(1)  # with more, eigenvectors have other last bits
+        try:
+            mean, matrix = whitening_of(seen)
+        finally:
+            torch.set_num_threads(threads)
         found = Whitening(mean.numpy(), matrix.numpy())
         if keep:
             keep_features(bank.path, bank.record, _MAPS, found)

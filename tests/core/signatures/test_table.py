@@ -50,7 +50,10 @@ def _images_of(tasks: list[TaskSignature | None], wanted: list[int]) -> Tensor:
     for index in wanted:
         task = tasks[index]
         assert task is not None
-        along = torch.randn(task.variances.shape[1], generator=stream) * task.variances[0].sqrt()
+        along = (
+            torch.randn(task.variances.shape[1], generator=stream)
+            * (task.variances[0] - task.noise).sqrt()
+        )
         noise = torch.randn(SIZE, generator=stream) * math.sqrt(task.noise)
         drawn.append(task.means[0] + along @ task.directions[0] + noise)
     return torch.stack(drawn)[:, None]
@@ -94,6 +97,13 @@ def test_a_direction_narrower_than_the_noise_counts_as_noise() -> None:
     )
     features = torch.randn(5, SIZE, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(narrow.distances(features, 1.0), none.distances(features, 1.0))
+
+
+def test_an_image_of_the_task_itself_has_the_distance_that_is_told() -> None:
+    task = _signature(2, classes=1, apart=8)
+    found = task.distances(_images_of([task], [0] * 3000)[:, 0], task.noise)
+    assert float(found.mean()) == pytest.approx(task.own_distance(), rel=0.02)
+    assert task.own_distance() > SIZE + 1
 
 
 def test_the_fit_score_is_student_s() -> None:
