@@ -1,0 +1,1 @@
+"""Which task and which class: answers about images, and what is made of the answers."""
