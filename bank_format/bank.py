@@ -10,21 +10,24 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from bank_format import claims, files, task_folder
-from bank_format.base_file import weights_of
-from bank_format.combination_file import build_combination
-from bank_format.creation import create_bank
+from bank_format.disk import files
+from bank_format.encoding.sealed import Tensor
 from bank_format.errors import NoSuchTaskError
-from bank_format.kinship import children_of, needed_parents, refuse_parent
-from bank_format.layout import MASKS, WORK, read_base, read_record
+from bank_format.kinds.bank_json import BankRecord, BankSpec
+from bank_format.kinds.base import weights_of
+from bank_format.kinds.combination import build_combination
+from bank_format.kinds.mask import Task, build_task
+from bank_format.kinds.state import WorkFolder
+from bank_format.kinds.task_extras import NO_EXTRAS, Extras
+from bank_format.kinds.task_records import Provenance, TaskFacts
 from bank_format.names import check_task_name
-from bank_format.records import BankRecord, BankSpec
-from bank_format.sealed import Tensor
-from bank_format.task_copies import check_same_base, renamed
-from bank_format.task_file import Task, build_task
-from bank_format.task_reading import parse_task, read_mask, stacked
-from bank_format.task_records import Provenance, TaskFacts
-from bank_format.work_files import WorkRoom
+from bank_format.store import claims, signatures
+from bank_format.store import tasks as task_folder
+from bank_format.store.creation import create_bank
+from bank_format.store.layout import MASKS, WORK, read_base, read_record
+from bank_format.store.lineage import children_of, needed_parents, refuse_parent
+from bank_format.store.task_copies import check_same_base, renamed
+from bank_format.store.task_reading import parse_task, read_mask, stacked
 
 __all__ = ["Bank"]
 
@@ -140,6 +143,7 @@ class Bank:
         masks: Mapping[str, NDArray[np.bool_] | NDArray[np.uint8]],
         statistics: Mapping[str, NDArray[np.float32]],
         provenance: Provenance,
+        extras: Extras = NO_EXTRAS,
     ) -> Task:
         """Add a task: its file appears whole and durably, or not at all.
 
@@ -148,6 +152,7 @@ class Bank:
             masks: see `build_task`.
             statistics: float32 arrays by name.
             provenance: where and when.
+            extras: arrays of the signature and the head that the facts tell of.
 
         Returns:
             The task as a reader finds it.
@@ -157,7 +162,7 @@ class Bank:
             StorageError: the system refused.
             ValueError: masks, statistics or facts that do not fit the bank.
         """
-        data = build_task(self.record, facts, masks, statistics, provenance)
+        data = build_task(self.record, facts, masks, statistics, provenance, extras)
         return self._add(facts.task, data)
 
     def add_combination(
@@ -166,6 +171,7 @@ class Bank:
         coefficients: Mapping[str, NDArray[np.float32]],
         statistics: Mapping[str, NDArray[np.float32]],
         provenance: Provenance,
+        extras: Extras = NO_EXTRAS,
     ) -> Task:
         """Add a task made of its parents' masks; see `build_combination` and `add_task`.
 
@@ -173,7 +179,7 @@ class Bank:
             NameTakenError, StorageError, ValueError: as `add_task`.
             DamagedError: a parent is missing, or not the one that was combined.
         """
-        data = build_combination(self.record, facts, coefficients, statistics, provenance)
+        data = build_combination(self.record, facts, coefficients, statistics, provenance, extras)
         return self._add(facts.task, data)
 
     def copy_task(self, name: str, source: Self, as_name: str | None = None) -> Task:
@@ -195,10 +201,12 @@ class Bank:
         here = set(self.tasks())
         for parent in [one.task for one in needed_parents(task) if one.task not in here]:
             self.copy_task(parent, source)
-        return self._add(new, data if new == name else renamed(self.record, task, new))
+        copy = self._add(new, data if new == name else renamed(self.record, task, new))
+        signatures.copy_signature(source.path, task, self.path, self.record, copy)
+        return copy
 
     def remove_task(self, name: str) -> None:
-        """Remove a task's file, durably.
+        """Remove a task's file, durably, and its signature's.
 
         Raises:
             BadNameError, NoSuchTaskError: no such task.
@@ -212,6 +220,7 @@ class Bank:
             files.unlink(path)
         except (FileNotFoundError, NotADirectoryError):
             raise task_folder.no_such_task(self.path, name) from None
+        signatures.remove_signature(self.path, name)
 
     def settle(self) -> None:
         """Force the tasks' names to the disk, before telling that one is there, or is gone.
@@ -224,7 +233,7 @@ class Bank:
         task_folder.settle_tasks(self.path)
 
     @contextmanager
-    def claim(self, name: str) -> Iterator[WorkRoom]:
+    def claim(self, name: str) -> Iterator[WorkFolder]:
         """Claim a task's name while it is being learned; a dead process's claim does not block.
 
         Best effort across machines: whoever commits first has the name.
@@ -239,7 +248,7 @@ class Bank:
         """
         folder = self._work_folder(name)
         with claims.claimed(folder):
-            yield WorkRoom(folder, name, self.record)
+            yield WorkFolder(folder, name, self.record)
 
     def check_claimable(self, name: str) -> None:
         """Refuse early what `claim` and `add_task` would come to refuse; nothing is claimed.

@@ -20,15 +20,18 @@ from bank_format.bank import Bank as _BankOnDisk
 from supsup_cli.data.reading import Reading
 from supsup_cli.data.supplied import as_images, task_data
 from supsup_cli.errors import NoInputError
-from supsup_cli.workflows import infer_task, init_base, learn_task, listing, predict
-from supsup_cli.workflows.deciding import DecisionRequest
-from supsup_cli.workflows.inputs import InputRequest
-from supsup_cli.workflows.learning_plan import LearnRequest
+from supsup_cli.workflows.bank import init_base
+from supsup_cli.workflows.inference import infer_task, predict
+from supsup_cli.workflows.inference.deciding import DecisionRequest
+from supsup_cli.workflows.inference.inputs import InputRequest
+from supsup_cli.workflows.learning import learn_task
+from supsup_cli.workflows.learning.plan import LearnRequest
 from supsup_cli.workflows.opening import OpenTasks, open_tasks
 from supsup_cli.workflows.reporting import Silent
-from supsup_cli.workflows.results.asking import InferredSource, PredictedSource
+from supsup_cli.workflows.results.inference import InferredSource, PredictedSource
 from supsup_cli.workflows.results.learning import LearnedTask
 from supsup_cli.workflows.results.tasks import ListedTask
+from supsup_cli.workflows.tasks import list as listing
 
 __all__ = ["Bank", "InferredSource", "LearnedTask", "ListedTask", "PredictedSource", "create"]
 

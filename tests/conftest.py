@@ -11,7 +11,7 @@ import pytest
 # that wait for a core that others use make a second's learning last half a minute.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from tests.commands import answer, make_bank
+from tests.support.commands import answer, make_bank
 
 # A shell ignores SIGINT for what it runs in the background, and children inherit that: tests of
 # Ctrl+C would wait for an interruption that nobody sees.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands import ROOT, run_apart
+from tests.support.commands import ROOT, run_apart
 
 SOURCES = sorted(
     path for package in ("bank_format", "supsup_cli") for path in (ROOT / package).rglob("*.py")

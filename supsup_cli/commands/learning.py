@@ -74,7 +74,7 @@ def init_base(
     shape = parse_shape(input_shape)
 
     def work(terminal: Terminal) -> Result:
-        from supsup_cli.workflows import init_base as workflow
+        from supsup_cli.workflows.bank import init_base as workflow
 
         request = workflow.BaseRequest(
             arch, shape, outputs, real_outputs, seed, init, weights, new_head
@@ -127,8 +127,8 @@ def learn_task(
 
     def work(terminal: Terminal) -> Result:
         from supsup_cli.data.reading import Reading
-        from supsup_cli.workflows import learn_task as workflow
-        from supsup_cli.workflows.learning_plan import LearnRequest
+        from supsup_cli.workflows.learning import learn_task as workflow
+        from supsup_cli.workflows.learning.plan import LearnRequest
 
         request = LearnRequest(
             data=data or (),

@@ -60,8 +60,8 @@ def learn_stream(
 
     def work(terminal: Terminal) -> Result:
         from supsup_cli.data.reading import Reading
-        from supsup_cli.workflows import learn_stream as workflow
-        from supsup_cli.workflows.stream_plan import StreamRequest
+        from supsup_cli.workflows.streams import learn_stream as workflow
+        from supsup_cli.workflows.streams.plan import StreamRequest
 
         reading = Reading(max_pixels, data_root, download)
         request = StreamRequest(

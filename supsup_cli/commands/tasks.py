@@ -46,7 +46,7 @@ def tasks(
         return
 
     def work(_terminal: Terminal) -> Result:
-        from supsup_cli.workflows import listing as workflow
+        from supsup_cli.workflows.tasks import list as workflow
 
         return workflow.list_tasks(bank)
 
@@ -64,7 +64,7 @@ def show(
     """Show all that task files say: content, provenance, each layer's density, coding and bytes."""
 
     def work(_terminal: Terminal) -> Result:
-        from supsup_cli.workflows import showing as workflow
+        from supsup_cli.workflows.tasks import show as workflow
 
         return workflow.show_tasks(bank, names)
 
@@ -87,7 +87,7 @@ def remove(
     """Remove tasks for ever; asks on a terminal, needs --yes elsewhere."""
 
     def work(terminal: Terminal) -> Result:
-        from supsup_cli.workflows import removing as workflow
+        from supsup_cli.workflows.tasks import remove as workflow
 
         return workflow.remove_tasks(
             bank,
@@ -125,7 +125,7 @@ def copy(
     """Copy tasks from another bank of the same base."""
 
     def work(_terminal: Terminal) -> Result:
-        from supsup_cli.workflows import copying as workflow
+        from supsup_cli.workflows.tasks import copy as workflow
 
         return workflow.copy_tasks(bank, names, source, as_name=as_name, dry_run=dry_run)
 
@@ -151,7 +151,7 @@ def export(
     """Write a task as a network of its own, safetensors or ONNX; never over another file."""
 
     def work(_terminal: Terminal) -> Result:
-        from supsup_cli.workflows import exporting as workflow
+        from supsup_cli.workflows.tasks import export as workflow
 
         return workflow.export_task(bank, name, file, sealed=sealed, dry_run=dry_run)
 
@@ -174,7 +174,7 @@ def clean(
     """Remove what stopped learners and killed commands left; no task, and nothing in use."""
 
     def work(terminal: Terminal) -> Result:
-        from supsup_cli.workflows import cleaning as workflow
+        from supsup_cli.workflows.tasks import clean as workflow
 
         confirm = _confirm(terminal, yes, "clean", names or [], bank)
         return workflow.clean(bank, names or (), dry_run=dry_run, confirm=confirm)

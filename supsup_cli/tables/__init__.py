@@ -1,11 +1,11 @@
 """Results as text for people: lines, and tables where there are rows."""
 
 from supsup_cli.tables import (
-    asking,
+    bank,
     data,
     doctor,
     hopfield,
-    keeping,
+    inference,
     learning,
     stats,
     streams,
@@ -14,11 +14,11 @@ from supsup_cli.tables import (
 from supsup_cli.tables.cells import lines
 
 __all__ = [
-    "asking",
+    "bank",
     "data",
     "doctor",
     "hopfield",
-    "keeping",
+    "inference",
     "learning",
     "lines",
     "stats",

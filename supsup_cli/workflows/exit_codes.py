@@ -1,7 +1,7 @@
 """The exit code of a finished command, where an option has a say in it."""
 
-from supsup_cli.workflows.results.asking import InferResult, PredictResult
 from supsup_cli.workflows.results.common import Result
+from supsup_cli.workflows.results.inference import InferResult, PredictResult
 
 NEW_TASK = 4
 

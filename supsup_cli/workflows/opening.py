@@ -13,21 +13,24 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bank_format.bank import Bank
-from bank_format.bits import count_ones
+from bank_format.encoding.bits import count_ones
 from bank_format.errors import OtherBaseError
-from bank_format.records import BankRecord
-from bank_format.task_file import Task
-from supsup_cli.core.density import gain
+from bank_format.kinds.bank_json import BankRecord
+from bank_format.kinds.mask import Task
 from supsup_cli.core.images import Pixels
-from supsup_cli.core.masks import MaskLayout, MaskStack
-from supsup_cli.core.networks import NetworkSpec, build_network, freeze
-from supsup_cli.core.statistics import (
+from supsup_cli.core.masks.density import gain
+from supsup_cli.core.masks.masks import MaskLayout, MaskStack
+from supsup_cli.core.networks.normalisation import (
     Statistics,
     blank_statistics,
     normalising_layers,
     parted,
 )
-from supsup_cli.core.traits import TypicalTraits, parted_traits
+from supsup_cli.core.networks.specs import NetworkSpec, build_network, freeze
+from supsup_cli.core.networks.traits import TypicalTraits, parted_traits
+from supsup_cli.data import catalog
+from supsup_cli.data.reading import Reading
+from supsup_cli.data.splits import TestData
 from supsup_cli.errors import DeviceError, NoInputError, UsageError
 
 # How task files name the statistics of all normalisation layers together: one array in place of
@@ -209,6 +212,24 @@ def statistics_of(net: OpenNetwork, task: Task) -> Statistics:
         raise OtherBaseError(
             f"{net.bank.task_path(task.content.task)}: {error}", hint="pip install --upgrade supsup"
         ) from error
+
+
+def held_out(net: OpenNetwork, task: Task, reading: Reading) -> TestData:
+    """Load the test split that a task was learned beside.
+
+    Raises:
+        NoInputError: the data is not there, or is other data by now.
+    """
+    content = task.content
+    shape = net.bank.record.input.shape
+    data = task.provenance.source or content.data.name
+    found = catalog.digest(data, shape, reading)
+    if found != content.data.digest:
+        raise NoInputError(
+            f"{data}: data {found[:16]}… found, task {content.task!r} learned from "
+            f"{content.data.digest[:16]}…"
+        )
+    return catalog.load_test(data, shape, seed=content.seed, reading=reading)
 
 
 def _statistics(net: OpenNetwork, tasks: Sequence[Task]) -> tuple[Statistics, ...] | None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from supsup_cli.errors import StorageError, UsageError
-from supsup_cli.workflows.results.asking import EvaluateResult
+from supsup_cli.workflows.results.inference import EvaluateResult
 
 _MOST_NAMES = 20
 _MOST_CONFUSED = 40  # rows and columns of a confusion

@@ -12,8 +12,8 @@ from statistics import median
 
 import numpy as np
 
-from bank_format.bits import packed_size
-from bank_format.codec import decode, encode
+from bank_format.encoding.bits import packed_size
+from bank_format.encoding.codec import decode, encode
 
 DENSITIES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.35, 0.4, 0.5)
 

@@ -18,17 +18,17 @@ import torch
 from torch.nn import functional as F
 
 from bank_format.bank import Bank
-from bank_format.bits import unpack
-from bank_format.codec import encode
-from bank_format.task_file import Task
-from supsup_cli.core.batch_order import BatchOrder
+from bank_format.encoding.bits import unpack
+from bank_format.encoding.codec import encode
+from bank_format.kinds.mask import Task
 from supsup_cli.core.images import Pixels
-from supsup_cli.core.networks import MultilayerPerceptron
+from supsup_cli.core.learning.batches.batch_order import BatchOrder
+from supsup_cli.core.networks.specs import MultilayerPerceptron
 from supsup_cli.core.seeds import generator
 from supsup_cli.data import catalog
-from supsup_cli.workflows.init_base import BaseRequest, init_base
-from supsup_cli.workflows.learn_task import learn_task
-from supsup_cli.workflows.learning_plan import LearnRequest, chosen_recipe
+from supsup_cli.workflows.bank.init_base import BaseRequest, init_base
+from supsup_cli.workflows.learning.learn_task import learn_task
+from supsup_cli.workflows.learning.plan import LearnRequest, chosen_recipe
 from supsup_cli.workflows.reporting import Silent
 
 DENSITIES = ("er:1", "er:2", "er:4", "er:8", "er:16", "er:32", None)

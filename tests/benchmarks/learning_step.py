@@ -19,12 +19,12 @@ from torch import nn
 from torch.nn import functional as F
 
 from supsup_cli.core.images import LabelledImages, Pixels
-from supsup_cli.core.learning import Learning
-from supsup_cli.core.masks import Masks
-from supsup_cli.core.networks import MultilayerPerceptron, masked_parameters
-from supsup_cli.core.recipes import DEFAULT, PAPER, Recipe
+from supsup_cli.core.learning.one_task import Learning
+from supsup_cli.core.learning.recipes import DEFAULT, PAPER, Recipe
+from supsup_cli.core.masks.masks import Masks
+from supsup_cli.core.networks.specs import MultilayerPerceptron, masked_parameters
 from supsup_cli.data import catalog
-from tests.torch_rules import torch_rule
+from tests.support.torch_rules import torch_rule
 
 NETWORKS = {"lenet-300-100": (784, 300, 100, 500), "fc-1024-1024": (784, 1024, 1024, 500)}
 STEPS_PER_RUN = 50

@@ -16,12 +16,12 @@ from safetensors.torch import save_file
 from torch.nn import functional as F
 
 from supsup_cli.core.images import Pixels
-from supsup_cli.core.networks import NetworkSpec, build_network, freeze, kaiming_normal
+from supsup_cli.core.networks.specs import NetworkSpec, build_network, freeze, kaiming_normal
 from supsup_cli.core.seeds import generator
 from supsup_cli.data import catalog
-from supsup_cli.workflows.init_base import BaseRequest, init_base
-from supsup_cli.workflows.learn_task import learn_task
-from supsup_cli.workflows.learning_plan import LearnRequest
+from supsup_cli.workflows.bank.init_base import BaseRequest, init_base
+from supsup_cli.workflows.learning.learn_task import learn_task
+from supsup_cli.workflows.learning.plan import LearnRequest
 from supsup_cli.workflows.reporting import Silent
 
 ARCH, SHAPE, OUTPUTS = "lenet-300-100", (1, 28, 28), 100

@@ -13,12 +13,12 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from supsup_cli.core.recipes import RECIPES
-from supsup_cli.workflows.deciding import DecisionRequest
-from supsup_cli.workflows.evaluate import EvaluateRequest, evaluate
-from supsup_cli.workflows.init_base import BaseRequest, init_base
-from supsup_cli.workflows.learn_task import learn_task
-from supsup_cli.workflows.learning_plan import LearnRequest
+from supsup_cli.core.learning.recipes import RECIPES
+from supsup_cli.workflows.bank.init_base import BaseRequest, init_base
+from supsup_cli.workflows.inference.deciding import DecisionRequest
+from supsup_cli.workflows.inference.evaluate import EvaluateRequest, evaluate
+from supsup_cli.workflows.learning.learn_task import learn_task
+from supsup_cli.workflows.learning.plan import LearnRequest
 from supsup_cli.workflows.reporting import Silent
 
 METHODS = (

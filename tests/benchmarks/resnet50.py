@@ -23,14 +23,14 @@ import numpy as np
 from PIL import Image
 
 from bank_format.bank import Bank
-from bank_format.bits import count_ones
-from bank_format.codec import stored_bytes
-from supsup_cli.workflows.deciding import DecisionRequest
-from supsup_cli.workflows.init_base import BaseRequest, init_base
-from supsup_cli.workflows.inputs import InputRequest
-from supsup_cli.workflows.learn_task import learn_task
-from supsup_cli.workflows.learning_plan import LearnRequest
-from supsup_cli.workflows.predict import predict
+from bank_format.encoding.bits import count_ones
+from bank_format.encoding.codec import stored_bytes
+from supsup_cli.workflows.bank.init_base import BaseRequest, init_base
+from supsup_cli.workflows.inference.deciding import DecisionRequest
+from supsup_cli.workflows.inference.inputs import InputRequest
+from supsup_cli.workflows.inference.predict import predict
+from supsup_cli.workflows.learning.learn_task import learn_task
+from supsup_cli.workflows.learning.plan import LearnRequest
 from supsup_cli.workflows.reporting import Silent
 
 # Wortsman et al. 2020, section 4.2: bytes of all 100 tasks.

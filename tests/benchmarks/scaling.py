@@ -30,8 +30,8 @@ SCRIPT = """
 import json, statistics, sys, time
 from pathlib import Path
 import torch
-from supsup_cli.core.every_mask import exhaustive
-from supsup_cli.core.task_inference import infer_tasks
+from supsup_cli.core.inference.exhaustive import exhaustive
+from supsup_cli.core.inference.methods import infer_tasks
 from supsup_cli.workflows.opening import open_tasks
 
 def median(work):

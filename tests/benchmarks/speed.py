@@ -24,15 +24,15 @@ from PIL import Image
 from torch import Tensor, nn
 
 from bank_format.bank import Bank
-from supsup_cli.core import bit_kernels
-from supsup_cli.core.every_mask import exhaustive
 from supsup_cli.core.images import LabelledImages, Pixels
-from supsup_cli.core.learning import Learning
-from supsup_cli.core.masks import MaskStack
-from supsup_cli.core.networks import masked_parameters
-from supsup_cli.core.recipes import DEFAULT, PAPER, RECIPES
-from supsup_cli.core.superposition import masked_forward, misfit, mixture_loss
-from supsup_cli.core.task_inference import infer_tasks
+from supsup_cli.core.inference.exhaustive import exhaustive
+from supsup_cli.core.inference.methods import infer_tasks
+from supsup_cli.core.learning.one_task import Learning
+from supsup_cli.core.learning.recipes import DEFAULT, PAPER, RECIPES
+from supsup_cli.core.masks import bit_kernels
+from supsup_cli.core.masks.masks import MaskStack
+from supsup_cli.core.masks.superposition import masked_forward, misfit, mixture_loss
+from supsup_cli.core.networks.specs import masked_parameters
 from supsup_cli.data import catalog
 from tests.benchmarks import learning_step
 from tests.benchmarks.synthetic_bank import make_bank
@@ -46,7 +46,7 @@ from tests.benchmarks.timing import (
     random_stack,
     row,
 )
-from tests.networks import layout_of, pack
+from tests.support.networks import layout_of, pack
 
 Clock = Callable[[], float]
 CPU = torch.device("cpu")
@@ -57,7 +57,7 @@ MEMORY = """
 import sys
 from pathlib import Path
 import torch
-from supsup_cli.core.task_inference import infer_tasks
+from supsup_cli.core.inference.methods import infer_tasks
 from supsup_cli.workflows.opening import open_tasks
 opened = open_tasks(Path(sys.argv[1]), "cpu")
 images = torch.randn(1, 1, *opened.net.bank.record.input.shape)

@@ -9,13 +9,13 @@ import dataclasses
 import torch
 from torch import nn
 
-from supsup_cli.core.every_mask import exhaustive
 from supsup_cli.core.images import LabelledImages, Pixels
-from supsup_cli.core.learning import Learning
-from supsup_cli.core.many_masks import ManyLearnings
-from supsup_cli.core.networks import masked_parameters
-from supsup_cli.core.recipes import FAST
-from supsup_cli.core.task_inference import infer_tasks
+from supsup_cli.core.inference.exhaustive import exhaustive
+from supsup_cli.core.inference.methods import infer_tasks
+from supsup_cli.core.learning.many_tasks import ManyLearnings
+from supsup_cli.core.learning.one_task import Learning
+from supsup_cli.core.learning.recipes import FAST
+from supsup_cli.core.networks.specs import masked_parameters
 from tests.benchmarks.timing import (
     REAL,
     Timing,

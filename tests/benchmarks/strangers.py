@@ -17,11 +17,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from supsup_cli.core.novelty import damped_log_odds, novelty_threshold
-from supsup_cli.core.superposition import masked_forward
+from supsup_cli.core.inference.novelty import damped_log_odds, novelty_threshold
+from supsup_cli.core.masks.superposition import masked_forward
 from supsup_cli.data import embedded, variants
+from supsup_cli.workflows.inference.recognising import calibration_of
 from supsup_cli.workflows.opening import OpenTasks, open_tasks
-from supsup_cli.workflows.recognising import calibration_of
 
 STRANGERS = range(1000, 1020)
 IMAGES = 5000

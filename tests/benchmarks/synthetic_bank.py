@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 
 from bank_format.bank import Bank
-from bank_format.layout import MASKS, SUFFIX
-from bank_format.records import InputRecord
-from bank_format.task_file import build_task
-from bank_format.task_records import ClassRecord, DataRecord
-from tests import banks
+from bank_format.kinds.bank_json import InputRecord
+from bank_format.kinds.mask import build_task
+from bank_format.kinds.task_records import ClassRecord, DataRecord
+from bank_format.store.layout import MASKS, SUFFIX
+from tests.support import banks
 
 LENET = (
     ("layers.0.weight", (300, 784)),

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from supsup_cli.data import catalog
-from supsup_cli.workflows.deciding import DecisionRequest, choose_rule
-from supsup_cli.workflows.evaluating import IMAGES_TOGETHER, TaskTest, measure
+from supsup_cli.workflows.inference.accuracy import IMAGES_TOGETHER, HeldOutTask, measure
+from supsup_cli.workflows.inference.deciding import DecisionRequest, choose_rule
 from supsup_cli.workflows.opening import open_tasks
 from supsup_cli.workflows.reporting import Silent
 from tests.benchmarks.timing import machine, row
@@ -57,7 +57,7 @@ def main() -> None:
     print(f"\nwhole test split, task given: mean {np.mean(shares):.2%}, least {min(shares):.2%}")
 
 
-def dealt(names: list[str], images: int) -> list[TaskTest]:
+def dealt(names: list[str], images: int) -> list[HeldOutTask]:
     """Deal a random order of the test images to the tasks."""
     order = np.random.default_rng(0).permutation(10_000)
     tests = []
@@ -65,7 +65,7 @@ def dealt(names: list[str], images: int) -> list[TaskTest]:
         places = order[np.arange(index, images, len(names)) % len(order)]
         if len(places):
             split = catalog.load_test(name, (1, 28, 28)).test
-            tests.append(TaskTest(index, split.take(places)))
+            tests.append(HeldOutTask(index, split.take(places)))
     return tests
 
 

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from supsup_cli.core.masks import MaskStack
-from supsup_cli.core.networks import MultilayerPerceptron
-from tests.networks import layout_of, signed_constant
+from supsup_cli.core.masks.masks import MaskStack
+from supsup_cli.core.networks.specs import MultilayerPerceptron
+from tests.support.networks import layout_of, signed_constant
 
 LENET = (784, 300, 100, 500)
 REAL = 10

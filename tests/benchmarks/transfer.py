@@ -14,11 +14,11 @@ from pathlib import Path
 from shutil import copytree
 from tempfile import TemporaryDirectory
 
-from supsup_cli.workflows.deciding import DecisionRequest
-from supsup_cli.workflows.evaluate import EvaluateRequest, evaluate
-from supsup_cli.workflows.init_base import BaseRequest, init_base
-from supsup_cli.workflows.learn_task import learn_task
-from supsup_cli.workflows.learning_plan import LearnRequest
+from supsup_cli.workflows.bank.init_base import BaseRequest, init_base
+from supsup_cli.workflows.inference.deciding import DecisionRequest
+from supsup_cli.workflows.inference.evaluate import EvaluateRequest, evaluate
+from supsup_cli.workflows.learning.learn_task import learn_task
+from supsup_cli.workflows.learning.plan import LearnRequest
 from supsup_cli.workflows.reporting import Silent
 
 STEPS = (25, 50, 100, 200, 400, 1000)

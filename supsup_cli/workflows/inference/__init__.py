@@ -1,1 +1,1 @@
-"""Which task and which class: answers about images, and what is made of the answers."""
+"""Answers about images: `infer-task`, `predict`, `evaluate`, and what is made of them."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
-from bank_format.layout import MASKS
+from bank_format.store.layout import MASKS
 from supsup_cli.data.limits import MOST_FILES
 from supsup_cli.data.sources import find_images
 from supsup_cli.errors import UsageError

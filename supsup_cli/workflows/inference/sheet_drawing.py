@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from supsup_cli.data.decoding import decoded
 from supsup_cli.errors import ImageError
 from supsup_cli.printable import printable
-from supsup_cli.workflows.results.asking import PredictedSource
+from supsup_cli.workflows.results.inference import PredictedSource
 
 COLUMNS: Final = 20
 

@@ -4,12 +4,12 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from bank_format import files
+from bank_format.disk import files
 from bank_format.errors import DamagedError, NameTakenError
 from supsup_cli.errors import UsageError
 from supsup_cli.workflows.inference.sheet_drawing import draw_page
 from supsup_cli.workflows.reporting import Reporter
-from supsup_cli.workflows.results.asking import PredictedSource
+from supsup_cli.workflows.results.inference import PredictedSource
 
 MOST_ON_A_PAGE = 400
 _MOST_BYTES = 2**28  # of a page that may be the one there already

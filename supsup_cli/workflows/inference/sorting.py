@@ -18,14 +18,14 @@ from contextlib import suppress
 from io import BufferedReader
 from pathlib import Path
 
-from bank_format import system_calls
-from bank_format.commits import TEMPORARY_SUFFIX, give_name, sync_folder
+from bank_format.disk import system_calls
+from bank_format.disk.atomic import TEMPORARY_SUFFIX, give_name, sync_folder
+from bank_format.disk.files import storage_error
 from bank_format.errors import NameTakenError
-from bank_format.files import storage_error
 from supsup_cli.errors import ImageError, UsageError
 from supsup_cli.workflows.inference.folder_names import folder_parts
 from supsup_cli.workflows.reporting import Reporter
-from supsup_cli.workflows.results.asking import PredictedSource, SortedImage, SortStatus
+from supsup_cli.workflows.results.inference import PredictedSource, SortedImage, SortStatus
 
 NEW = "_new"
 

@@ -1,0 +1,162 @@
+"""Repair: set aside what is damaged, make again what is derived, never delete a learned mask.
+
+What is set aside is moved to quarantine/, which no command reads, under a name that tells its
+bytes; nothing is overwritten. Each step is one move or one new file, and what is to be done is
+found out from the bank anew each time: killed anywhere, the next run does what is left.
+"""
+
+import dataclasses
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+from bank_format.check.problems import Problem, VerifyReport
+from bank_format.check.repair_plan import Repair, plan_repairs
+from bank_format.check.verify import verify
+from bank_format.disk import files
+from bank_format.errors import OtherBaseError, StorageError
+from bank_format.kinds.base_again import regenerate_base
+from bank_format.store.attractors import encode_command
+from bank_format.store.layout import (
+    BANK_FILE,
+    BASE_FILE,
+    HOPFIELD_FILE,
+    MASKS,
+    QUARANTINE,
+    SIGNATURES,
+    SUFFIX,
+    read_record,
+)
+from bank_format.store.tasks import settle_tasks
+
+__all__ = ["RepairReport", "repair"]
+
+_MOST_ROUNDS = 4  # what a disk hid from the first reading of the bank is mended after the next
+
+
+@dataclass(frozen=True, slots=True)
+class RepairReport(VerifyReport):
+    """What stands after a repair; of a dry run: what stands, and what would be done.
+
+    Args:
+        problems: files that still cannot be used, and files set aside whose content is missed.
+        hints: see `VerifyReport`.
+        tasks: number of whole task files.
+        repairs: what was done, in order.
+    """
+
+    repairs: tuple[Repair, ...]
+
+
+def repair(path: Path, *, dry_run: bool = False) -> RepairReport:
+    """Mend what can be mended without a copy, and set aside what cannot.
+
+    A bank is left as it is where bank.json cannot be read, and where neither the base nor a task
+    confirms it but some task contradicts it: for then bank.json may be another bank's.
+
+    Args:
+        path: the bank's folder.
+        dry_run: change nothing, tell what would be done.
+
+    Raises:
+        NoBankError: the folder holds neither bank.json nor anything else of a bank.
+        NameTakenError: someone else took a name in between; run it again.
+        StorageError: the system refused; run again, it does what is left.
+    """
+    report = verify(path)
+    missed: list[Problem] = []
+    done: list[Repair] = []
+    for rounds_left in reversed(range(_MOST_ROUNDS)):
+        repairs, doubts = _plan(path, report)
+        if dry_run or not (repairs and rounds_left):
+            break
+        _perform(path, repairs)
+        done.extend(repairs)
+        missed.extend(_missed(report.problems, repairs))
+        report = verify(path)
+    if not dry_run:
+        settle_tasks(path)  # also what an earlier repair moved that was killed before this step
+    told = repairs if dry_run else tuple(done)
+    problems = (*missed, *report.problems)
+    hints = (*report.hints, *doubts, *_derived(path, told))
+    return RepairReport(problems, hints, report.tasks, told)
+
+
+def _plan(bank: Path, report: VerifyReport) -> tuple[tuple[Repair, ...], tuple[str, ...]]:
+    """Return what to do, and why nothing is done where the bank is not to be trusted."""
+    unread = next((one for one in report.problems if one.file == BANK_FILE), None)
+    if unread is not None:
+        if unread.slug == StorageError.slug:
+            raise StorageError(unread.message, hint=unread.hint)
+        return (), ()
+    record = read_record(bank)
+    if not _is_trusted(report):
+        doubt = (
+            f"{bank / BANK_FILE}: base {record.base_sha256[:16]}… found, but neither {BASE_FILE} "
+            f"nor any task is of it: nothing was repaired; restore {BANK_FILE} from a copy"
+        )
+        return (), (doubt,)
+    return plan_repairs(bank, record, report.problems), ()
+
+
+def _perform(bank: Path, repairs: tuple[Repair, ...]) -> None:
+    renames: dict[str, str] = {}
+    for one in repairs:
+        match one.action:
+            case "quarantined":
+                files.make_folder(bank / QUARANTINE)
+                files.move_new(bank / one.file, bank / one.to)
+            case "renamed":
+                renames[one.file] = one.to
+            case "regenerated":
+                files.write_new(bank / BASE_FILE, regenerate_base(read_record(bank)))
+            case "made":
+                files.make_folder(bank / one.file)
+    _rename(bank, renames)
+
+
+def _rename(bank: Path, renames: Mapping[str, str]) -> None:
+    """Move each file to its rightful name, also where they hold each other's."""
+    pending = dict(renames)
+    while pending:
+        source = next((old for old, new in pending.items() if new not in pending), None)
+        if source is not None:
+            files.move_new(bank / source, bank / pending.pop(source))
+            continue
+        # Each holds another's name. A task's name, so that a run after a kill finds it misplaced.
+        source = next(iter(pending))
+        free = (f"{MASKS}/misplaced-{number}{SUFFIX}" for number in count(1))
+        parked = next(file for file in free if not files.exists(bank / file))
+        files.move_new(bank / source, bank / parked)
+        pending[parked] = pending.pop(source)
+
+
+def _missed(problems: tuple[Problem, ...], repairs: tuple[Repair, ...]) -> list[Problem]:
+    lost = {one.file: one.to for one in repairs if not one.lossless}
+    return [
+        dataclasses.replace(
+            one, hint=f"restore it from a copy, or make it again; it is {lost[one.file]} now"
+        )
+        for one in problems
+        if one.file in lost
+    ]
+
+
+def _derived(bank: Path, repairs: tuple[Repair, ...]) -> list[str]:
+    """Say how to make again what was set aside and can be made of the bank's other files."""
+    hints = []
+    if any(one.file == HOPFIELD_FILE for one in repairs):
+        hints.append(f"{HOPFIELD_FILE} can be made again from the masks: {encode_command(bank)}")
+    if any(one.file.startswith(f"{SIGNATURES}/") for one in repairs):
+        sign = f"supsup tasks sign --bank {shlex.quote(str(bank))}"
+        hints.append(f"{SIGNATURES}/ can be made again from the tasks' data: {sign}")
+    return hints
+
+
+def _is_trusted(report: VerifyReport) -> bool:
+    """Tell whether the base or a task confirms bank.json, or nothing speaks against it."""
+    confirmed = report.tasks > 0 or all(one.file != BASE_FILE for one in report.problems)
+    others = (one for one in report.problems if one.slug == OtherBaseError.slug)
+    return confirmed or all(one.file == BASE_FILE for one in others)

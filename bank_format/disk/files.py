@@ -1,0 +1,252 @@
+"""What is done to files: read whole, create without overwriting, replace, move, remove, list.
+
+A new file is written under a temporary name beginning with "." in the same folder, forced to
+the disk, and only then given its name; so a name stands for a whole file or for none, whenever
+the machine stops. The name is given by a hard link, which never overwrites, or where the file
+system has none by a rename that refuses to. Whoever is told that something is there, or is gone,
+is told so only after it is on the disk, also where an earlier, killed command did the work.
+
+An OSError becomes a StorageError that names the file; FileNotFoundError and NotADirectoryError
+pass through where a file is read, removed or listed: only the caller knows what they mean.
+"""
+
+import errno
+import os
+import stat
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from bank_format.disk import system_calls
+from bank_format.disk.atomic import (
+    TEMPORARY_SUFFIX,
+    Identity,
+    commit,
+    give_name,
+    give_name_over,
+    identity_of,
+    opened,
+    sync_folder,
+)
+from bank_format.errors import DamagedError, StorageError
+
+__all__ = [
+    "TEMPORARY_SUFFIX",
+    "Identity",
+    "exists",
+    "identity",
+    "list_names",
+    "make_folder",
+    "move_new",
+    "read_bytes",
+    "replace",
+    "settle",
+    "storage_error",
+    "unlink",
+    "write_new",
+]
+
+_SMALLEST_READ = 2**16  # bytes
+_HINTS = {
+    errno.ENOSPC: "free some disk space and run the command again",
+    errno.EDQUOT: "free some of your disk quota and run the command again",
+    errno.EFBIG: "raise the limit on file sizes (ulimit -f unlimited) and run the command again",
+    errno.EROFS: "the file system is read-only: copy the bank to one that can be written",
+    errno.EACCES: "give yourself write permission on the folder, or copy the bank",
+    errno.EIO: "check the disk and its cable, run the command again, then supsup verify",
+    errno.EINTR: "a signal came in between: run the command again",
+}
+
+
+def read_bytes(path: Path, limit: int) -> bytes:
+    """Read a whole file of at most `limit` bytes.
+
+    Raises:
+        FileNotFoundError, NotADirectoryError: there is no such file.
+        DamagedError: it is no regular file, or longer than `limit`.
+        StorageError: the system refused.
+    """
+    try:
+        # A FIFO under a bank's name must not hang the reader: O_NONBLOCK changes nothing else.
+        with opened(path, os.O_RDONLY | os.O_NONBLOCK) as descriptor:
+            status = system_calls.fstat(descriptor)
+            if stat.S_ISDIR(status.st_mode):
+                raise DamagedError(f"{path}: a folder, expected a regular file")
+            if not stat.S_ISREG(status.st_mode):
+                raise DamagedError(f"{path}: not a regular file, expected one")
+            size = status.st_size
+            data = _read_all(descriptor, size, limit) if size <= limit else b""
+    except (FileNotFoundError, NotADirectoryError):
+        raise
+    except OSError as error:
+        raise storage_error("read", path, error) from error
+    size = max(size, len(data))
+    if size > limit:
+        raise DamagedError(f"{path}: {size} bytes, expected at most {limit}")
+    return data
+
+
+def write_new(path: Path, data: bytes) -> None:
+    """Create a file of these bytes, durable when this returns; never overwrite one.
+
+    Raises:
+        NameTakenError: the name exists already, durably; it is untouched.
+        StorageError: the system refused; no part of a file stands under the name.
+    """
+    _commit(path, data, give_name)
+
+
+def replace(path: Path, data: bytes) -> None:
+    """Write a file of these bytes in the place of what stands there, at once and durably.
+
+    Raises:
+        StorageError: the system refused; the old file stands.
+    """
+    _commit(path, data, give_name_over)
+
+
+def move_new(source: Path, target: Path) -> None:
+    """Move a file, or a folder, to another folder of the file system, durably.
+
+    Never overwrites. Stopped in between it may have both names, never none; moving it again
+    completes that.
+
+    Raises:
+        NameTakenError: something else has the new name; both are untouched.
+        StorageError: the system refused, or there is no such file.
+        ValueError: both are one name.
+    """
+    if source == target:
+        raise ValueError(f"{source} moved to itself")
+    try:
+        status = system_calls.lstat(source)
+        give_name(source, target, (status.st_dev, status.st_ino))
+        sync_folder(target.parent)
+        with suppress(FileNotFoundError):  # where it was renamed
+            system_calls.unlink(source)
+        sync_folder(source.parent)
+    except OSError as error:
+        raise storage_error("move", source, error) from error
+
+
+def unlink(path: Path) -> None:
+    """Remove a file, durably.
+
+    Raises:
+        FileNotFoundError, NotADirectoryError: there is no such file, durably.
+        StorageError: the system refused.
+    """
+    try:
+        try:
+            system_calls.unlink(path)
+        finally:
+            sync_folder(path.parent)
+    except (FileNotFoundError, NotADirectoryError):
+        raise
+    except OSError as error:
+        raise storage_error("remove", path, error) from error
+
+
+def list_names(folder: Path) -> list[str]:
+    """List the names in a folder, sorted; no file is opened.
+
+    Raises:
+        FileNotFoundError, NotADirectoryError: there is no such folder.
+        StorageError: the system refused.
+    """
+    try:
+        return sorted(system_calls.listdir(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        raise
+    except OSError as error:
+        raise storage_error("list", folder, error) from error
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and the folders above it, where they are missing, durably.
+
+    Raises:
+        StorageError: the system refused, or a file stands there.
+    """
+    try:
+        _make_folders(folder)
+    except OSError as error:
+        raise storage_error("make the folder", folder, error) from error
+
+
+def settle(folder: Path) -> None:
+    """Force a folder's entries to the disk: what another command left there, perhaps killed.
+
+    A folder that may not be listed, or is missing, is left to whoever made it.
+
+    Raises:
+        StorageError: the system refused.
+    """
+    try:
+        with suppress(PermissionError, FileNotFoundError, NotADirectoryError):
+            sync_folder(folder)
+    except OSError as error:
+        raise storage_error("sync", folder, error) from error
+
+
+def exists(path: Path) -> bool:
+    """Tell whether anything stands under a path, be it a link to nothing.
+
+    Raises:
+        StorageError: the system refused.
+    """
+    return identity(path) is not None
+
+
+def identity(path: Path) -> Identity | None:
+    """Return what tells one file from any other, (device, inode); None where there is no file.
+
+    Raises:
+        StorageError: the system refused.
+    """
+    try:
+        return identity_of(path)
+    except OSError as error:
+        raise storage_error("look at", path, error) from error
+
+
+def storage_error(verb: str, path: Path, error: OSError) -> StorageError:
+    """Name the file in what the system said, with a hint that fits the reason."""
+    reason = error.strerror or str(error)
+    hint = _HINTS.get(error.errno or 0, "check the folder's permissions and its disk")
+    return StorageError(f"{path}: cannot {verb}: {reason}", hint=hint)
+
+
+def _commit(path: Path, data: bytes, name: Callable[[Path, Path, Identity], None]) -> None:
+    try:
+        commit(path, data, name)
+    except OSError as error:
+        raise storage_error("write", path, error) from error
+
+
+def _make_folders(folder: Path) -> None:
+    try:
+        _make_one_folder(folder)
+    except FileNotFoundError:
+        _make_folders(folder.parent)
+        _make_one_folder(folder)
+
+
+def _make_one_folder(folder: Path) -> None:
+    try:
+        system_calls.mkdir(folder)
+    except FileExistsError:
+        if not stat.S_ISDIR(system_calls.stat(folder).st_mode):
+            raise
+    else:
+        settle(folder.parent)
+
+
+def _read_all(descriptor: int, expected: int, limit: int) -> bytes:
+    """Read to the end of the file, but one byte more than the limit at most."""
+    parts: list[bytes] = []
+    room = limit + 1
+    while part := system_calls.read(descriptor, min(room, max(expected + 1, _SMALLEST_READ))):
+        parts.append(part)
+        room -= len(part)
+    return b"".join(parts)

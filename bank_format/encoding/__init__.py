@@ -1,0 +1,1 @@
+"""How bytes are written and checked: bits, the codec, JSON, seals."""

@@ -1,0 +1,1 @@
+"""What each kind of file says: bank.json, base, masks, attractors, states."""

@@ -1,0 +1,175 @@
+"""What a bank's files say, as frozen values that check themselves.
+
+A record refuses what the format does not allow with a ValueError; who reads a file adds its
+name. `strict_json` turns records into JSON and back. BankRecord is bank.json; see task_records
+for what a task file says.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Final, Literal, TypeAlias
+
+from bank_format.encoding.bits import packed_size
+from bank_format.encoding.strict_json import OMITTED
+from bank_format.names import check_digest, check_parameter_name, check_text
+
+__all__ = [
+    "FORMAT_VERSION",
+    "INITS",
+    "VERSIONS",
+    "BankRecord",
+    "BankSpec",
+    "Init",
+    "InputRecord",
+    "ParameterRecord",
+]
+
+FORMAT_VERSION: Final = 1  # of bank.json and base.safetensors
+# The newest version of each other kind of file that is known here; of those not named, 1.
+VERSIONS: Final[Mapping[str, int]] = {"mask": 2, "combination": 2}
+Init: TypeAlias = Literal["signed-constant", "kaiming-normal", "weights"]
+# Those that a seed decides; "weights" come from a file.
+INITS: Final[tuple[Init, ...]] = ("signed-constant", "kaiming-normal")
+MOST_PARAMETERS = 10_000
+MOST_WEIGHTS = 2**33
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterRecord:
+    """One parameter of the network: its shape, (outputs, inputs, …), and whether masks cover it."""
+
+    name: str
+    shape: tuple[int, ...]
+    masked: bool
+
+    def __post_init__(self) -> None:
+        check_parameter_name(self.name)
+        if not 1 <= len(self.shape) <= 8 or min(self.shape) < 1 or self.count > MOST_WEIGHTS:
+            raise ValueError(
+                f"{self.name}: shape {list(self.shape)} found, expected 1 to 8 dimensions of at "
+                f"least 1 and at most {MOST_WEIGHTS} weights"
+            )
+
+    @property
+    def count(self) -> int:
+        """Number of weights."""
+        return math.prod(self.shape)
+
+
+@dataclass(frozen=True, slots=True)
+class InputRecord:
+    """How an image becomes the network's input.
+
+    Args:
+        shape: (channels, height, width); 1 channel is grey, 3 are red, green, blue.
+        resize: "cover-bilinear": scale until the image covers the input, cut the middle out.
+        mean: per channel, of pixels scaled to 0..1; subtracted.
+        std: per channel, above 0; divided by.
+    """
+
+    shape: tuple[int, int, int]
+    resize: Literal["cover-bilinear"]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if min(self.shape) < 1 or max(self.shape) > 65_536:
+            raise ValueError(f"input shape {list(self.shape)} found, expected each in 1..65536")
+        if not len(self.mean) == len(self.std) == self.shape[0]:
+            raise ValueError(
+                f"{len(self.mean)} means and {len(self.std)} stds found, "
+                f"expected one for each of {self.shape[0]} channels"
+            )
+        if not all(map(math.isfinite, self.mean)):
+            raise ValueError(f"mean {list(self.mean)} found, expected finite numbers")
+        if not all(math.isfinite(value) and value > 0 for value in self.std):
+            raise ValueError(f"std {list(self.std)} found, expected finite numbers above 0")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BankSpec:
+    """What a base network is made of; with the weights it decides base_sha256.
+
+    Args:
+        arch: the architecture's name, as `init-base --arch` takes it.
+        masking: what a mask's bits stand for: weights ("edges") or units' outputs ("units").
+        init: where the weights come from.
+        seed: of the weights, 0 <= seed < 2**63.
+        input: how images enter.
+        outputs: number of outputs, superfluous ones included.
+        real_outputs: outputs below this one may stand for classes.
+        parameters: all parameters, in the network's order; the masked ones' bits are kept in it.
+        weights_sha256: of the file that the weights came from, if init is "weights"; else "".
+    """
+
+    arch: str
+    masking: Literal["edges", "units"]
+    init: Init
+    seed: int
+    input: InputRecord
+    outputs: int
+    real_outputs: int
+    parameters: tuple[ParameterRecord, ...]
+    weights_sha256: str = field(default="", metadata=OMITTED)
+
+    def __post_init__(self) -> None:
+        check_text(self.arch)
+        if (self.init == "weights") != bool(self.weights_sha256):
+            raise ValueError(
+                f"init {self.init!r} and weights_sha256 {self.weights_sha256[:80]!r} found, "
+                "expected a digest if init is 'weights' and only then"
+            )
+        if self.weights_sha256:
+            check_digest(self.weights_sha256)
+        if not 0 <= self.seed < 2**63:
+            raise ValueError(f"seed {self.seed} found, expected 0 <= seed < 2**63")
+        if not 1 <= self.real_outputs <= self.outputs:
+            raise ValueError(
+                f"{self.real_outputs} real outputs of {self.outputs} found, expected 1 to all"
+            )
+        if not 1 <= len(self.parameters) <= MOST_PARAMETERS:
+            raise ValueError(
+                f"{len(self.parameters)} parameters found, expected 1 to {MOST_PARAMETERS}"
+            )
+        if len({parameter.name for parameter in self.parameters}) != len(self.parameters):
+            raise ValueError("two parameters of one name found, expected distinct names")
+        if not self.masked:
+            raise ValueError("no masked parameter found, expected at least one")
+        if self.weights > MOST_WEIGHTS:
+            raise ValueError(f"{self.weights} weights found, expected at most {MOST_WEIGHTS}")
+
+    @property
+    def masked(self) -> tuple[ParameterRecord, ...]:
+        """The parameters that masks cover, in the spec's order."""
+        return tuple(parameter for parameter in self.parameters if parameter.masked)
+
+    @property
+    def weights(self) -> int:
+        """Number of weights of all parameters, masked or not."""
+        return sum(parameter.count for parameter in self.parameters)
+
+    @property
+    def mask_bytes(self) -> int:
+        """Bytes of one task's packed masks, each parameter beginning on a byte."""
+        return sum(packed_size(parameter.count) for parameter in self.masked)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BankRecord(BankSpec):
+    """What bank.json says: the spec, and the base network it belongs to."""
+
+    format: Literal["supsup-bank"] = "supsup-bank"
+    version: Literal[1] = FORMAT_VERSION
+    kind: Literal["base"] = "base"
+    base_sha256: str
+
+    def __post_init__(self) -> None:
+        # A slotted dataclass is a copy of its class, which the short form of super() misses.
+        BankSpec.__post_init__(self)
+        check_digest(self.base_sha256)
+
+    @property
+    def spec(self) -> BankSpec:
+        """The spec alone."""
+        return BankSpec(**{one.name: getattr(self, one.name) for one in fields(BankSpec)})

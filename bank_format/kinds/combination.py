@@ -1,0 +1,139 @@
+"""A combination's file: how a task is made of other tasks' masks, in a few coefficients."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bank_format.encoding.damage import damage
+from bank_format.encoding.sealed import Tensors, Unsealed, seal
+from bank_format.kinds.bank_json import BankRecord
+from bank_format.kinds.combination_records import CombinationContent
+from bank_format.kinds.task_extras import NO_EXTRAS, Extras, check_extras, extras_in, stored_extras
+from bank_format.kinds.task_metadata import (
+    HINT,
+    build_metadata,
+    check_classes,
+    check_content_sha256,
+    parse_metadata,
+)
+from bank_format.kinds.task_records import Provenance, TaskFacts, version_of
+
+__all__ = ["Combination", "build_combination", "parse_combination"]
+
+_COEFFICIENTS = "coefficients"
+
+
+def build_combination(
+    record: BankRecord,
+    facts: TaskFacts,
+    coefficients: Mapping[str, NDArray[np.float32]],
+    statistics: Mapping[str, NDArray[np.float32]],
+    provenance: Provenance,
+    extras: Extras = NO_EXTRAS,
+) -> bytes:
+    """Write a combination's file.
+
+    Args:
+        record: of the bank.
+        facts: what the learner knows; its parents are what is combined, in this order.
+        coefficients: see `combined_masks`; finite.
+        statistics: float32 arrays by name, of any shape.
+        provenance: where and when.
+        extras: arrays of the signature and the head that the facts tell of.
+
+    Raises:
+        ValueError: coefficients, statistics, extras or facts that do not fit the record or the
+            format.
+    """
+    known = {f.name: getattr(facts, f.name) for f in dataclasses.fields(TaskFacts)}
+    content = CombinationContent(
+        **known,
+        version=version_of(facts),
+        base_sha256=record.base_sha256,
+        statistics=tuple(sorted(statistics)),
+    )
+    check_classes(content, record)
+    tensors: Tensors = {f"{_COEFFICIENTS}/{name}": array for name, array in coefficients.items()}
+    tensors |= {f"statistics/{name}": array for name, array in statistics.items()}
+    tensors |= stored_extras(extras)
+    _check_tensors(content, record, tensors)
+    return seal(tensors, build_metadata(content, provenance, tensors))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Combination:
+    """A combination's file as read and checked by itself, before its parents are.
+
+    Args:
+        content: what content_sha256 covers besides the tensors.
+        provenance: where and when it was learned.
+        coefficients: for each masked parameter (parents + 1,) float32.
+        statistics: float32 arrays by name.
+        content_sha256: 64 hex digits.
+        bytes_on_disk: size of the file, bytes.
+        extras: arrays of its signature and its head.
+    """
+
+    content: CombinationContent
+    provenance: Provenance
+    coefficients: Mapping[str, NDArray[np.float32]]
+    statistics: Mapping[str, NDArray[np.float32]]
+    content_sha256: str
+    bytes_on_disk: int
+    extras: Extras
+
+
+def parse_combination(sealed: Unsealed, record: BankRecord, task: str, name: str) -> Combination:
+    """Read an unsealed combination's file, checked as far as it stands by itself.
+
+    Args:
+        sealed: the file.
+        record: of the bank.
+        task: the name that the file's name stands for.
+        name: the file's name, for messages.
+
+    Raises:
+        DamagedError: anything but what `build_combination` writes, or another task's name inside.
+        NewerFormatError: a version or kind this reader does not know.
+        OtherBaseError: the parents' masks belong to another base.
+    """
+    content, provenance = parse_metadata(
+        sealed.metadata, "combination", CombinationContent, record, task, name
+    )
+    tensors = sealed.tensors
+    with damage(name, "I9", hint=HINT):
+        check_classes(content, record)
+        _check_tensors(content, record, tensors)
+    digest = check_content_sha256(sealed, name)
+    coefficients = {
+        one.name: tensors[f"{_COEFFICIENTS}/{one.name}"].view(np.float32) for one in record.masked
+    }
+    statistics = {one: tensors[f"statistics/{one}"].view(np.float32) for one in content.statistics}
+    return Combination(
+        content, provenance, coefficients, statistics, digest, sealed.size, extras_in(tensors)
+    )
+
+
+def _check_tensors(content: CombinationContent, record: BankRecord, tensors: Tensors) -> None:
+    extras = extras_in(tensors)
+    check_extras(content.signature, content.head, len(content.classes), extras)
+    tensors = {name: array for name, array in tensors.items() if name not in stored_extras(extras)}
+    expected = {f"statistics/{name}" for name in content.statistics}
+    count = (len(content.parents) + 1,)
+    for parameter in record.masked:
+        name = f"{_COEFFICIENTS}/{parameter.name}"
+        expected.add(name)
+        values = tensors.get(name)
+        if values is None or values.dtype != np.float32 or values.shape != count:
+            found = "none" if values is None else f"{values.dtype} {values.shape}"
+            raise ValueError(f"tensor {name}: {found} found, expected float32 {count}")
+        if not np.isfinite(values.view(np.float32)).all():
+            raise ValueError(f"tensor {name}: infinity or NaN found, expected finite numbers")
+    for name, values in tensors.items():
+        if name not in expected or values.dtype != np.float32:
+            raise ValueError(f"tensor {name} of type {values.dtype} has no place here")
+    if tensors.keys() != expected:
+        raise ValueError(f"tensor {min(expected - tensors.keys())} missing")

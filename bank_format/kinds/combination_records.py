@@ -1,0 +1,41 @@
+"""What the file of a combination says: a task made of the masks of others, its parents."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from bank_format.kinds.task_records import TaskFacts, check_statistics, check_version
+from bank_format.names import check_digest
+
+__all__ = ["MOST_PARENTS", "CombinationContent"]
+
+MOST_PARENTS = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CombinationContent(TaskFacts):
+    """All that content_sha256 covers besides the tensors; `parents` are what is combined.
+
+    Args:
+        base_sha256: the base network the parents' masks belong to.
+        statistics: names of the float32 tensors kept with the task, sorted.
+    """
+
+    kind: Literal["combination"] = "combination"
+    version: Literal[1, 2]
+    base_sha256: str
+    statistics: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        # A slotted dataclass is a copy of its class, which the short form of super() misses.
+        TaskFacts.__post_init__(self)
+        check_version(self.version, self)
+        check_digest(self.base_sha256)
+        check_statistics(self.statistics)
+        names = {parent.task for parent in self.parents}
+        if not 1 <= len(self.parents) <= MOST_PARENTS or len(names) != len(self.parents):
+            raise ValueError(
+                f"{len(self.parents)} parents of {len(names)} names found, "
+                f"expected 1 to {MOST_PARENTS} distinct ones"
+            )
+        if self.task in names:
+            raise ValueError(f"task {self.task!r} found among its own parents")

@@ -1,0 +1,1 @@
+"""Where files lie in a bank: its layout, its tasks, claims and leftovers."""

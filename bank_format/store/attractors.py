@@ -1,0 +1,141 @@
+"""The attractors of a bank: their file, what it lacks of the bank's tasks, and their order."""
+
+import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bank_format.disk import files
+from bank_format.errors import DamagedError
+from bank_format.kinds.bank_json import BankRecord
+from bank_format.kinds.hopfield import (
+    Attractors,
+    build_hopfield,
+    check_hopfield,
+    hopfield_limit,
+    parse_hopfield,
+)
+from bank_format.kinds.hopfield_records import HopfieldContent, PatternRecord
+from bank_format.kinds.mask import Task
+from bank_format.store.layout import HOPFIELD_FILE
+from bank_format.store.tasks import settle_tasks
+
+__all__ = [
+    "Stale",
+    "check_attractors",
+    "compare",
+    "encode_command",
+    "in_order",
+    "read_attractors",
+    "write_attractors",
+]
+
+_MOST_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """How the attractors differ from the bank's tasks.
+
+    Args:
+        missing: tasks of the bank that are not stored, or were others of the same name.
+        gone: stored tasks that the bank has no more, or has others of the same name.
+    """
+
+    missing: tuple[str, ...]
+    gone: tuple[str, ...]
+
+    @property
+    def told(self) -> str:
+        """What differs, in words that follow the file's name."""
+        return " and ".join(
+            f"{verb} {_named(names)}{end}"
+            for verb, names, end in (
+                ("lacks", self.missing, ""),
+                ("still holds", self.gone, ", gone or changed since"),
+            )
+            if names
+        )
+
+
+def read_attractors(bank: Path, record: BankRecord) -> tuple[Attractors, int] | None:
+    """Read a bank's attractors, checked in full; None where there are none.
+
+    Returns:
+        The attractors, and the size of their file, bytes.
+
+    Raises:
+        DamagedError, NewerFormatError, OtherBaseError: of the file.
+        StorageError: the system refused.
+    """
+    data = _read(bank, record)
+    if data is None:
+        return None
+    try:
+        return parse_hopfield(data, record, str(bank / HOPFIELD_FILE)), len(data)
+    except DamagedError as error:
+        again = encode_command(bank)
+        raise DamagedError(error.message, hint=again, invariant=error.invariant) from error
+
+
+def check_attractors(bank: Path, record: BankRecord) -> HopfieldContent | None:
+    """Check a bank's attractors in full and tell what their file says; None where there is none.
+
+    Raises:
+        BankError: as `read_attractors`.
+    """
+    data = _read(bank, record)
+    return None if data is None else check_hopfield(data, record, str(bank / HOPFIELD_FILE))
+
+
+def write_attractors(bank: Path, record: BankRecord, attractors: Attractors) -> int:
+    """Put attractors in the place of those that are there, at once and durably.
+
+    Returns:
+        The size of their file, bytes.
+
+    Raises:
+        StorageError: the system refused; what was there stands.
+        ValueError: see `build_hopfield`.
+    """
+    data = build_hopfield(record, attractors)
+    settle_tasks(bank)  # what is stored of a task shall not outlive it through a crash
+    files.replace(bank / HOPFIELD_FILE, data)
+    return len(data)
+
+
+def in_order(tasks: Iterable[Task]) -> list[Task]:
+    """Sort tasks as they are stored: by the time they were learned, then by name.
+
+    The task files alone decide it, so attractors that are lost can be made again.
+    """
+    return sorted(tasks, key=lambda task: (task.provenance.created, task.content.task))
+
+
+def compare(stored: Sequence[PatternRecord], tasks: Iterable[PatternRecord]) -> Stale | None:
+    """Tell how stored tasks differ from a bank's; None if they are the same, in whatever order."""
+    there, bank = set(stored), set(tasks)
+    if there == bank:
+        return None
+    missing, gone = (sorted(one.task for one in part) for part in (bank - there, there - bank))
+    return Stale(tuple(missing), tuple(gone))
+
+
+def encode_command(bank: Path, rule: str = "storkey") -> str:
+    """Spell the command that makes a bank's attractors, or brings them up to date."""
+    option = "" if rule == "storkey" else f" --rule {rule}"
+    return f"supsup encode-hopfield --bank {shlex.quote(str(bank))}{option}"
+
+
+def _named(names: Sequence[str]) -> str:
+    more = len(names) - _MOST_NAMED
+    shown = ", ".join(repr(name) for name in names[:_MOST_NAMED])
+    count = "1 task" if len(names) == 1 else f"{len(names)} tasks"
+    return f"{count} ({shown}{f' and {more} more' if more > 0 else ''})"
+
+
+def _read(bank: Path, record: BankRecord) -> bytes | None:
+    try:
+        return files.read_bytes(bank / HOPFIELD_FILE, hopfield_limit(record))
+    except (FileNotFoundError, NotADirectoryError):
+        return None

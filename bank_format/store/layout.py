@@ -1,0 +1,84 @@
+"""Where a bank's files lie, and reading the two that every bank has."""
+
+import shlex
+from pathlib import Path
+
+from bank_format.disk.files import TEMPORARY_SUFFIX, read_bytes
+from bank_format.encoding.sealed import HEADER_LIMIT, Tensors
+from bank_format.errors import DamagedError, NoBankError
+from bank_format.kinds.bank_file import BANK_FILE_LIMIT, parse_bank_file
+from bank_format.kinds.bank_json import BankRecord, BankSpec
+from bank_format.kinds.base import parse_base
+
+__all__ = [
+    "BANK_FILE",
+    "BASE_FILE",
+    "CLAIM",
+    "HOPFIELD_FILE",
+    "MASKS",
+    "QUARANTINE",
+    "SIGNATURES",
+    "SUFFIX",
+    "WORK",
+    "file_limit",
+    "is_temporary",
+    "read_base",
+    "read_record",
+]
+
+BANK_FILE = "bank.json"
+BASE_FILE = "base.safetensors"
+HOPFIELD_FILE = "hopfield.safetensors"
+MASKS = "masks"
+SIGNATURES = "signatures"
+WORK = "work"
+QUARANTINE = "quarantine"
+SUFFIX = ".safetensors"
+CLAIM = "claim"
+
+
+def file_limit(spec: BankSpec) -> int:
+    """Return the most bytes that a base or task file of this network may have.
+
+    Twice the network in float32 leaves room for any statistics a task keeps.
+    """
+    return 2 * HEADER_LIMIT + 8 * spec.weights
+
+
+def is_temporary(name: str) -> bool:
+    """Tell whether a name is that of a file not yet committed."""
+    return name.startswith(".") and name.endswith(TEMPORARY_SUFFIX)
+
+
+def read_record(path: Path) -> BankRecord:
+    """Read bank.json of the bank in a folder.
+
+    Raises:
+        NoBankError: there is none.
+        DamagedError, NewerFormatError, StorageError: it cannot be read.
+    """
+    try:
+        data = read_bytes(path / BANK_FILE, BANK_FILE_LIMIT)
+    except (FileNotFoundError, NotADirectoryError):
+        raise NoBankError(
+            f"{path}: no {BANK_FILE} found, expected a bank",
+            hint=f"supsup init-base --bank {shlex.quote(str(path))}",
+        ) from None
+    return parse_bank_file(data, str(path / BANK_FILE))
+
+
+def read_base(path: Path, record: BankRecord) -> Tensors:
+    """Read base.safetensors of the bank in a folder, checked in full; tensors as stored.
+
+    Raises:
+        DamagedError, NewerFormatError, OtherBaseError, StorageError: it cannot be read.
+    """
+    base = path / BASE_FILE
+    try:
+        data = read_bytes(base, file_limit(record))
+    except (FileNotFoundError, NotADirectoryError):
+        raise DamagedError(
+            f"{base}: no such file found, expected base {record.base_sha256[:16]}…",
+            hint="supsup init-base with the options the bank was made with writes it again",
+        ) from None
+    return parse_base(data, record.spec, record.base_sha256, str(base))

@@ -1,0 +1,103 @@
+"""Which tasks are made of which: a combination cannot be read without its parents."""
+
+import shlex
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from bank_format.encoding.damage import damage
+from bank_format.encoding.sealed import unseal
+from bank_format.encoding.strict_json import from_json
+from bank_format.errors import (
+    DamagedError,
+    InUseError,
+    NewerFormatError,
+    NoSuchTaskError,
+    OtherBaseError,
+    StorageError,
+)
+from bank_format.kinds.bank_json import BankRecord
+from bank_format.kinds.base import check_kind
+from bank_format.kinds.combination_records import CombinationContent
+from bank_format.kinds.mask import Task
+from bank_format.kinds.task_metadata import HINT
+from bank_format.kinds.task_records import ParentRecord
+from bank_format.names import check_task_name
+from bank_format.store.task_reading import read_mask
+from bank_format.store.tasks import list_tasks, read_task_file, task_path
+
+__all__ = ["children_of", "named_parents", "needed_parents", "refuse_parent"]
+
+# As it stands in the header, where the content is JSON inside JSON.
+_KIND = b'\\"kind\\":\\"combination\\"'
+_MOST_NAMED = 5
+_UNREADABLE = (DamagedError, NewerFormatError, NoSuchTaskError, OtherBaseError)
+
+
+def needed_parents(task: Task) -> tuple[ParentRecord, ...]:
+    """List the tasks that one cannot be read without; a mask of its own needs none."""
+    return task.content.parents if task.content.kind == "combination" else ()
+
+
+def named_parents(data: bytes, name: str) -> tuple[ParentRecord, ...]:
+    """List the tasks that a task file cannot be read without, from that file alone.
+
+    The parents are not read, so that a combination that has lost one still tells.
+
+    Args:
+        data: the whole file.
+        name: the file's name, for messages.
+
+    Raises:
+        DamagedError, NewerFormatError: of this file.
+    """
+    _, metadata = unseal(data, name)
+    content = metadata.get("content") if isinstance(metadata, dict) else None
+    if isinstance(content, dict) and content.get("kind") == "mask":
+        return ()
+    stated = check_kind(metadata, "combination", name)
+    with damage(name, "I5", hint=HINT):
+        return from_json(CombinationContent, stated, "content").parents
+
+
+def children_of(bank: Path, record: BankRecord, parents: Sequence[str]) -> dict[str, list[str]]:
+    """Name for each of some tasks the combinations, none of these, that need it, sorted.
+
+    What a damaged or missing parent was is known by its name alone. A combination that is damaged
+    itself is left out: `verify` reports it, and it is lost anyway.
+
+    Raises:
+        BadNameError: no task can have one of the names.
+        StorageError: the system refused; nothing is known of what could not be read.
+    """
+    digests: dict[str, str | None] = dict.fromkeys(parents)
+    for parent in map(check_task_name, parents):
+        with suppress(*_UNREADABLE, StorageError):
+            digests[parent] = read_mask(bank, record, parent).content_sha256
+    children: dict[str, list[str]] = {parent: [] for parent in parents}
+    for task in sorted(set(list_tasks(bank)).difference(parents)):
+        with suppress(*_UNREADABLE):
+            data = read_task_file(bank, record, task)
+            if _KIND not in data[: 8 + int.from_bytes(data[:8], "little")]:
+                continue
+            for named in named_parents(data, task):
+                if digests.get(named.task, "") in (None, named.content_sha256):
+                    children[named.task].append(task)
+    return children
+
+
+def refuse_parent(bank: Path, name: str, children: Sequence[str]) -> None:
+    """Refuse to remove a task while combinations are made of it.
+
+    Raises:
+        InUseError: there are some.
+    """
+    if not children:
+        return
+    named = " ".join(children[:_MOST_NAMED])
+    others = f" and {len(children) - 1} more" if len(children) > 1 else ""
+    raise InUseError(
+        f"{task_path(bank, name)}: task {children[0]!r}{others} found combining task {name!r}, "
+        "expected none; nothing was removed",
+        hint=f"remove those first: supsup tasks remove {named} --bank {shlex.quote(str(bank))}",
+    )

@@ -1,0 +1,85 @@
+"""Keep the bank: `stats`, `verify` and `doctor`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from supsup_cli.commands.answering import answer
+from supsup_cli.options import (
+    DEFAULT_BANK,
+    BankOption,
+    DebugOption,
+    DeviceOption,
+    DryRunOption,
+    JsonOption,
+    QuietOption,
+    usable_path,
+)
+from supsup_cli.output import Terminal
+from supsup_cli.workflows.results.common import Result
+
+app = typer.Typer()
+
+
+@app.command()
+def stats(
+    bank: BankOption = DEFAULT_BANK,
+    overlaps: Annotated[bool, typer.Option("--overlaps", help="Compare every pair.")] = False,
+    plot: Annotated[
+        Path | None, typer.Option(help="Picture of the overlaps.", callback=usable_path)
+    ] = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Count the bank's tasks, bits and bytes, beside other ways to keep as many tasks."""
+
+    def work(_terminal: Terminal) -> Result:
+        from supsup_cli.workflows.bank import stats as workflow
+
+        return workflow.stats(bank, overlaps=overlaps, plot=plot)
+
+    answer(work, as_json=as_json, quiet=quiet)
+
+
+@app.command()
+def verify(
+    bank: BankOption = DEFAULT_BANK,
+    repair: Annotated[
+        bool,
+        typer.Option(
+            "--repair", help="Set aside damaged files, make derived ones again, delete nothing."
+        ),
+    ] = False,
+    dry_run: DryRunOption = False,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Read every byte of the bank and report every problem."""
+
+    def work(_terminal: Terminal) -> Result:
+        from supsup_cli.workflows.bank import verify as workflow
+
+        return workflow.verify(bank, mend=repair, dry_run=dry_run)
+
+    answer(work, as_json=as_json, quiet=quiet)
+
+
+@app.command()
+def doctor(
+    bank: BankOption = DEFAULT_BANK,
+    device: DeviceOption = "auto",
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Check versions, devices, the file system of the bank or folder, and a self-test."""
+
+    def work(_terminal: Terminal) -> Result:
+        from supsup_cli.workflows.bank import doctor as workflow
+
+        return workflow.doctor(bank, device)
+
+    answer(work, as_json=as_json, quiet=quiet)

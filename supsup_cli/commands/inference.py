@@ -1,0 +1,196 @@
+"""Ask: `infer-task`, `predict` and `evaluate`."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from supsup_cli.commands.answering import answer
+from supsup_cli.completion import complete_tasks
+from supsup_cli.data.limits import MAX_PIXELS
+from supsup_cli.options import (
+    DEFAULT_BANK,
+    BankOption,
+    DataOption,
+    DataRootOption,
+    DebugOption,
+    DeviceOption,
+    DownloadOption,
+    FailOnNewOption,
+    GroupOption,
+    ImagesArgument,
+    JsonOption,
+    LimitOption,
+    MaxPixelsOption,
+    MethodOption,
+    ObjectiveOption,
+    QuietOption,
+    SeedOption,
+    usable_path,
+)
+from supsup_cli.output import Terminal
+from supsup_cli.workflows.results.common import Result
+
+app = typer.Typer()
+
+
+@app.command("infer-task")
+def infer_task(
+    images: ImagesArgument = None,
+    bank: BankOption = DEFAULT_BANK,
+    data: DataOption = None,
+    method: MethodOption = "auto",
+    objective: ObjectiveOption = None,
+    group: GroupOption = "image",
+    top: Annotated[int, typer.Option(help="Scores of the K best tasks.", metavar="K")] = 3,
+    limit: LimitOption = None,
+    fail_on_new: FailOnNewOption = False,
+    plot: Annotated[
+        Path | None,
+        typer.Option(help="Picture of how hopfield recovers masks.", callback=usable_path),
+    ] = None,
+    max_pixels: MaxPixelsOption = MAX_PIXELS,
+    data_root: DataRootOption = "",
+    download: DownloadOption = False,
+    device: DeviceOption = "auto",
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Name the task that each image belongs to, from the image alone (GN)."""
+
+    def work(terminal: Terminal) -> Result:
+        from supsup_cli.data.reading import Reading
+        from supsup_cli.workflows.inference import infer_task as workflow
+        from supsup_cli.workflows.inference.deciding import DecisionRequest
+        from supsup_cli.workflows.inference.inputs import InputRequest
+
+        reading = Reading(max_pixels, data_root, download)
+        inputs = InputRequest(images or (), sys.stdin, data or (), limit, seed, reading)
+        decision = DecisionRequest(method, objective, group, device)
+        return workflow.infer_task(bank, inputs, decision, top, terminal, plot)
+
+    answer(work, as_json=as_json, quiet=quiet, fail_on_new=fail_on_new)
+
+
+@app.command()
+def predict(
+    images: ImagesArgument = None,
+    bank: BankOption = DEFAULT_BANK,
+    data: DataOption = None,
+    task: Annotated[
+        str | None,
+        typer.Option(
+            help="The task (GG); else it is inferred (GNs, GNu).", autocompletion=complete_tasks
+        ),
+    ] = None,
+    method: MethodOption = "auto",
+    objective: ObjectiveOption = None,
+    group: GroupOption = "image",
+    limit: LimitOption = None,
+    fail_on_new: FailOnNewOption = False,
+    sheet: Annotated[
+        Path | None,
+        typer.Option(
+            help="Contact sheet of the images, 400 a page.",
+            metavar="FILE.png",
+            callback=usable_path,
+        ),
+    ] = None,
+    sort: Annotated[
+        Path | None,
+        typer.Option(
+            help="Copy the images into FOLDER/TASK/CLASS, new ones into FOLDER/_new.",
+            metavar="FOLDER",
+            callback=usable_path,
+        ),
+    ] = None,
+    link: Annotated[
+        bool, typer.Option("--link", help="With --sort: hard links in place of copies.")
+    ] = False,
+    max_pixels: MaxPixelsOption = MAX_PIXELS,
+    data_root: DataRootOption = "",
+    download: DownloadOption = False,
+    device: DeviceOption = "auto",
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Name the task and the class of each image."""
+
+    def work(terminal: Terminal) -> Result:
+        from supsup_cli.data.reading import Reading
+        from supsup_cli.workflows.inference import predict as workflow
+        from supsup_cli.workflows.inference.deciding import DecisionRequest
+        from supsup_cli.workflows.inference.inputs import InputRequest
+        from supsup_cli.workflows.inference.photos import Wanted, predict_photos
+
+        reading = Reading(max_pixels, data_root, download)
+        inputs = InputRequest(images or (), sys.stdin, data or (), limit, seed, reading)
+        decision = DecisionRequest(method, objective, group, device)
+        wanted = Wanted(sheet, sort, link)
+        return predict_photos(
+            bank,
+            inputs,
+            wanted,
+            lambda checked: workflow.predict(bank, checked, decision, task, terminal),
+            terminal,
+        )
+
+    answer(work, as_json=as_json, quiet=quiet, fail_on_new=fail_on_new)
+
+
+@app.command()
+def evaluate(
+    bank: BankOption = DEFAULT_BANK,
+    tasks: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--tasks", help="Tasks to measure; default: all.", autocompletion=complete_tasks
+        ),
+    ] = None,
+    method: MethodOption = "auto",
+    objective: ObjectiveOption = None,
+    group: GroupOption = "image",
+    group_sizes: Annotated[
+        str, typer.Option(help="Compare groups of these many images.", metavar="N,N,…")
+    ] = "",
+    limit: LimitOption = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Picture of accuracies and confusion.", callback=usable_path)
+    ] = None,
+    csv: Annotated[
+        Path | None, typer.Option(help="Table of tasks and their confusion.", callback=usable_path)
+    ] = None,
+    max_pixels: MaxPixelsOption = MAX_PIXELS,
+    data_root: DataRootOption = "",
+    download: DownloadOption = False,
+    device: DeviceOption = "auto",
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Measure test accuracy with the task given (GG) and inferred (GNu, GNs)."""
+
+    def work(terminal: Terminal) -> Result:
+        from supsup_cli.data.reading import Reading
+        from supsup_cli.workflows.inference import evaluate as workflow
+        from supsup_cli.workflows.inference.deciding import DecisionRequest
+
+        decision = DecisionRequest(method, objective, group, device)
+        request = workflow.EvaluateRequest(
+            tasks or (),
+            limit,
+            seed,
+            group_sizes,
+            plot,
+            csv,
+            Reading(max_pixels, data_root, download),
+        )
+        return workflow.evaluate(bank, decision, request, terminal)
+
+    answer(work, as_json=as_json, quiet=quiet)

@@ -1,0 +1,1 @@
+"""Masks as attractors: storing, recall, recovery from images alone."""

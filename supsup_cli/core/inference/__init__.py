@@ -1,0 +1,1 @@
+"""Which task is this? The methods, and whether the task is new."""

@@ -1,0 +1,207 @@
+"""Is this a task we know? How well a task's own images fit its mask, and when others fit too badly.
+
+An image is judged under the mask that fits it best, against quantiles of that task's own
+calibration images. Nothing is known of strangers, so that nothing but false alarms can be bounded:
+their share is chosen, and rises with the number of tasks, for every mask is one more chance for a
+stranger's image to fit by accident.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from supsup_cli.core.images import Pixels
+from supsup_cli.core.masks.masks import Masks
+from supsup_cli.core.masks.superposition import entropy, images_at_once, log_odds
+from supsup_cli.core.networks.traits import TypicalTraits
+
+from .single_mask import forward_alone
+
+# The misfit grows where a mask fits badly: thresholds are read off the upper tail, so it is the
+# finer one.
+CALIBRATION_LEVELS = (
+    *(0.0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98),
+    *(0.99, 0.995, 0.996, 0.997, 0.998, 0.999, 1.0),
+)
+# Names of misfits as task files write them; R alone is in files that older versions wrote.
+DAMPED_LOG_ODDS = "R-damped"
+DOUBT_AND_TRAITS = "H-traits"
+_LOG_ODDS = "R"
+
+_IMAGES_AT_ONCE = 2048
+# False alarms at one task and at most; in between their share rises with √T. Measured on
+# PermutedMNIST: at 50 tasks 0.31 % of known test images, and 0.12 % of strangers' are missed.
+_ONE_TASK_SHARE = 0.0005
+_SHARES = (0.001, 0.004)
+# A quantile is read only where this many calibration images lie beyond it, else extrapolated.
+_IMAGES_BEYOND = 5
+_TAIL_RATIO = 4
+# A group is new only if its median image fits worse than this share of the task's own: images of
+# one class alone must not be called new for being the task's hardest.
+_LEAST_GROUP_LEVEL = 0.8
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Quantiles of a task's misfit on its own images that it has not learned from.
+
+    Attributes:
+        misfit: name of the score.
+        images: how many images it was measured on.
+        levels: ascending, each in 0…1.
+        values: misfit at each level, nats, ascending.
+    """
+
+    misfit: str
+    images: int
+    levels: tuple[float, ...]
+    values: tuple[float, ...]
+
+
+def damped_log_odds(logits: Tensor, own: Tensor, images: Tensor) -> Tensor:
+    """R of logits that are divided by the image's energy where that exceeds one: (B,), nats.
+
+    The logits of a net of ReLUs without biases grow in proportion to its input, so an image of
+    unusual energy, such as an inverted one, makes every mask look sure. Normalised images have an
+    energy, the root mean square of their pixels, of about one.
+
+    Args:
+        logits: (B, O) float32.
+        own: (O,) bool, the task's own outputs.
+        images: (B, *input_shape) float32, normalised.
+    """
+    energy = images.flatten(1).square().mean(1, keepdim=True).sqrt()
+    return log_odds(logits / energy.clamp_min(1), own)
+
+
+def misfits(
+    network: nn.Module,
+    masks: Masks,
+    images: Tensor,
+    pixels: Pixels,
+    outputs: Tensor,
+    misfit: str = DAMPED_LOG_ODDS,
+    typical: TypicalTraits | None = None,
+) -> Tensor:
+    """Measure how badly images fit one task's mask, each by itself.
+
+    Args:
+        network: frozen network.
+        masks: parameter name → float32 zeros and ones.
+        images: (N, C, H, W) uint8 on the network's device.
+        pixels: how bytes become inputs.
+        outputs: (K,) int64, the task's own outputs; fewer than all, but for `DOUBT_AND_TRAITS`.
+        misfit: `DAMPED_LOG_ODDS`; `DOUBT_AND_TRAITS`, entropy and unusualness, where the network
+            normalises; or "R" for tasks that were calibrated so.
+        typical: the task's, for `DOUBT_AND_TRAITS`.
+
+    Returns:
+        (N,) float64 on the CPU, nats.
+    """
+    values = [torch.empty(0, dtype=torch.float64)]
+    for part in images.split(images_at_once(images, _IMAGES_AT_ONCE)):
+        inputs = pixels(part)
+        logits, unusualness = forward_alone(network, masks, inputs, typical)
+        own = torch.zeros(logits.shape[-1], dtype=torch.bool, device=logits.device)
+        own[outputs] = True
+        if misfit == DOUBT_AND_TRAITS:
+            found = entropy(logits) + unusualness
+        else:
+            plain = misfit == _LOG_ODDS
+            found = log_odds(logits, own) if plain else damped_log_odds(logits, own, inputs)
+        values.append(found.double().cpu())
+    return torch.cat(values)
+
+
+def calibration_quantiles(
+    network: nn.Module,
+    masks: Masks,
+    images: Tensor,
+    pixels: Pixels,
+    outputs: Tensor,
+    misfit: str = DAMPED_LOG_ODDS,
+    typical: TypicalTraits | None = None,
+) -> Tensor:
+    """Measure the misfit of a task's mask on images of that task that it has not learned from.
+
+    Args and shapes are those of `misfits`, with N ≥ 1.
+
+    Returns:
+        (17,) float64 on the CPU, nats: the misfit at `CALIBRATION_LEVELS`, ascending.
+    """
+    levels = torch.tensor(CALIBRATION_LEVELS, dtype=torch.float64)
+    found = misfits(network, masks, images, pixels, outputs, misfit, typical)
+    return torch.quantile(found, levels)
+
+
+def false_alarm_share(tasks: int) -> float:
+    """Choose the share of known images that may be called new: .001 up to 4 tasks, .004 from 64.
+
+    Args:
+        tasks: T ≥ 1 that compete.
+    """
+    low, high = _SHARES
+    return min(high, max(low, _ONE_TASK_SHARE * math.sqrt(tasks)))
+
+
+def group_level(images: int, share: float) -> float:
+    """Find the level that most of n own images exceed together with probability `share`.
+
+    P(Binomial(n, 1 − level) > n / 2) = share; 1 − share for one image, never below 0.8.
+
+    Args:
+        images: n ≥ 1 that share a decision.
+        share: of false alarms.
+    """
+    beyond, all_beyond = 0.0, 1 - _LEAST_GROUP_LEVEL
+    if _majority(images, all_beyond) <= share:
+        return _LEAST_GROUP_LEVEL
+    for _ in range(50):
+        middle = (beyond + all_beyond) / 2
+        if _majority(images, middle) < share:
+            beyond = middle
+        else:
+            all_beyond = middle
+    return 1 - beyond
+
+
+def novelty_threshold(calibration: Calibration | None, tasks: int, images: int = 1) -> float:
+    """Set the misfit above which an image, or the median image of a group, is new.
+
+    Where fewer than five calibration images lie beyond the level that is needed, the tail is
+    continued as an exponential one, whose scale is read off the stored quantiles: a task with few
+    images has a wide threshold. With fewer than 20 there is no tail to read.
+
+    Args:
+        calibration: of the task that fits best; None if it has none.
+        tasks: T that compete.
+        images: that share the decision.
+
+    Returns:
+        nats; infinity where nothing may be called new, because the task has no calibration, one
+        of fewer than 20 images, or a misfit that is not known here.
+    """
+    known = (DAMPED_LOG_ODDS, DOUBT_AND_TRAITS, _LOG_ODDS)
+    if calibration is None or calibration.misfit not in known:
+        return math.inf
+    if calibration.images < _IMAGES_BEYOND * _TAIL_RATIO:
+        return math.inf
+    beyond = 1 - group_level(images, false_alarm_share(tasks))
+    read = max(beyond, _IMAGES_BEYOND / calibration.images)
+    levels = (1 - min(1.0, _TAIL_RATIO * read), 1 - read)
+    inner, outer = np.interp(levels, calibration.levels, calibration.values).tolist()
+    scale = (outer - inner) / math.log(_TAIL_RATIO)
+    return float(outer + scale * math.log(read / beyond))
+
+
+def _majority(images: int, beyond: float) -> float:
+    """Sum the probabilities of Binomial(n, beyond) above n / 2."""
+    logs = (
+        math.lgamma(images + 1) - math.lgamma(k + 1) - math.lgamma(images - k + 1)
+        + k * math.log(beyond) + (images - k) * math.log1p(-beyond)
+        for k in range(images // 2 + 1, images + 1)
+    )  # fmt: skip
+    return math.fsum(map(math.exp, logs))

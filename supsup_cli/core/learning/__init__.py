@@ -1,0 +1,1 @@
+"""How a task's masks are learned: recipes, update rules, the loop."""

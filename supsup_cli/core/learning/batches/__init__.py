@@ -1,0 +1,1 @@
+"""What one step sees: which images, moved how, what besides."""

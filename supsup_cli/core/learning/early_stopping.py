@@ -1,0 +1,99 @@
+"""Stop learning once images that are not learned from fit no better; keep the best masks."""
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from supsup_cli.core.masks.masks import Masks
+
+# Checks in all steps, of which those in the first half do not take place: the rate is high until
+# then, and a sparse mask has more weights than were asked for.
+_CHECKS = 20
+_KEPT, _RECORD = "kept/", "kept"
+
+
+class EarlyStopping:
+    """The masks that fitted held-out images best at any check so far.
+
+    There are checks after every twentieth of the steps, from the half on. It is a function of the
+    steps alone, so that learning that was interrupted stops where it would have.
+
+    Args:
+        steps: of the recipe.
+        patience: checks without a better one, one after the other, that end the learning.
+
+    Attributes:
+        step: after which the best masks were made; 0 before the first check.
+    """
+
+    def __init__(self, steps: int, patience: int) -> None:
+        self.step = 0
+        self._steps = steps
+        self._patience = patience
+        self._failures = 0
+        self._loss = math.inf
+        self._masks: Masks = {}
+
+    def due(self, steps_done: int) -> bool:
+        """Tell whether a check follows this step; one always follows the last."""
+        every = max(1, self._steps // _CHECKS)
+        if steps_done == self._steps:
+            return True
+        return 2 * steps_done >= self._steps and (self._steps - steps_done) % every == 0
+
+    def note(self, steps_done: int, loss: float, masks: Masks) -> None:
+        """Take up a check's loss, nats, and the masks, bool, that had it."""
+        if loss < self._loss or not self._masks:
+            self.step, self._loss, self._masks, self._failures = steps_done, loss, masks, 0
+        else:
+            self._failures += 1
+
+    @property
+    def over(self) -> bool:
+        """Whether patience is at its end."""
+        return self._failures >= self._patience
+
+    def masks(self) -> Masks | None:
+        """Give the best masks, parameter name → bool of its shape; None before the first check."""
+        return dict(self._masks) or None
+
+    def state(self) -> dict[str, Tensor]:
+        """Copy all that later checks depend on.
+
+        Returns:
+            "kept", (3,) float64: step, loss and failures; once there was a check,
+            "kept/<parameter>", uint8 zeros and ones of the parameter's shape, on the CPU.
+        """
+        record = torch.tensor([self.step, self._loss, self._failures], dtype=torch.float64)
+        kept = {f"{_KEPT}{name}": mask.cpu().to(torch.uint8) for name, mask in self._masks.items()}
+        return {_RECORD: record, **kept}
+
+    def restore(self, state: Mapping[str, Tensor], like: Mapping[str, Tensor]) -> set[str]:
+        """Go on where another was.
+
+        Args:
+            state: what `state` gave, perhaps among other tensors.
+            like: parameter name → tensor of its shape, on the network's device.
+
+        Returns:
+            the names of the tensors that were taken.
+
+        Raises:
+            ValueError: no such state.
+        """
+        record = state.get(_RECORD, torch.empty(0))
+        names = {f"{_KEPT}{name}" for name in like}
+        taken = {name for name in state if name.startswith(_KEPT)}
+        if record.shape != (3,) or taken not in (set(), names):
+            raise ValueError(f"state of stopping with {sorted(taken)} found, expected its own")
+        step, loss, failures = record.tolist()
+        if taken:
+            masks = {name: state[f"{_KEPT}{name}"].to(one.device) for name, one in like.items()}
+            wrong = [name for name, mask in masks.items() if mask.shape != like[name].shape]
+            if wrong:
+                raise ValueError(f"{wrong[0]}: {tuple(masks[wrong[0]].shape)} kept, other expected")
+            self._masks = {name: mask > 0 for name, mask in masks.items()}
+        self.step, self._loss, self._failures = int(step), loss, int(failures)
+        return {_RECORD, *taken}

@@ -1,0 +1,1 @@
+"""Masks: thresholds, density, superposition, kernels over packed bits."""

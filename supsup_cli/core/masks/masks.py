@@ -1,0 +1,208 @@
+"""Scores become masks: the threshold, the effective weights, stacks of packed masks."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
+
+import torch
+from torch import Tensor
+
+from supsup_cli.core.networks.normalisation import Statistics
+from supsup_cli.core.networks.traits import TypicalTraits
+from supsup_cli.core.seeds import generator
+
+from . import bit_kernels
+
+Masks = dict[str, Tensor]
+
+_NEAR = 0.25  # of the width that scores have over random weights
+# The largest float32 below zero: "score > this" is "score ≥ 0", zero included.
+_JUST_BELOW_ZERO = -1e-45
+# The derivative of ReLU is a selection, W where the score is above a bound and zero elsewhere, and
+# the one kernel PyTorch has for it: half the memory traffic of a comparison and a product.
+select_above = torch.ops.aten.threshold_backward.grad_input
+
+
+def initial_scores(shapes: Mapping[str, tuple[int, ...]], *, seed: int, task: str) -> Masks:
+    """Draw scores from U(−1/√fan_in, 1/√fan_in), each parameter in its own stream.
+
+    Kaiming uniform with a = √5, as in the official code: about half of the scores are positive.
+    Scores of units, which have no fan-in, begin at zero, with all units kept.
+
+    Returns:
+        parameter name → float32 of its shape, on the CPU.
+    """
+    scores = {}
+    for name, shape in shapes.items():
+        if len(shape) < 2:
+            scores[name] = torch.zeros(shape)
+            continue
+        bound = 1 / math.sqrt(math.prod(shape[1:]))
+        random = torch.rand(shape, generator=generator(seed, "scores", task, name))
+        scores[name] = random.mul_(2 * bound).sub_(bound)
+    return scores
+
+
+def kept_scores(shapes: Mapping[str, tuple[int, ...]], *, seed: int, task: str) -> Masks:
+    """Draw scores from U(0, ¼ / √fan_in): at first a mask keeps every weight.
+
+    For weights that were trained: dropping half of them at random would undo what they know, which
+    the first steps then learn again (Mallya et al. 2018, section 3, begin so too). Scores this near
+    to zero change sign within a few steps; the factor is measured, not derived.
+
+    Returns:
+        parameter name → float32 of its shape, on the CPU.
+    """
+    drawn = initial_scores(shapes, seed=seed, task=task)
+    return {name: score.abs_().mul_(_NEAR) for name, score in drawn.items()}
+
+
+def threshold(scores: Mapping[str, Tensor]) -> Masks:
+    """Keep the weights whose score is at least zero (Mallya et al. 2018, "Piggyback").
+
+    Returns:
+        parameter name → bool of its shape.
+    """
+    return {name: score >= 0 for name, score in scores.items()}
+
+
+def write_supermask(
+    effective: Mapping[str, Tensor], weights: Mapping[str, Tensor], scores: Mapping[str, Tensor]
+) -> None:
+    """Write W ⊙ 1[score ≥ 0] into `effective`, in place.
+
+    Args:
+        effective: leaves of the graph, float32, one per masked parameter.
+        weights: frozen weights, float32.
+        scores: float32.
+    """
+    with torch.no_grad():
+        for name, leaf in effective.items():
+            select_positive(leaf, weights[name], scores[name])
+
+
+def select_positive(effective: Tensor, weight: Tensor, score: Tensor) -> None:
+    """Write W ⊙ 1[score ≥ 0] of one parameter, or a piece of it, in one pass over memory.
+
+    Where gradients are recorded, `effective` must be no leaf that wants one.
+    """
+    select_above(weight, score, _JUST_BELOW_ZERO, grad_input=effective)
+
+
+@dataclass(frozen=True)
+class MaskLayout:
+    """Where each masked parameter's bits lie in a packed mask: every one begins on a byte."""
+
+    shapes: Mapping[str, tuple[int, ...]]
+
+    @property
+    def bytes(self) -> int:
+        """Length of one packed mask, in bytes."""
+        return sum(_packed_bytes(shape) for shape in self.shapes.values())
+
+    def split(self, flat: Tensor) -> Masks:
+        """Cut (…, 8 · bytes) values into a (…, *shape) view for each parameter."""
+        lengths = [_packed_bytes(shape) * 8 for shape in self.shapes.values()]
+        starts = accumulate(lengths, initial=0)
+        return {
+            name: flat[..., start : start + math.prod(shape)].unflatten(-1, shape)
+            for (name, shape), start in zip(self.shapes.items(), starts, strict=False)
+        }
+
+    def join(self, values: Mapping[str, Tensor], lead: int = 0) -> Tensor:
+        """Lay (…, *shape) values out as (…, 8 · bytes), padding zero; `lead` sizes come first."""
+        parts = []
+        for name, shape in self.shapes.items():
+            part = values[name].flatten(lead)
+            padding = _packed_bytes(shape) * 8 - part.shape[-1]
+            parts.append(torch.nn.functional.pad(part, (0, padding)) if padding else part)
+        return torch.cat(parts, dim=-1)
+
+
+@dataclass(frozen=True)
+class MaskStack:
+    """T packed masks over one network: one bit per weight, never all of them as floats.
+
+    Attributes:
+        packed: (T, bytes) uint8, least significant bit first.
+        layout: which bits belong to which parameter.
+        gains: (T, L) float32, what a kept weight of each of the L parameters counts; None: one.
+        statistics: of each task, for a network that normalises; None for one that does not.
+        traits: what is usual for each task's images there, None where its file does not tell.
+    """
+
+    packed: Tensor
+    layout: MaskLayout
+    gains: Tensor | None = None
+    statistics: tuple[Statistics, ...] | None = None
+    traits: tuple[TypicalTraits | None, ...] | None = None
+
+    def __len__(self) -> int:
+        return self.packed.shape[0]
+
+    def masks(self, index: int) -> Masks:
+        """Unpack one task's mask, with the statistics that belong to it.
+
+        Returns:
+            parameter name → float32 of its shape, zeros and gains; buffer name → statistics.
+        """
+        masks = self.layout.split(bit_kernels.unpack(self.packed[index]))
+        if self.gains is not None:
+            gains = self.gains[index].tolist()
+            masks = {name: masks[name] * one for name, one in zip(masks, gains, strict=True)}
+        return masks if self.statistics is None else masks | self.statistics[index]
+
+    def subset(self, chosen: Sequence[int]) -> "MaskStack":
+        """Take some of the tasks, in the order given."""
+        rows = list(chosen)
+        gains = None if self.gains is None else self.gains[rows]
+        own = None if self.statistics is None else tuple(self.statistics[row] for row in rows)
+        traits = None if self.traits is None else tuple(self.traits[row] for row in rows)
+        return MaskStack(self.packed[rows], self.layout, gains, own, traits)
+
+    def typical(self, index: int) -> TypicalTraits | None:
+        """Give what is usual for one task's images; None if that is not known."""
+        return None if self.traits is None else self.traits[index]
+
+    def weighted_sum(self, alphas: Tensor) -> Tensor:
+        """Add up all masks with coefficients: (B, T) float32 → (B, 8 · bytes) float32."""
+        if len(alphas) == 1 and bool((alphas == alphas[0, 0]).all()):
+            return alphas[:, :1] * self._sum
+        return self._weighted_sum(alphas)
+
+    @cached_property
+    def _sum(self) -> Tensor:
+        """The plain sum, (1, 8 · bytes) float32: every One-Shot decision begins with it."""
+        return self._weighted_sum(torch.ones(1, len(self), device=self.packed.device))
+
+    def _weighted_sum(self, alphas: Tensor) -> Tensor:
+        if self.gains is None:
+            return bit_kernels.weighted_sum(alphas, self.packed)
+        parts = [
+            bit_kernels.weighted_sum(alphas * gain, part)
+            for gain, part in zip(self.gains.T, self._parts(), strict=True)
+        ]
+        return torch.cat(parts, dim=1)
+
+    def products(self, vectors: Tensor) -> Tensor:
+        """Multiply (B, 8 · bytes) float32 vectors with every mask: (B, T) float32."""
+        if self.gains is None:
+            return bit_kernels.products(vectors, self.packed)
+        total = vectors.new_zeros(len(vectors), len(self))
+        lengths = [part.shape[1] * 8 for part in self._parts()]
+        pieces = zip(self.gains.T, vectors.split(lengths, dim=1), self._parts(), strict=True)
+        for gain, vector, part in pieces:
+            total.addcmul_(bit_kernels.products(vector, part), gain)
+        return total
+
+    def _parts(self) -> tuple[Tensor, ...]:
+        """Cut the packed masks by parameter: (T, its bytes) uint8 each."""
+        sizes = [_packed_bytes(shape) for shape in self.layout.shapes.values()]
+        parts: tuple[Tensor, ...] = self.packed.split(sizes, dim=1)
+        return parts
+
+
+def _packed_bytes(shape: tuple[int, ...]) -> int:
+    return -(-math.prod(shape) // 8)

@@ -1,0 +1,1 @@
+"""The networks that masks run on: specs, layers, statistics, traits."""

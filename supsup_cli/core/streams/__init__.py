@@ -1,0 +1,1 @@
+"""Learning from batches that nobody has labelled with a task."""

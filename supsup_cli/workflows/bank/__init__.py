@@ -1,0 +1,1 @@
+"""The bank itself: `init-base`, `stats`, `verify`, `doctor`."""

@@ -1,0 +1,208 @@
+"""What a folder's file system can do, found by doing it in a temporary folder there."""
+
+import errno
+import fcntl
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from bank_format.disk import system_calls
+from supsup_cli.workflows.results.doctor import Check
+
+_READ_ONLY = {errno.EACCES, errno.EPERM, errno.EROFS}
+_UNFIT = "keep the bank on a local disk or another file system"
+_TORN = "after a crash of the machine the last task may be missing; it is never torn"
+_UNNOTICED = "two learners of one task notice each other only when the first has finished"
+_STORAGE = 13
+_TASKS_TO_COME = 100
+_LOCK_ELSEWHERE = """
+import fcntl, sys
+with open(sys.argv[1]) as file:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.exit(3)
+"""
+_HELD = 3
+_SECONDS = 30.0
+
+
+class _UnfitError(Exception):
+    """The file system did something else than it was asked to."""
+
+
+def check_file_system(folder: Path, task_bytes: int) -> list[Check]:
+    """Try all that a bank asks of its file system; nothing is left behind.
+
+    Args:
+        folder: a folder that is there.
+        task_bytes: what a task's file takes, bytes, to judge the free space.
+    """
+    checks: list[Check] = []
+    place = folder / f".doctor.{os.getpid()}.{secrets.token_hex(8)}.tmp"
+    try:
+        system_calls.mkdir(place)
+    except OSError as error:
+        checks.append(_cannot_write(folder, error))
+    else:
+        with _removed_afterwards(place):
+            checks += _try_all(place)
+    return [*checks, *_check_space(folder, task_bytes)]
+
+
+def _cannot_write(folder: Path, error: OSError) -> Check:
+    reason = error.strerror or str(error)
+    if error.errno in _READ_ONLY:
+        hint = "readers need no more; to learn, copy the bank to where you can write"
+        return Check("file system", "skipped", f"not tried: read-only ({reason})", hint)
+    found = f"{folder}: cannot make a folder: {reason}"
+    return Check("file system", "failed", found, _UNFIT, _STORAGE)
+
+
+@contextmanager
+def _removed_afterwards(place: Path) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            for name in system_calls.listdir(place):
+                with suppress(OSError):
+                    system_calls.unlink(place / name)
+            system_calls.rmdir(place)
+
+
+def _try_all(place: Path) -> Iterator[Check]:
+    yield _needed(_try("write and fsync a file", _fsync_file, place))
+    yield _needed(_try("atomic replace", _replace, place))
+    yield _try("fsync a folder", _fsync_folder, place, _TORN)
+    yield _try("lock between processes", _lock, place, _UNNOTICED)
+    # Either of the two gives a file its name; a bank needs one.
+    link = _try("hard link", _link, place, "the exclusive rename is used instead")
+    rename = _try("exclusive rename", _rename_exclusively, place, "hard links are used instead")
+    usable = "ok" in (link.status, rename.status)
+    yield from (link, rename) if usable else (_needed(link), _needed(rename))
+
+
+def _needed(check: Check) -> Check:
+    if check.status != "warning":
+        return check
+    return Check(check.check, "failed", check.found, _UNFIT, _STORAGE)
+
+
+def _try(name: str, trial: Callable[[Path], str], place: Path, hint: str = "") -> Check:
+    try:
+        return Check(name, "ok", trial(place))
+    except OSError as error:
+        found = error.strerror or str(error)
+    except _UnfitError as error:
+        found = str(error)
+    except subprocess.SubprocessError as error:
+        return Check(name, "skipped", f"not tried: {type(error).__name__}")
+    return Check(name, "warning", found, hint)
+
+
+def _fsync_file(place: Path) -> str:
+    descriptor = _make(place / "file", b"supsup")
+    try:
+        system_calls.fsync(descriptor)
+    finally:
+        system_calls.close(descriptor)
+    return "forced to the disk"
+
+
+def _fsync_folder(place: Path) -> str:
+    descriptor = system_calls.open_file(place, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        system_calls.fsync(descriptor)
+    finally:
+        system_calls.close(descriptor)
+    return "forced to the disk"
+
+
+def _lock(place: Path) -> str:
+    path = place / "lock"
+    descriptor = _make(path, b"")
+    try:
+        system_calls.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if _lock_elsewhere(path) != _HELD:
+            raise _UnfitError("a second process took the lock that the first held")
+    finally:
+        system_calls.close(descriptor)
+    if _lock_elsewhere(path) != 0:
+        raise _UnfitError("the lock stayed held after it was left")
+    return "held, refused to a second process, left"
+
+
+def _lock_elsewhere(path: Path) -> int:
+    command = [sys.executable, "-I", "-S", "-c", _LOCK_ELSEWHERE, str(path)]
+    return subprocess.run(command, check=False, capture_output=True, timeout=_SECONDS).returncode
+
+
+def _link(place: Path) -> str:
+    source, target, taken = place / "linked", place / "link", place / "link-taken"
+    for path in (source, taken):
+        system_calls.close(_make(path, b"supsup"))
+    system_calls.link(source, target)
+    if system_calls.lstat(target).st_ino != system_calls.lstat(source).st_ino:
+        raise _UnfitError("the link is another file")
+    try:
+        system_calls.link(source, taken)
+    except FileExistsError:
+        return "made, and refused over a file"
+    raise _UnfitError("a link took the place of another file")
+
+
+def _rename_exclusively(place: Path) -> str:
+    source, target, taken = place / "renamed", place / "rename", place / "rename-taken"
+    for path in (source, taken):
+        system_calls.close(_make(path, b"supsup"))
+    system_calls.rename_exclusively(source, target)
+    try:
+        system_calls.rename_exclusively(target, taken)
+    except FileExistsError:
+        return "made, and refused over a file"
+    raise _UnfitError("a rename took the place of another file")
+
+
+def _replace(place: Path) -> str:
+    old, new = place / "old", place / "new"
+    system_calls.close(_make(old, b"old"))
+    system_calls.close(_make(new, b"newer"))
+    system_calls.rename(new, old)
+    if system_calls.lstat(old).st_size != len(b"newer"):
+        raise _UnfitError("the old file is still there")
+    return "the new file is in the old one's place"
+
+
+def _make(path: Path, data: bytes) -> int:
+    descriptor = system_calls.open_file(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+    if data:
+        system_calls.write(descriptor, memoryview(data))
+    return descriptor
+
+
+def _check_space(folder: Path, task_bytes: int) -> Iterator[Check]:
+    try:
+        status = os.statvfs(folder)
+    except OSError as error:
+        yield Check("free space", "skipped", error.strerror or str(error))
+        return
+    free = status.f_bavail * status.f_frsize
+    room = free // max(1, task_bytes)
+    found = f"{free / 1e9:,.2f} GB, about {room:,} tasks of {task_bytes:,} bytes"
+    yield _judge("free space", found, room)
+    if status.f_files:  # some file systems count none
+        yield _judge("free inodes", f"{status.f_favail:,}", status.f_favail)
+
+
+def _judge(check: str, found: str, room: int) -> Check:
+    hint = "free some space before you learn more"
+    if room < 1:
+        return Check(check, "failed", found, hint, _STORAGE)
+    if room < _TASKS_TO_COME:
+        return Check(check, "warning", found, hint)
+    return Check(check, "ok", found)

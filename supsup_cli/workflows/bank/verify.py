@@ -1,0 +1,39 @@
+"""`verify`: read every byte of a bank, report every problem, mend what can be mended."""
+
+from pathlib import Path
+
+from bank_format.check.repair import RepairReport, repair
+from bank_format.check.verify import VerifyReport
+from bank_format.check.verify import verify as verify_bank
+from supsup_cli.errors import UsageError
+from supsup_cli.workflows.results.bank import DoneRepair, FoundProblem, VerifyResult
+
+
+def verify(path: Path, *, mend: bool = False, dry_run: bool = False) -> VerifyResult:
+    """Check a bank, and repair it if asked to; damage is data, not an exception.
+
+    Args:
+        path: the bank's folder.
+        mend: repair it.
+        dry_run: tell what a repair would do, and change nothing.
+
+    Raises:
+        UsageError: a dry run of no repair.
+        NoBankError: there is nothing of a bank.
+        StorageError: a repair cannot write; the next one does what is left.
+    """
+    if dry_run and not mend:
+        raise UsageError("--dry-run without --repair found, expected both or neither")
+    report: VerifyReport = repair(path, dry_run=dry_run) if mend else verify_bank(path)
+    repairs = report.repairs if isinstance(report, RepairReport) else ()
+    return VerifyResult(
+        ok=not report.problems,
+        problems=tuple(
+            FoundProblem(one.file, one.message, one.exit_code, one.invariant, one.hint)
+            for one in report.problems
+        ),
+        hints=report.hints,
+        tasks=report.tasks,
+        repairs=tuple(DoneRepair(one.file, one.action, one.to, one.message) for one in repairs),
+        dry_run=dry_run,
+    )

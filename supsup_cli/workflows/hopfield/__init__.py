@@ -1,0 +1,1 @@
+"""Attractors of a bank: `encode-hopfield` and what recalls by them."""

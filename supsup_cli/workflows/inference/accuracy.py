@@ -1,0 +1,148 @@
+"""Measuring how test images are decided and classified, those of several tasks together.
+
+A decision about one image costs as much as one about hundreds, as every mask is unpacked for it:
+where each task has few images, many tasks' share the work.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from supsup_cli.data.splits import Split
+from supsup_cli.workflows.hopfield.recovery import report
+from supsup_cli.workflows.inference.deciding import Rule, classify, group_places
+from supsup_cli.workflows.inference.decisions import Decisions, classify_decided, decide
+from supsup_cli.workflows.opening import OpenTasks
+from supsup_cli.workflows.results.inference import EvaluatedTask, NamedTask, TaskRecovery
+
+# Images of several tasks that are measured together; a task that has more is measured alone.
+IMAGES_TOGETHER = 1024
+
+
+@dataclass(frozen=True)
+class HeldOutTask:
+    """Test images of a task.
+
+    Attributes:
+        index: of the task among those open.
+        split: its images, with labels among its own classes.
+    """
+
+    index: int
+    split: Split
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What came of one task's test images.
+
+    Attributes:
+        task: the shares that were right.
+        named: which tasks its images were said to be of, and how many.
+        recoveries: masks recovered by the method `hopfield`.
+    """
+
+    task: EvaluatedTask
+    named: list[NamedTask]
+    recoveries: list[TaskRecovery]
+
+
+def measure(opened: OpenTasks, rule: Rule, tests: Sequence[HeldOutTask]) -> list[Measured]:
+    """Measure tasks; groups span images of one task only, in the order of its test split.
+
+    Args:
+        opened: all tasks that compete.
+        rule: how they are told apart.
+        tests: what to measure, at least one.
+
+    Returns:
+        what came of each.
+    """
+    parts = [test.split.images for test in tests]
+    images = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    sizes = [len(test.split) for test in tests]
+    starts = np.cumsum([0, *sizes[:-1]]).tolist()
+    own = [group_places(rule.group, [""] * size) for size in sizes]
+    groups = [
+        [start + place for place in members]
+        for start, parts in zip(starts, own, strict=True)
+        for members in parts
+    ]
+    decisions = decide(opened, rule, images, groups)
+    given, _ = classify(opened, images, np.repeat([test.index for test in tests], sizes))
+    labels, _ = classify_decided(opened, images, groups, decisions)
+    measured, end = [], 0
+    for test, start, size, members in zip(tests, starts, sizes, own, strict=True):
+        first, end = end, end + len(members)
+        here = slice(start, start + size)
+        theirs = _part(decisions, slice(first, end))
+        measured.append(_measured(opened, test, members, theirs, given[here], labels[here]))
+    return measured
+
+
+def _part(decisions: Decisions, groups: slice) -> Decisions:
+    recovered = decisions.recovered
+    return Decisions(
+        decisions.scores[groups],
+        decisions.best[groups],
+        decisions.known[groups],
+        None if recovered is None else recovered[groups],
+    )
+
+
+def _measured(
+    opened: OpenTasks,
+    test: HeldOutTask,
+    groups: Sequence[Sequence[int]],
+    decisions: Decisions,
+    given: NDArray[np.int64],
+    labels: NDArray[np.int64],
+) -> Measured:
+    """Compare one task's images with what was said of them.
+
+    Args:
+        opened: all tasks.
+        test: the images.
+        groups: places of the images of each group.
+        decisions: about these groups.
+        given: (N,) int64, each image's class with the task given.
+        labels: (N,) int64, its class of the task that was inferred.
+    """
+    content, split = opened.tasks[test.index].content, test.split
+    inferred = np.empty(len(split), dtype=np.int64)
+    known = np.empty(len(split), dtype=np.bool_)
+    for members, winner, knows in zip(groups, decisions.best, decisions.known, strict=True):
+        inferred[members] = winner
+        known[members] = knows
+    said = [
+        opened.tasks[task].content.classes[label].name
+        for task, label in zip(inferred.tolist(), labels.tolist(), strict=True)
+    ]
+    true = [content.classes[label].name for label in split.labels.tolist()]
+    class_right = np.array([a == b for a, b in zip(said, true, strict=True)])
+    task_right = inferred == test.index
+    shares = EvaluatedTask(
+        task=content.task,
+        images=len(split),
+        accuracy_given=float((given == split.labels).mean()),
+        accuracy_inferred=float((class_right & task_right).mean()),
+        accuracy_inferred_shared=float(class_right.mean()),
+        task_accuracy=float((decisions.best == test.index).mean()),
+        false_alarms=float((~known).mean()),
+    )
+    told = [report(one, opened.names) for one in decisions.recovered or ()]
+    return Measured(
+        shares,
+        [
+            NamedTask(content.task, opened.names[task], count)
+            for task, count in enumerate(np.bincount(inferred).tolist())
+            if count
+        ],
+        [
+            TaskRecovery(**dataclasses.asdict(one), of=content.task, right=one.task == content.task)
+            for one in told
+        ],
+    )

@@ -1,0 +1,169 @@
+"""`evaluate`: test accuracy with the task given and with the task inferred."""
+
+import re
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from supsup_cli.data.reading import DEFAULT, Reading
+from supsup_cli.data.splits import choose
+from supsup_cli.errors import NoInputError, SupsupError, UsageError
+from supsup_cli.workflows.inference.accuracy import IMAGES_TOGETHER, HeldOutTask, Measured, measure
+from supsup_cli.workflows.inference.deciding import DecisionRequest, choose_rule, told_of_compiling
+from supsup_cli.workflows.inference.evaluation_table import write_table
+from supsup_cli.workflows.opening import OpenTasks, held_out, open_tasks
+from supsup_cli.workflows.reporting import Reporter
+from supsup_cli.workflows.results.common import FailedInput
+from supsup_cli.workflows.results.inference import EvaluateResult, GroupScores, Scores
+
+_GROUP_SIZES = re.compile("[1-9][0-9]{0,8}(?:,[1-9][0-9]{0,8}){0,63}")
+_Shares = TypeVar("_Shares", bound=Scores)
+
+
+@dataclass(frozen=True)
+class EvaluateRequest:
+    """What to measure.
+
+    Attributes:
+        tasks: names; none means all.
+        limit: images of each task, a seeded choice; None takes all.
+        seed: of the choice.
+        group_sizes: numbers of images that share a decision, to compare, as "1,8,64"; or "".
+        plot: where to draw the accuracies; None for nowhere.
+        csv: where to write the table and the confusion; None for nowhere.
+        reading: where data lie; an image file with more pixels than it allows is an input that
+            failed.
+    """
+
+    tasks: Sequence[str] = ()
+    limit: int | None = None
+    seed: int = 0
+    group_sizes: str = ""
+    plot: Path | None = None
+    csv: Path | None = None
+    reading: Reading = DEFAULT
+
+
+def evaluate(
+    path: Path, decision: DecisionRequest, request: EvaluateRequest, reporter: Reporter
+) -> EvaluateResult:
+    """Measure the test accuracy of tasks; all of the bank's tasks compete in inference.
+
+    Groups span images of one task only, in the order of the test split.
+
+    Args:
+        path: the bank's folder.
+        decision: method, objective, group, device.
+        request: which tasks and images, and what to make of the numbers.
+        reporter: hears of the progress.
+
+    Raises:
+        UsageError, NoInputError: options that cannot be used, or no task's data is there.
+        StorageError: the picture or the table cannot be written.
+        BankError: the bank or one of its tasks cannot be read, or there is no such task.
+    """
+    if request.limit is not None and request.limit < 1:
+        raise UsageError(f"--limit {request.limit}: expected at least 1")
+    sizes = _sizes(request.group_sizes)
+    opened = open_tasks(path, decision.device)
+    rule = choose_rule(opened, decision, reporter)
+    names = list(dict.fromkeys(request.tasks)) or opened.names
+    there = set(opened.names)
+    for name in names:
+        if name not in there:
+            opened.net.bank.read_task(name)  # raises: there is no such task
+    # By the method hopfield every group's mask is recovered by itself: no work is shared.
+    together = 1 if rule.attractors is not None else IMAGES_TOGETHER
+    began = time.perf_counter()
+    measured: list[Measured] = []
+    grouped: dict[int, list[Measured]] = {size: [] for size in sizes}
+    failed: list[FailedInput] = []
+    with told_of_compiling(reporter), reporter.track("evaluating", len(names), "tasks") as advance:
+        for tests, failures, count in _loaded(opened, names, request, together):
+            failed += failures
+            if tests:
+                measured += measure(opened, rule, tests)
+            for size in sizes if tests else ():
+                grouped[size] += measure(opened, replace(rule, group=str(size)), tests)
+            advance(count)
+    evaluated = [one.task for one in measured]
+    if not evaluated:
+        raise NoInputError(f"no task could be evaluated; {failed[0].source}: {failed[0].error}")
+    result = EvaluateResult(
+        tasks=tuple(evaluated),
+        mean=_mean(Scores, evaluated),
+        by_group=tuple(
+            _mean(GroupScores, [one.task for one in those], group=size)
+            for size, those in grouped.items()
+        ),
+        confusion=tuple(named for one in measured for named in one.named),
+        method=rule.method,
+        objective=rule.objective,
+        group=rule.group,
+        seconds=time.perf_counter() - began,
+        plot=None if request.plot is None else str(request.plot),
+        csv=None if request.csv is None else str(request.csv),
+        failed=tuple(failed),
+        recoveries=tuple(recovery for one in measured for recovery in one.recoveries),
+    )
+    if request.csv is not None:
+        write_table(result, opened.names, request.csv)
+    if request.plot is not None:
+        from supsup_cli.workflows.plots import plot_evaluation
+
+        plot_evaluation(result, request.plot)
+    return result
+
+
+def _sizes(text: str) -> list[int]:
+    if text and not _GROUP_SIZES.fullmatch(text):
+        raise UsageError(f"--group-sizes {text}: expected numbers of images, as in 1,8,64")
+    return sorted({int(size) for size in text.split(",")}) if text else []
+
+
+def _loaded(
+    opened: OpenTasks, names: Sequence[str], request: EvaluateRequest, together: int
+) -> Iterator[tuple[list[HeldOutTask], list[FailedInput], int]]:
+    """Load tasks' test images, as many tasks at a time as are measured together.
+
+    Args:
+        opened: all tasks.
+        names: those to load.
+        request: limit, seed, and where data lie.
+        together: images that are measured together; a task is not parted.
+
+    Yields:
+        what to measure, perhaps nothing; what could not be read; of how many tasks.
+    """
+    places = {name: index for index, name in enumerate(opened.names)}
+    tests: list[HeldOutTask] = []
+    failed: list[FailedInput] = []
+    count = 0
+    for name in names:
+        index = places[name]
+        try:
+            data = held_out(opened.net, opened.tasks[index], request.reading)
+        except SupsupError as error:
+            failed.append(FailedInput(name, error.message))
+            count += 1
+            continue
+        part = data.test.take(choose(len(data.test), request.limit, request.seed))
+        if tests and sum(len(test.split) for test in tests) + len(part) > together:
+            yield tests, failed, count
+            tests, failed, count = [], [], 0
+        failed += [FailedInput(source, reason) for source, reason in data.broken]
+        tests.append(HeldOutTask(index, part))
+        count += 1
+    yield tests, failed, count
+
+
+def _mean(kind: type[_Shares], tasks: Sequence[Scores], **others: int) -> _Shares:
+    shares = {
+        field.name: float(np.mean([getattr(task, field.name) for task in tasks]))
+        for field in fields(Scores)
+    }
+    return kind(**shares, **others)

@@ -1,0 +1,137 @@
+"""`infer-task`: which task does each image, or each group of images, belong to?"""
+
+import time
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from supsup_cli.errors import UsageError
+from supsup_cli.workflows.hopfield.recovery import Recovered, report, tell_unrecovered
+from supsup_cli.workflows.inference.deciding import (
+    DecisionRequest,
+    Rule,
+    choose_rule,
+    group_places,
+    told_of_compiling,
+)
+from supsup_cli.workflows.inference.decisions import decide
+from supsup_cli.workflows.inference.inputs import InputBatch, InputRequest, joined, read_inputs
+from supsup_cli.workflows.opening import OpenTasks, open_tasks
+from supsup_cli.workflows.reporting import Reporter
+from supsup_cli.workflows.results.inference import InferredSource, InferResult
+
+_MOST_PANELS = 12
+
+
+def infer_task(
+    path: Path,
+    inputs: InputRequest,
+    decision: DecisionRequest,
+    top: int,
+    reporter: Reporter,
+    plot: Path | None = None,
+) -> InferResult:
+    """Name the task of every image, or of every group of images.
+
+    Args:
+        path: the bank's folder.
+        inputs: which images.
+        decision: method, objective, group, device.
+        top: how many of the best scores to tell.
+        reporter: hears of the progress.
+        plot: where to draw how masks were recovered; None for nowhere.
+
+    Raises:
+        UsageError, NoInputError: options or inputs that cannot be used.
+        StorageError: the picture cannot be written.
+        BankError: the bank or one of its tasks cannot be read.
+    """
+    opened = open_tasks(path, decision.device)
+    return infer_open(opened, inputs, decision, top, reporter, plot)
+
+
+def infer_open(
+    opened: OpenTasks,
+    inputs: InputRequest,
+    decision: DecisionRequest,
+    top: int,
+    reporter: Reporter,
+    plot: Path | None = None,
+) -> InferResult:
+    """Name the task of every image or group among those that are open; see `infer_task`."""
+    if top < 1:
+        raise UsageError(f"--top {top}: expected at least 1")
+    if plot is not None and decision.method != "hopfield":
+        raise UsageError(f"--plot {plot} with --method {decision.method}: expected hopfield")
+    rule = choose_rule(opened, decision, reporter)
+    began = time.perf_counter()
+    batches = read_inputs(inputs, opened.net.bank.record.input.shape, opened.seeds)
+    results: list[InferredSource] = []
+    recoveries: list[tuple[str, Recovered]] = []
+    with told_of_compiling(reporter), reporter.track("inferring", None, "images") as advance:
+        for batch in batches if rule.single else iter([joined(batches)]):
+            part, recovered = _decide(opened, rule, batch, top)
+            results += part
+            recoveries += recovered[: _MOST_PANELS - len(recoveries)]
+            tell_unrecovered(recovered, opened.names, reporter)
+            advance(len(batch.sources))
+    if plot is not None:
+        from supsup_cli.workflows.plots import plot_recoveries
+
+        panels = [(source, one.trace) for source, one in recoveries]
+        plot_recoveries(panels, opened.names, recoveries[0][1].bits, plot)
+    return InferResult(
+        method=rule.method,
+        objective=rule.objective,
+        group=rule.group,
+        results=tuple(results),
+        seconds=time.perf_counter() - began,
+        plot=None if plot is None else str(plot),
+    )
+
+
+def _decide(
+    opened: OpenTasks, rule: Rule, batch: InputBatch, top: int
+) -> tuple[list[InferredSource], list[tuple[str, Recovered]]]:
+    usable = batch.usable
+    groups = group_places(rule.group, [batch.folders[place] for place in usable])
+    answers: dict[int, InferredSource] = {
+        place: InferredSource(batch.sources[place], 0, None, None, (), error)
+        for place, error in enumerate(batch.errors)
+        if error is not None
+    }
+    recoveries: list[tuple[str, Recovered]] = []
+    if usable:
+        decisions = decide(opened, rule, batch.images, groups, top)
+        recovered = decisions.recovered or (None,) * len(groups)
+        rows = zip(
+            decisions.scores, decisions.best, decisions.known, recovered, groups, strict=True
+        )
+        for row, winner, knows, mask, members in rows:
+            first = usable[members[0]]
+            source = _group_name(rule, batch, first)
+            answers[first] = InferredSource(
+                source=source,
+                images=len(members),
+                task=opened.names[winner],
+                known=bool(knows),
+                scores=_top(opened, row, top),
+                error=None,
+                recovery=None if mask is None else report(mask, opened.names),
+            )
+            if mask is not None:
+                recoveries.append((source, mask))
+    return [answers[place] for place in sorted(answers)], recoveries
+
+
+def _group_name(rule: Rule, batch: InputBatch, first: int) -> str:
+    if rule.group == "folder":
+        return batch.folders[first]
+    return "all" if rule.group == "all" else batch.sources[first]
+
+
+def _top(opened: OpenTasks, row: NDArray[np.float32], top: int) -> tuple[tuple[str, float], ...]:
+    order = np.argsort(-row, kind="stable")  # NaN, a task that was not compared, sorts last
+    names = opened.names
+    return tuple((names[i], float(row[i])) for i in order[:top] if not np.isnan(row[i]))

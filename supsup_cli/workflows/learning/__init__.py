@@ -1,0 +1,1 @@
+"""`learn-task`: from names of data to committed masks."""

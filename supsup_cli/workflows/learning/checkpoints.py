@@ -1,0 +1,212 @@
+"""Checkpoints: the state of a task that is being learned, kept in the bank now and then."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from typing import Protocol, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bank_format.encoding.canonical_json import canonical, parse_canonical
+from bank_format.encoding.strict_json import from_json, to_json
+from bank_format.errors import BankError, StorageError
+from bank_format.kinds.state import WorkFolder, WorkState
+from bank_format.kinds.task_records import ParentRecord
+from bank_format.kinds.work_parts import remove_parts
+from supsup_cli import __version__
+from supsup_cli.core.learning.recipes import Recipe
+from supsup_cli.workflows.reporting import Reporter
+
+_INTERVAL = 15.0  # seconds of learning between two states
+_SHARE = 0.01  # of the time, at most, is spent on keeping them
+# Beside the tensors of the learning itself.
+_SECONDS, _PARENTS = "seconds", "parents"
+
+
+class Resumable(Protocol):
+    """What can be left between two steps, and taken up again."""
+
+    @property
+    def steps_done(self) -> int:
+        """Number of steps so far."""
+
+    def state(self) -> Mapping[str, Tensor]:
+        """Copy all that the next step depends on, besides `steps_done` and parts."""
+
+    def restore(self, state: Mapping[str, Tensor], steps_done: int) -> None:
+        """Go on from there.
+
+        Raises:
+            ValueError: no such state. BankError: a part of it cannot be read.
+        """
+
+
+_Resumed = TypeVar("_Resumed", bound=Resumable)
+
+
+def plan_digest(task: str, data: str, recipe: Recipe, seed: int, device: str) -> str:
+    """Digest all that decides what is learned: equal digests go on as if never stopped.
+
+    Args:
+        task: the task's name.
+        data: digest of its data.
+        recipe: with its steps and batch size.
+        seed: of the learning.
+        device: kind of device that it runs on.
+
+    Returns:
+        SHA-256, 64 hex digits. The versions of supsup and torch count too: another one may take
+        other steps.
+    """
+    plan = {
+        "task": task,
+        "data": data,
+        "recipe": [recipe.name, recipe.settings()],
+        "steps": recipe.steps,
+        "seed": seed,
+        "device": device,
+    }
+    return digest_with_versions(plan)
+
+
+def digest_with_versions(plan: Mapping[str, object]) -> str:
+    """Digest a plan of JSON values together with the versions of supsup and torch."""
+    plan = {**plan, "versions": [__version__, str(torch.__version__)]}
+    text = json.dumps(plan, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+class Checkpoints:
+    """One task's states: the one that an earlier run left, and those of this run.
+
+    A state that cannot be read or written is told and never ends the learning.
+
+    Args:
+        work: folder of the task, which the caller has claimed.
+        plan: see `plan_digest`.
+        reporter: who is told.
+        clock: seconds that pass.
+
+    Attributes:
+        parents: tasks whose masks the learning began with, whatever the bank holds by now; set by
+            whoever begins it, kept with each state.
+    """
+
+    def __init__(
+        self,
+        work: WorkFolder,
+        plan: str,
+        reporter: Reporter,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._work = work
+        self._plan = plan
+        self._reporter = reporter
+        self._clock = clock
+        self._began = clock()
+        self._due = self._began + _INTERVAL
+        self._failed = False
+        self.parents: tuple[ParentRecord, ...] = ()
+
+    def resume(self, blank: Callable[[], _Resumed]) -> _Resumed | None:
+        """Go on where an earlier run stopped; None if it left nothing to go on from.
+
+        Args:
+            blank: opens a learning of this plan, whose scores do not matter.
+        """
+        left = self._left()
+        if left is None:
+            return None
+        tensors = {name: torch.from_numpy(array.copy()) for name, array in left.tensors.items()}
+        seconds = tensors.pop(_SECONDS, torch.zeros(()))
+        parents = tensors.pop(_PARENTS, torch.empty(0, dtype=torch.uint8))
+        learning = blank()
+        try:
+            learning.restore(tensors, left.step)
+            spent = float(seconds)
+            self.parents = _parsed(parents)
+        except (ValueError, RuntimeError, BankError) as error:
+            self._anew(f"{self._work.path}: {error}")
+            return None
+        self._began -= max(0.0, spent)
+        self._reporter.note(f"task {self._work.task}: goes on after step {left.step}")
+        return learning
+
+    def after_step(
+        self, learning: Resumable, write_parts: Callable[[], Collection[str]] = tuple
+    ) -> None:
+        """Keep the state if it is time to; see `save`."""
+        if self._clock() >= self._due:
+            self.save(learning, write_parts)
+
+    def save(self, learning: Resumable, write_parts: Callable[[], Collection[str]] = tuple) -> bool:
+        """Keep the state now, and tell whether that was possible.
+
+        Args:
+            learning: to be left here.
+            write_parts: writes the parts that the state will name, and names them.
+        """
+        began = self._clock()
+        try:
+            parts = write_parts()
+            tensors = {name: np.asarray(tensor) for name, tensor in learning.state().items()}
+            tensors[_SECONDS] = np.asarray(self.seconds())
+            if self.parents:
+                tensors[_PARENTS] = _written(self.parents)
+            self._work.write(WorkState(self._plan, learning.steps_done, tensors))
+            saved = True
+            if parts:
+                with suppress(StorageError):
+                    remove_parts(self._work, but=parts)
+        except (StorageError, ValueError) as error:  # a long stream's decisions may be too many
+            saved = False
+            if not self._failed:
+                self._reporter.note(f"{error}; learning goes on, not to be taken up again")
+            self._failed = True
+        now = self._clock()
+        self._due = now + max(_INTERVAL, (now - began) / _SHARE)
+        return saved
+
+    def seconds(self) -> float:
+        """Tell how long the task has been learned, earlier runs included."""
+        return self._clock() - self._began
+
+    def _left(self) -> WorkState | None:
+        try:
+            left = self._work.read()
+        except BankError as error:
+            self._anew(error.message)
+            return None
+        if left is not None and left.plan != self._plan:
+            self._anew(
+                f"{self._work.path}: plan {left.plan[:16]}… found, asked for {self._plan[:16]}…"
+            )
+            return None
+        return left
+
+    def _anew(self, reason: str) -> None:
+        self._reporter.note(f"{reason}; learning starts anew")
+
+
+def _written(parents: Sequence[ParentRecord]) -> NDArray[np.uint8]:
+    text = canonical([to_json(one) for one in parents])
+    return np.frombuffer(text, np.uint8)
+
+
+def _parsed(written: Tensor) -> tuple[ParentRecord, ...]:
+    """Read what `_written` gave.
+
+    Raises:
+        ValueError: it is anything else.
+    """
+    if written.numel() == 0:
+        return ()
+    stated = parse_canonical(written.numpy().tobytes())
+    if not isinstance(stated, list):
+        raise ValueError(f"{_PARENTS}: {str(stated)[:40]} found, expected a list")
+    return tuple(from_json(ParentRecord, one, _PARENTS) for one in stated)

@@ -1,0 +1,64 @@
+"""`learn-task`: learn a mask for each task and commit each as soon as it is done."""
+
+from pathlib import Path
+
+from supsup_cli.core.networks.specs import kind_of
+from supsup_cli.workflows.learning.plan import (
+    LearnRequest,
+    check_classes,
+    chosen_recipe,
+    equal_task,
+    make_plans,
+)
+from supsup_cli.workflows.learning.scheduling import places
+from supsup_cli.workflows.learning.session import LearnSession
+from supsup_cli.workflows.opening import open_network
+from supsup_cli.workflows.reporting import Reporter
+from supsup_cli.workflows.results.learning import LearnResult
+from supsup_cli.workflows.stopping import NeverStop, Stop
+
+_NEVER = NeverStop()
+
+
+def learn_task(
+    path: Path, request: LearnRequest, reporter: Reporter, stop: Stop = _NEVER
+) -> LearnResult:
+    """Learn the tasks in their order; what is there already and equal is left alone.
+
+    All names and claims are checked before any data are read; each task is claimed when its turn
+    comes. Several tasks of a small network are learned side by side, see `scheduling`. One that
+    another process has begun meanwhile is tried again after all others. With `detect`, data that
+    belongs to a known task is not learned; the known task is answered instead.
+
+    Raises:
+        UsageError, NoInputError, TooManyClassesError: what was asked for cannot be learned.
+        NameTakenError: another task has that name. LockedError: another process is learning it.
+        StoppedError: it was stopped; the same command goes on.
+        BankError: the bank cannot be read or written.
+    """
+    net = open_network(path, request.device)
+    recipe = chosen_recipe(request, kind_of(net.network))
+    plans = make_plans(net, request)
+    taken = set(net.bank.tasks())
+    there = {
+        plan.task: equal_task(net, plan, recipe, request.seed)
+        for plan in plans
+        if plan.task in taken
+    }
+    for plan in plans:
+        if plan.task not in there:
+            check_classes(net, plan, request.reading, reporter, request.given)
+    session = LearnSession(net, plans, recipe, request, reporter, stop)
+    for task in there.values():
+        session.found(task)
+    left = [plan for plan in plans if plan.task not in there]
+    try:
+        with (
+            places(session, left) as learn_all,
+            reporter.track("learning", len(left) * recipe.steps, "steps") as advance,
+        ):
+            learn_all(advance)
+    except KeyboardInterrupt as interrupt:
+        raise session.stopped(str(interrupt)) from None
+    net.bank.settle()
+    return session.result()

@@ -1,0 +1,242 @@
+"""Learning one task that was claimed: from its data, or from where it stopped, to its commit."""
+
+import dataclasses
+from contextlib import suppress
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bank_format.errors import StorageError
+from bank_format.kinds.mask import Task
+from bank_format.kinds.state import WorkFolder
+from bank_format.kinds.task_records import ClassRecord, DataRecord, ParentRecord, TaskFacts
+from supsup_cli.core.images import LabelledImages
+from supsup_cli.core.inference.single_mask import measure_traits
+from supsup_cli.core.learning.bn_recalibration import sample_batches
+from supsup_cli.core.learning.one_task import Learning
+from supsup_cli.core.learning.recipes import Kind
+from supsup_cli.core.masks.density import mask_values
+from supsup_cli.core.masks.masks import Masks, kept_scores
+from supsup_cli.core.networks.normalisation import Statistics, joined
+from supsup_cli.core.networks.specs import kind_of
+from supsup_cli.core.networks.traits import TypicalTraits
+from supsup_cli.core.seeds import generator
+from supsup_cli.errors import UsageError
+from supsup_cli.workflows.learning.checkpoints import Checkpoints, plan_digest
+from supsup_cli.workflows.learning.lessons import LearningJob
+from supsup_cli.workflows.learning.parents import Combination, combine, earlier_masks
+from supsup_cli.workflows.learning.task_facts import (
+    accuracy,
+    calibration,
+    labelled,
+    provenance,
+    recipe_record,
+)
+from supsup_cli.workflows.opening import NORMALISATION, TRAITS, OpenNetwork
+from supsup_cli.workflows.reporting import Advance, Reporter
+from supsup_cli.workflows.stopping import Stop
+
+# Images that the traits of a task are measured on, at most.
+_TRAIT_IMAGES = 512
+
+
+def learn_job(
+    net: OpenNetwork,
+    job: LearningJob,
+    work: WorkFolder,
+    reporter: Reporter,
+    stop: Stop,
+    advance: Advance,
+) -> Task:
+    """Learn a task's masks, measure them and commit them; nothing of its work is left.
+
+    Args:
+        net: the open network.
+        job: what to learn.
+        work: folder of the task, which the caller has claimed.
+        reporter: who is told.
+        stop: who may ask to stop.
+        advance: called with the steps just done, those of an earlier run included.
+
+    Raises:
+        KeyboardInterrupt: it was stopped; says in one line how far it got and what is kept.
+        UsageError: the data cannot be learned.
+        BankError: the bank cannot be written.
+    """
+    data, recipe = job.data, job.recipe
+    plan = plan_digest(job.task, data.digest, recipe, job.seed, net.device.type)
+    checkpoints = Checkpoints(work, plan, reporter)
+    outputs = torch.tensor(data.outputs, device=net.device)
+    train = labelled(net, data.train, outputs)
+    try:
+        learning = _begun(net, job, train, checkpoints, reporter)
+        if isinstance(learning, Learning):
+            advance(learning.steps_done)
+            _take_steps(job, learning, checkpoints, stop, advance)
+            advance(recipe.steps - learning.steps_done)
+            masks = learning.masks()
+    except ValueError as error:
+        discard_state(work)
+        raise UsageError(f"task {job.task!r}: {error}") from error
+    if isinstance(learning, Combination):
+        values = learning.masks | learning.statistics
+        typical = _typical(net, job, train, values, recipe.steps)
+        facts = measured_facts(net, job, values, outputs, learning.parents, learning.steps, typical)
+        coefficients = learning.coefficients
+        made = provenance(net, data.source, checkpoints.seconds())
+        with stop.steps():
+            kept = _kept(learning.statistics, typical)
+            task = net.bank.add_combination(facts, coefficients, kept, made)
+            discard_state(work)
+        advance(recipe.steps)
+        return task
+    try:
+        statistics = learning.statistics()
+        values = mask_values(masks, sparse=recipe.density is not None) | statistics
+        typical = _typical(net, job, train, values, learning.steps_done)
+        facts = measured_facts(
+            net, job, values, outputs, checkpoints.parents, recipe.steps, typical
+        )
+        facts = dataclasses.replace(facts, recipe=recipe_record(recipe, learning.kept_step))
+    except KeyboardInterrupt:
+        raise _stopped(job, learning, checkpoints) from None
+    arrays, kept = mask_arrays(masks), _kept(statistics, typical)
+    made = provenance(net, data.source, checkpoints.seconds())
+    with stop.steps():  # it takes a moment, and is told as done once it is done
+        task = net.bank.add_task(facts, arrays, kept, made)
+        discard_state(work)
+    return task
+
+
+def _begun(
+    net: OpenNetwork,
+    job: LearningJob,
+    train: LabelledImages,
+    checkpoints: Checkpoints,
+    reporter: Reporter,
+) -> Learning | Combination:
+    """Go on where an earlier run stopped, or begin; a combination that is good enough is the end.
+
+    What an earlier run found in the bank is not asked for again: its state holds what came of it.
+    """
+    recipe = job.recipe
+    left = checkpoints.resume(lambda: _opened(net, job, train))
+    if left is not None:
+        return left
+    earlier = None
+    if recipe.transfer or recipe.combine is not None:
+        earlier = earlier_masks(net, train, recipe, reporter)
+        if earlier is None:
+            reporter.note(f"task {job.task}: no earlier mask to start from or to combine")
+    if earlier is not None and recipe.combine is not None:
+        made = combine(net, earlier, train, job)
+        names = ", ".join(parent.task for parent in made.parents)
+        reporter.note(
+            f"task {job.task}: combining {names} classifies {made.accuracy:.2%} of the "
+            f"calibration images, {recipe.combine:.2%} asked for"
+        )
+        if made.accuracy >= recipe.combine:
+            return made
+    if earlier is None or not recipe.transfer:
+        return _opened(net, job, train)
+    checkpoints.parents = earlier.parents
+    return _opened(net, job, train, earlier.scores(recipe, job.seed, job.task))
+
+
+def discard_state(work: WorkFolder) -> None:
+    """Remove what is left of the work, if that is possible; it does no harm."""
+    with suppress(StorageError):
+        work.discard()
+
+
+def _opened(
+    net: OpenNetwork, job: LearningJob, train: LabelledImages, start: Masks | None = None
+) -> Learning:
+    outputs = torch.tensor(job.data.outputs, device=net.device)
+    if start is None and net.bank.record.init == "weights":
+        start = kept_scores(net.layout.shapes, seed=job.seed, task=job.task)
+    return Learning(
+        net.network,
+        tuple(net.layout.shapes),
+        train,
+        net.pixels,
+        job.recipe,
+        seed=job.seed,
+        task=job.task,
+        start=start,
+        held_out=labelled(net, job.data.calibration, outputs),
+        precision=precision_of(kind_of(net.network), net.device),
+    )
+
+
+def precision_of(kind: Kind, device: torch.device) -> torch.dtype:
+    """Choose the precision of products while learning: 16 bits for convolutions on a GPU."""
+    mixed = kind == "convolution" and device.type == "cuda"
+    return torch.bfloat16 if mixed else torch.float32
+
+
+def _take_steps(
+    job: LearningJob, learning: Learning, checkpoints: Checkpoints, stop: Stop, advance: Advance
+) -> None:
+    with stop.steps():
+        while not learning.done and not stop.asked:
+            learning.advance()
+            advance(1)
+            checkpoints.after_step(learning)
+        if stop.asked:
+            raise _stopped(job, learning, checkpoints)
+
+
+def _stopped(job: LearningJob, learning: Learning, checkpoints: Checkpoints) -> KeyboardInterrupt:
+    saved = "saved" if checkpoints.save(learning) else "which could not be saved"
+    place = f"step {learning.steps_done} of {job.recipe.steps}"
+    return KeyboardInterrupt(f"task {job.task!r} at {place}, {saved}")
+
+
+def mask_arrays(tensors: Masks) -> dict[str, np.ndarray]:
+    """Give masks as the bank takes them: parameter name → bool array of its shape."""
+    return {name: np.asarray(tensor.cpu()) for name, tensor in tensors.items()}
+
+
+def _kept(statistics: Statistics, typical: TypicalTraits | None) -> dict[str, np.ndarray]:
+    kept = {NORMALISATION: np.asarray(joined(statistics))} if statistics else {}
+    return kept if typical is None else kept | {TRAITS: np.asarray(typical.joined())}
+
+
+def _typical(
+    net: OpenNetwork, job: LearningJob, train: LabelledImages, values: Masks, steps: int
+) -> TypicalTraits | None:
+    """Measure traits on as many training images as were learned from, at most 512.
+
+    The calibration share is left to judge by: there they are as new as an image to come.
+    """
+    size = job.recipe.batch_size
+    stream = generator(job.seed, "traits", job.task)
+    most = min(_TRAIT_IMAGES, steps * size)
+    batches = sample_batches(train, net.pixels, min(size, _TRAIT_IMAGES), stream, most)
+    return measure_traits(net.network, values, batches)
+
+
+def measured_facts(
+    net: OpenNetwork,
+    job: LearningJob,
+    values: Masks,
+    outputs: Tensor,
+    parents: tuple[ParentRecord, ...],
+    steps: int,
+    typical: TypicalTraits | None = None,
+) -> TaskFacts:
+    """Measure a task's masks and statistics, name → float32, and say what is known of the task."""
+    data, recipe = job.data, job.recipe
+    return TaskFacts(
+        task=job.task,
+        classes=tuple(map(ClassRecord, data.classes, data.outputs)),
+        data=DataRecord(data.name, data.digest),
+        recipe=recipe_record(recipe),
+        seed=job.seed,
+        steps=steps,
+        accuracy=accuracy(net, values, data.test, outputs),
+        calibration=calibration(net, values, data.calibration, outputs, typical),
+        parents=parents,
+    )

@@ -1,0 +1,195 @@
+"""What `learn-task` is about to do: every name checked before the first task is learned."""
+
+import dataclasses
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bank_format.errors import NameTakenError
+from bank_format.kinds.mask import Task
+from supsup_cli.core.learning.batches.augmentation import parse_augmentation
+from supsup_cli.core.learning.recipes import RECIPES, Kind, Recipe, for_network
+from supsup_cli.core.masks.density import parse_density
+from supsup_cli.data import catalog, names
+from supsup_cli.data.reading import DEFAULT, Reading
+from supsup_cli.data.splits import TaskData
+from supsup_cli.errors import TooManyClassesError, UsageError
+from supsup_cli.workflows.learning.parents import combination_steps
+from supsup_cli.workflows.learning.task_facts import asked_settings
+from supsup_cli.workflows.opening import OpenNetwork
+from supsup_cli.workflows.reporting import Reporter
+
+# Below this many superfluous outputs for each class, task inference suffers (paper, Fig. 6).
+_SUPERFLUOUS_PER_CLASS = 9
+
+
+@dataclass(frozen=True)
+class LearnRequest:
+    """What to learn and how; None stands for the recipe's own number.
+
+    `given` is one task's data in memory, in place of names.
+    """
+
+    data: Sequence[str]
+    name: str | None
+    recipe: str
+    steps: int | None
+    batch_size: int | None
+    seed: int
+    device: str
+    density: str | None = None
+    transfer: bool = False
+    combine: float | None = None
+    detect: bool = False
+    reading: Reading = DEFAULT
+    given: TaskData | None = None
+    augment: str | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One task to learn: its name, its data, the data's digest."""
+
+    task: str
+    data: str
+    digest: str
+
+
+def chosen_recipe(request: LearnRequest, kind: Kind) -> Recipe:
+    """Give the recipe that was asked for, with the steps and batch size that were asked for.
+
+    Args:
+        request: what the user said.
+        kind: of the network, which decides what a recipe's name stands for.
+
+    Raises:
+        UsageError: there is no such recipe, or no such density or share.
+    """
+    if request.recipe not in RECIPES:
+        raise UsageError(f"--recipe {request.recipe}: expected {', '.join(RECIPES)}")
+    if request.combine is not None and not 0 < request.combine <= 1:
+        raise UsageError(f"--combine {request.combine}: expected a share in (0, 1]")
+    try:
+        density = None if request.density is None else parse_density(request.density)
+    except ValueError as error:
+        raise UsageError(f"--density: {error}") from error
+    try:
+        changes = "" if request.augment is None else parse_augmentation(request.augment)
+    except ValueError as error:
+        raise UsageError(f"--augment: {error}") from error
+    recipe = for_network(RECIPES[request.recipe], kind)
+    return dataclasses.replace(
+        recipe,
+        steps=recipe.steps if request.steps is None else request.steps,
+        batch_size=recipe.batch_size if request.batch_size is None else request.batch_size,
+        density=recipe.density if density is None else density,
+        transfer=request.transfer,
+        combine=request.combine,
+        augment=changes,
+    )
+
+
+def make_plans(net: OpenNetwork, request: LearnRequest) -> list[Plan]:
+    """Name the tasks that were asked for, in their order.
+
+    Raises:
+        UsageError, NoInputError: data that is not known or not there, names given twice.
+        BadNameError: a name that no task can have.
+        LockedError: another process is learning one of them.
+        StorageError: there is something to learn, and the bank cannot be written.
+    """
+    if request.given is not None:
+        name = request.given.name
+        net.bank.task_path(name)
+        if name not in net.bank.tasks():
+            net.bank.check_claimable(name)
+        return [Plan(name, name, request.given.digest)]
+    data = names.expand(request.data)
+    if not data:
+        raise UsageError("--data: none found, expected at least one", hint="supsup data list")
+    if request.name is not None and len(data) != 1:
+        raise UsageError(f"--name {request.name}: {len(data)} data sets found, expected one")
+    tasks = [request.name] if request.name is not None else [names.task_name(one) for one in data]
+    seen: set[str] = set()
+    for task, one in zip(tasks, data, strict=True):
+        net.bank.task_path(task)  # refuses an unlawful name before an hour of learning
+        if task in seen:
+            raise UsageError(f"{one}: task name {task!r} found twice, expected distinct names")
+        seen.add(task)
+    # Before the data are read: their digests alone may take minutes.
+    for task in set(tasks).difference(net.bank.tasks()):
+        net.bank.check_claimable(task)
+    shape = net.bank.record.input.shape
+    return [
+        Plan(task, one, catalog.digest(one, shape, request.reading))
+        for task, one in zip(tasks, data, strict=True)
+    ]
+
+
+def equal_task(net: OpenNetwork, plan: Plan, recipe: Recipe, seed: int) -> Task:
+    """Read the task that has the name already, if it is the one that was asked for.
+
+    Raises:
+        NameTakenError: it was learned from other data, or in another way.
+        BankError: it cannot be read.
+    """
+    task = net.bank.read_task(plan.task)
+    content = task.content
+    found = {
+        "data": content.data.digest,
+        "recipe": (content.recipe.name, asked_settings(content.recipe)),
+        "seed": content.seed,
+        "steps": content.steps,
+    }
+    asked = {
+        "data": plan.digest,
+        "recipe": (recipe.name, recipe.settings()),
+        "seed": seed,
+        "steps": combination_steps(recipe) if content.kind == "combination" else recipe.steps,
+    }
+    for key, value in asked.items():
+        if found[key] != value:
+            raise NameTakenError(
+                f"task {plan.task!r}: learned already with {key} {_short(found[key])}, asked for "
+                f"{_short(value)}; it is unchanged",
+                hint=f"supsup learn-task --bank {shlex.quote(str(net.bank.path))} "
+                f"--data {shlex.quote(plan.data)} --name ANOTHER-NAME",
+            )
+    return task
+
+
+def check_classes(
+    net: OpenNetwork,
+    plan: Plan,
+    reading: Reading,
+    reporter: Reporter,
+    given: TaskData | None = None,
+) -> None:
+    """Check that the bank has outputs for a task's classes; note if few of them are superfluous.
+
+    Raises:
+        TooManyClassesError: the bank has too few real outputs.
+        NoInputError, UsageError: the data cannot be used.
+    """
+    record = net.bank.record
+    named = None if given is None else (given.classes, given.outputs)
+    classes, outputs = named or catalog.classes_of(plan.data, reading)
+    needed = max(outputs) + 1
+    if needed > record.real_outputs:
+        raise TooManyClassesError(
+            f"task {plan.task!r}: {needed} outputs needed for its {len(classes)} classes, the "
+            f"bank has {record.real_outputs} real outputs",
+            hint=f"supsup init-base --bank ANOTHER-BANK --real-outputs {needed} "
+            f"--outputs {needed * (_SUPERFLUOUS_PER_CLASS + 1)}",
+        )
+    superfluous = record.outputs - len(classes)
+    if superfluous < _SUPERFLUOUS_PER_CLASS * len(classes):
+        reporter.note(
+            f"task {plan.task}: {superfluous} superfluous outputs for {len(classes)} classes; "
+            f"with fewer than {_SUPERFLUOUS_PER_CLASS} for each class the task is harder to infer"
+        )
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 40 else f"{text[:40]}…"

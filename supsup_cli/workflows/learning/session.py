@@ -1,0 +1,123 @@
+"""The tasks of one `learn-task`: each is claimed, learned, committed, and told of."""
+
+import dataclasses
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from bank_format.errors import BankError, LockedError
+from bank_format.kinds.mask import Task
+from supsup_cli.core.learning.recipes import Recipe
+from supsup_cli.data import catalog
+from supsup_cli.data.splits import TaskData
+from supsup_cli.errors import StoppedError
+from supsup_cli.workflows.learning.detect import known_task
+from supsup_cli.workflows.learning.lessons import LearningJob
+from supsup_cli.workflows.learning.one_task import discard_state, learn_job
+from supsup_cli.workflows.learning.plan import LearnRequest, Plan, equal_task
+from supsup_cli.workflows.learning.task_facts import describe
+from supsup_cli.workflows.opening import OpenNetwork
+from supsup_cli.workflows.reporting import Advance, Reporter
+from supsup_cli.workflows.results.common import FailedInput
+from supsup_cli.workflows.results.learning import LearnedTask, LearnResult
+from supsup_cli.workflows.stopping import Stop
+
+
+@dataclass
+class LearnSession:
+    """The tasks of one command, as they are done."""
+
+    net: OpenNetwork
+    plans: list[Plan]
+    recipe: Recipe
+    request: LearnRequest
+    reporter: Reporter
+    stop: Stop
+    done: dict[str, LearnedTask] = field(default_factory=dict)
+    failed: list[FailedInput] = field(default_factory=list)
+
+    def learn(self, plan: Plan, advance: Advance) -> bool:
+        """Learn a task; False if another process is at it."""
+        try:
+            self.learn_or_refuse(plan, advance)
+        except LockedError:
+            if len(self.plans) > 1:
+                self.reporter.note(f"task {plan.task}: another process learns it; its turn is last")
+            return False
+        return True
+
+    def learn_or_refuse(self, plan: Plan, advance: Advance) -> None:
+        """Claim a task and learn it, unless it appeared meanwhile.
+
+        Raises:
+            LockedError: another process is at it.
+        """
+        if self.stop.asked:  # while the last task was committed
+            raise KeyboardInterrupt
+        bank = self.net.bank
+        with bank.claim(plan.task) as work:
+            seed = self.request.seed
+            if plan.task in bank.tasks():
+                self.found(equal_task(self.net, plan, self.recipe, seed))
+                advance(self.recipe.steps)
+                return
+            data = self.read(plan)
+            known = known_task(self.net, data) if self.request.detect else None
+            if known is not None:
+                self.done[plan.task] = describe(known, "known", 0.0)
+                self.reporter.note(f"{plan.data}: belongs to task {known.content.task!r}")
+                discard_state(work)  # begun when the bank did not know the task yet
+                advance(self.recipe.steps)
+                return
+            job = LearningJob(plan.task, data, self.recipe, seed)
+            task = learn_job(self.net, job, work, self.reporter, self.stop, advance)
+            self.done[plan.task] = describe(task, "learned", task.provenance.seconds)
+
+    def read(self, plan: Plan) -> TaskData:
+        """Read the data of a task, and tell of what is broken in it.
+
+        Raises:
+            UsageError, NoInputError, StorageError: see `catalog.load`.
+        """
+        shape = self.net.bank.record.input.shape
+        data = self.request.given or catalog.load(
+            plan.data, shape, seed=self.request.seed, reading=self.request.reading
+        )
+        self.failed += [FailedInput(source, error) for source, error in data.broken]
+        if data.source:
+            self.reporter.note(f"task {plan.task}: {_counted(data)}")
+        return data
+
+    def found(self, task: Task) -> None:
+        """Take up a task that is there already; what is left of its learning goes."""
+        self.done[task.content.task] = describe(task, "exists", 0.0)
+        # A learner that still holds it, or a bank that cannot be written, may keep it.
+        with suppress(BankError):
+            self.net.bank.discard_work(task.content.task)
+
+    def result(self) -> LearnResult:
+        """Give the tasks in the order of the plans."""
+        done = tuple(self.done[plan.task] for plan in self.plans if plan.task in self.done)
+        return LearnResult(done, tuple(self.failed))
+
+    def stopped(self, how_far: str) -> StoppedError:
+        """Say what is done, and what the same command does next."""
+        counted = f"{len(self.done)} of {len(self.plans)} tasks are done"
+        return StoppedError(
+            f"interrupted; {how_far}; {counted}" if how_far else f"interrupted; {counted}",
+            hint="type the same command again: it goes on from there",
+            beside=dataclasses.asdict(self.result()),
+        )
+
+
+def _counted(data: TaskData) -> str:
+    """Tell the classes of a folder by name, with the images that each has to learn from."""
+    counts = np.bincount(data.train.labels, minlength=len(data.classes)).tolist()
+    classes = ", ".join(
+        f"{name} {count:,}" for name, count in zip(data.classes, counts, strict=True)
+    )
+    return (
+        f"{len(data.classes)} classes ({classes} images), {len(data.calibration):,} images for "
+        f"calibration, {len(data.test):,} for the test"
+    )

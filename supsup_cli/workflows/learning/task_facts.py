@@ -1,0 +1,135 @@
+"""What a task file tells of a mask besides its bits: accuracy, calibration, where it was made."""
+
+import platform
+from datetime import UTC, datetime
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bank_format.kinds.mask import Task
+from bank_format.kinds.task_records import (
+    AccuracyRecord,
+    CalibrationRecord,
+    Provenance,
+    RecipeRecord,
+)
+from supsup_cli import __version__
+from supsup_cli.core.images import LabelledImages
+from supsup_cli.core.inference.novelty import (
+    CALIBRATION_LEVELS,
+    DAMPED_LOG_ODDS,
+    DOUBT_AND_TRAITS,
+    calibration_quantiles,
+)
+from supsup_cli.core.learning.one_task import class_log_probabilities
+from supsup_cli.core.learning.recipes import Recipe
+from supsup_cli.core.masks.masks import Masks
+from supsup_cli.core.networks.traits import TypicalTraits
+from supsup_cli.data.splits import Split
+from supsup_cli.workflows.opening import OpenNetwork
+from supsup_cli.workflows.results.learning import LearnedTask
+from supsup_cli.workflows.tasks.list import accuracy_share
+
+_KEPT_STEP = "kept_step"
+# Stores of images that tasks share, once on each device; they stay as long as the process.
+_STORES: dict[tuple[int, torch.device], tuple[NDArray[np.uint8], Tensor]] = {}
+
+
+def labelled(net: OpenNetwork, split: Split, outputs: Tensor) -> LabelledImages:
+    """Put a split on the network's device, its labels as outputs (K,) int64 of the classes."""
+    targets = outputs[torch.from_numpy(split.labels).to(net.device)]
+    if split.rows is None:
+        return LabelledImages(torch.from_numpy(split.images).to(net.device), targets)
+    key = id(split.store), net.device
+    if key not in _STORES:
+        _STORES[key] = split.store, torch.tensor(split.store, device=net.device)
+    sources = None if split.sources is None else torch.from_numpy(split.sources).to(net.device)
+    rows = torch.from_numpy(split.rows).to(net.device)
+    return LabelledImages(_STORES[key][1], targets, rows, sources)
+
+
+def accuracy(net: OpenNetwork, masks: Masks, test: Split, outputs: Tensor) -> AccuracyRecord | None:
+    """Count the test images classified rightly with the task given; None if there are none.
+
+    Args:
+        net: the network.
+        masks: parameter name → float32 zeros and ones.
+        test: the test split.
+        outputs: (K,) int64, the output of each class.
+    """
+    if len(test) == 0:
+        return None
+    images = torch.tensor(test.images, device=net.device)  # a copy: MNIST's own is read-only
+    guesses = class_log_probabilities(net.network, masks, images, net.pixels, outputs).argmax(-1)
+    return AccuracyRecord(int((guesses.cpu().numpy() == test.labels).sum()), len(test))
+
+
+def calibration(
+    net: OpenNetwork,
+    masks: Masks,
+    split: Split,
+    outputs: Tensor,
+    typical: TypicalTraits | None = None,
+) -> CalibrationRecord | None:
+    """Measure how a task's own images fit its mask; None without images.
+
+    None too without superfluous outputs, unless it is known which traits are typical.
+    """
+    if len(split) == 0 or (typical is None and len(outputs) == net.bank.record.outputs):
+        return None
+    images = torch.from_numpy(split.images).to(net.device)
+    misfit = DAMPED_LOG_ODDS if typical is None else DOUBT_AND_TRAITS
+    values = calibration_quantiles(net.network, masks, images, net.pixels, outputs, misfit, typical)
+    return CalibrationRecord(misfit, len(split), CALIBRATION_LEVELS, tuple(values.tolist()))
+
+
+def recipe_record(recipe: Recipe, kept_step: int | None = None) -> RecipeRecord:
+    """Say how a task was learned.
+
+    Args:
+        recipe: with its steps, batch size and whatever else was asked for.
+        kept_step: whose masks were kept, where the recipe stops early: a result among settings.
+    """
+    kept = {} if kept_step is None else {_KEPT_STEP: kept_step}
+    return RecipeRecord(recipe.name, recipe.settings() | kept)
+
+
+def asked_settings(record: RecipeRecord) -> dict[str, int | float | str]:
+    """Give what `Recipe.settings` was when a task was learned: without what came of it."""
+    return {name: value for name, value in record.settings.items() if name != _KEPT_STEP}
+
+
+def provenance(net: OpenNetwork, source: str, seconds: float) -> Provenance:
+    """Tell when, where and with what a task was learned; `source` is the data's folder or ""."""
+    versions = {
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "supsup": __version__,
+        "torch": str(torch.__version__),
+    }
+    return Provenance(
+        created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        seconds=seconds,
+        machine=f"{platform.system()} {platform.machine()}, {net.device.type}, "
+        f"{torch.get_num_threads()} threads",
+        versions=versions,
+        source=source,
+    )
+
+
+def describe(task: Task, status: str, seconds: float) -> LearnedTask:
+    """Answer for one task, with what its file says."""
+    return LearnedTask(
+        task=task.content.task,
+        kind=task.content.kind,
+        status=status,
+        accuracy=accuracy_share(task),
+        steps=task.content.steps,
+        seconds=seconds,
+        density=task.density,
+        bytes=task.bytes_on_disk,
+        content_sha256=task.content_sha256,
+        classes=tuple(one.name for one in task.content.classes),
+    )

@@ -1,0 +1,1 @@
+"""`learn-stream`: from a stream of batches to committed masks."""

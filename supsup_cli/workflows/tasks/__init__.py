@@ -1,0 +1,1 @@
+"""`tasks`: list, show, remove, copy, export and clean."""

@@ -1,0 +1,152 @@
+"""`tasks copy`: tasks into a bank of the same base."""
+
+import dataclasses
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bank_format.bank import Bank
+from bank_format.errors import NameTakenError
+from bank_format.kinds.mask import Task
+from bank_format.kinds.task_records import ParentRecord, TaskContent
+from bank_format.store.lineage import needed_parents
+from bank_format.store.task_copies import check_same_base
+from supsup_cli.errors import UsageError
+from supsup_cli.workflows.results.tasks import CopiedTask, CopyResult
+
+_Arrays = Mapping[str, NDArray[np.uint8]] | Mapping[str, NDArray[np.float32]]
+
+
+def copy_tasks(
+    path: Path, names: Sequence[str], source_path: Path, *, as_name: str | None, dry_run: bool
+) -> CopyResult:
+    """Copy tasks of another bank; all are read and compared before the first is copied.
+
+    A combination brings its parents, under their own names, where they are not here.
+
+    Args:
+        path: the bank's folder.
+        names: tasks of the other bank.
+        source_path: the other bank's folder; the same one makes a copy under a new name.
+        as_name: the name of the one task here; None keeps it.
+        dry_run: change nothing.
+
+    Raises:
+        UsageError: one new name for several tasks, or a parent's name for its child.
+        OtherBaseError: the banks have different bases.
+        NameTakenError: a name, a parent's too, stands for something else here.
+        LockedError: it is being learned.
+        BankError: a bank or a task cannot be read, or there is no such task.
+    """
+    asked = list(dict.fromkeys(names))
+    if as_name is not None and len(asked) != 1:
+        raise UsageError(f"--as {as_name}: {len(asked)} tasks found, expected one")
+    bank, source = Bank.open(path), Bank.open(source_path)
+    check_same_base(path, bank.record, source_path, source.record)
+    plans: dict[str, _Plan] = {}
+    along: dict[str, _Plan] = {}
+    there = set(bank.tasks())
+    for name in asked:
+        new = name if as_name is None else as_name
+        bank.task_path(new)
+        task = source.read_task(name)
+        for parent in needed_parents(task):
+            if parent.task == new:
+                raise UsageError(
+                    f"--as {new}: the name of a task that {name!r} combines found, expected another"
+                )
+            if parent.task in there:
+                _check_parent(bank, parent, task, source)
+            elif parent.task not in asked:
+                along[parent.task] = _Plan(parent.task, source.read_task(parent.task), None)
+        plans[new] = _Plan(
+            new, task, _equal_task(bank, new, task, source) if new in there else None
+        )
+    plans |= along
+    copied = {}
+    for plan in sorted(plans.values(), key=lambda plan: bool(needed_parents(plan.task))):
+        status, ours = ("exists" if plan.there else "would-copy"), plan.there
+        if ours is None and not dry_run:
+            status, ours = _copy(bank, plan.name, plan.task, source)
+        copied[plan.name] = _describe(plan, status, ours)
+    if not dry_run:
+        bank.settle()
+    return CopyResult(tuple(copied[name] for name in plans), str(source_path), dry_run)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """A task to copy under a name, and the equal one that has the name already."""
+
+    name: str
+    task: Task
+    there: Task | None
+
+
+def _describe(plan: _Plan, status: str, ours: Task | None) -> CopiedTask:
+    task = plan.task
+    same_name = plan.name == task.content.task
+    return CopiedTask(
+        task=plan.name,
+        status=status,
+        source_task=task.content.task,
+        bytes=(ours or task).bytes_on_disk,
+        content_sha256=ours.content_sha256 if ours else task.content_sha256 if same_name else None,
+        source_sha256=task.content_sha256,
+    )
+
+
+def _copy(bank: Bank, new: str, task: Task, source: Bank) -> tuple[str, Task]:
+    with bank.claim(new):
+        try:
+            return "copied", bank.copy_task(task.content.task, source, new)
+        except NameTakenError:  # another command was faster
+            return "exists", _equal_task(bank, new, task, source)
+
+
+def _check_parent(bank: Bank, parent: ParentRecord, child: Task, source: Bank) -> None:
+    """Refuse a combination whose parent's name stands for another task here.
+
+    How its bits are coded is a part of what it names.
+    """
+    found = bank.read_task(parent.task).content_sha256
+    if found != parent.content_sha256:
+        raise NameTakenError(
+            f"{bank.task_path(parent.task)}: content {found[:16]}… found, task "
+            f"{child.content.task!r} of {source.path} combines {parent.content_sha256[:16]}…; "
+            "it is unchanged",
+            hint="copy into another bank of the same base",
+        )
+
+
+def _equal_task(bank: Bank, name: str, theirs: Task, source: Bank) -> Task:
+    """Read the task that has a name here, if it is the other bank's but for the name."""
+    ours = bank.read_task(name)
+    # How bits are coded is no part of what they are.
+    content = dataclasses.replace(theirs.content, task=name)
+    if isinstance(content, TaskContent) and isinstance(ours.content, TaskContent):
+        content = dataclasses.replace(content, encoding=ours.content.encoding)
+    if (
+        content != ours.content
+        or not _equal_arrays(ours.coefficients, theirs.coefficients)
+        or not _equal_arrays(ours.masks, theirs.masks)
+        or not _equal_arrays(ours.statistics, theirs.statistics)
+    ):
+        raise NameTakenError(
+            f"{bank.task_path(name)}: content {ours.content_sha256[:16]}… found, task "
+            f"{theirs.content.task!r} of {source.path} has {theirs.content_sha256[:16]}…; "
+            "it is unchanged",
+            hint=f"supsup tasks copy {theirs.content.task} --from {shlex.quote(str(source.path))} "
+            f"--as NEW-NAME --bank {shlex.quote(str(bank.path))}",
+        )
+    return ours
+
+
+def _equal_arrays(ones: _Arrays, others: _Arrays) -> bool:
+    return ones.keys() == others.keys() and all(
+        ones[name].tobytes() == others[name].tobytes() for name in ones
+    )

@@ -1,0 +1,91 @@
+"""`tasks remove`: take tasks away, unless another task is built on them."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from bank_format.bank import Bank
+from bank_format.errors import BankError, NoSuchTaskError
+from bank_format.kinds.task_records import ParentRecord
+from bank_format.store.lineage import children_of, named_parents, refuse_parent
+from bank_format.store.tasks import no_such_task, read_task_file
+from supsup_cli.workflows.reporting import Reporter
+from supsup_cli.workflows.results.tasks import RemovedTask, RemoveResult
+
+_MOST_NAMED = 5
+
+
+def remove_tasks(
+    path: Path,
+    names: Sequence[str],
+    *,
+    missing_ok: bool,
+    dry_run: bool,
+    confirm: Callable[[str], None],
+    reporter: Reporter,
+) -> RemoveResult:
+    """Remove tasks; all is checked before the first is gone, and children go before parents.
+
+    Children are combinations, which cannot be read without their parents. A mask whose learning
+    began with others' masks stands by itself.
+
+    Args:
+        path: the bank's folder.
+        names: the tasks.
+        missing_ok: a task that is not there counts as done.
+        dry_run: change nothing.
+        confirm: asked before the first is removed; raises to refuse.
+        reporter: hears of tasks that cannot be read.
+
+    Raises:
+        BankError: no bank, a name that no task can have, no such task, or the system refused.
+        InUseError: a combination is made of one of these.
+    """
+    bank = Bank.open(path)
+    asked = list(dict.fromkeys(names))
+    for name in asked:
+        bank.task_path(name)
+    there = bank.tasks()
+    present = [name for name in asked if name in there]
+    if not missing_ok and len(present) < len(asked):
+        raise no_such_task(path, next(name for name in asked if name not in there))
+    parents = _read_parents(bank, there, reporter) if present else {}
+    for name, children in children_of(path, bank.record, present).items():
+        refuse_parent(path, name, children)
+    done = {name: "missing" if name not in there else "would-remove" for name in asked}
+    if present and not dry_run:
+        confirm(f"remove {_named(present)} from {path}")
+        masks = [name for name in present if parents.get(name) == ()]
+        children = [name for name in present if parents.get(name)]
+        unknown = [name for name in present if name not in parents]
+        for name in (*children, *unknown, *masks):
+            try:
+                bank.remove_task(name)
+                done[name] = "removed"
+            except NoSuchTaskError:  # another command was faster
+                if not missing_ok:
+                    raise
+                done[name] = "missing"
+    if not dry_run:
+        bank.settle()
+    return RemoveResult(tuple(RemovedTask(*one) for one in done.items()), dry_run)
+
+
+def _read_parents(
+    bank: Bank, names: Sequence[str], reporter: Reporter
+) -> dict[str, tuple[ParentRecord, ...]]:
+    """Tell what each task cannot be read without: a combination its parents, which are masks."""
+    parents = {}
+    for name in names:
+        try:
+            data = read_task_file(bank.path, bank.record, name)
+            parents[name] = named_parents(data, str(bank.task_path(name)))
+        except BankError as error:
+            reporter.note(f"{error.message}; what it is built on is unknown")
+    return parents
+
+
+def _named(names: Sequence[str]) -> str:
+    shown = ", ".join(repr(name) for name in names[:_MOST_NAMED])
+    more = len(names) - _MOST_NAMED
+    tasks = "task" if len(names) == 1 else f"{len(names)} tasks"
+    return f"{tasks} {shown}{f' and {more} more' if more > 0 else ''}"

@@ -1,0 +1,1 @@
+"""`encode-hopfield`, and answers by attractors."""

@@ -1,0 +1,1 @@
+"""`infer-task`, `predict` and `evaluate`."""

@@ -1,0 +1,1 @@
+"""`tasks` and its subcommands."""

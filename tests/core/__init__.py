@@ -1,0 +1,1 @@
+"""The method: networks, masks, learning, inference."""

@@ -1,0 +1,1 @@
+"""Storing masks as attractors, recall and recovery."""

@@ -1,0 +1,97 @@
+"""The rules of storing against a reference loop, and what holds of every matrix."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from supsup_cli.core.hopfield.attractors import capacity, energy, hebbian, storkey
+
+RULES = {"hebbian": hebbian, "storkey": storkey}
+
+
+def drawn(count: int, size: int, seed: int) -> Tensor:
+    stream = torch.Generator().manual_seed(seed)
+    return torch.randint(0, 2, (count, size), generator=stream).double() * 2 - 1
+
+
+patterns = st.builds(drawn, st.integers(1, 5), st.integers(1, 24), st.integers(0, 2**20))
+
+
+def encode(rows: Tensor, rule: str) -> Tensor:
+    matrix = torch.zeros(rows.shape[1], rows.shape[1], dtype=torch.float64)
+    for row in rows:
+        assert RULES[rule](matrix, row) is matrix
+    return matrix
+
+
+def reference(rows: Tensor, rule: str) -> np.ndarray:
+    size = rows.shape[1]
+    matrix = np.zeros((size, size))
+    for row in rows.tolist():
+        field = [sum(matrix[i][k] * row[k] for k in range(size)) for i in range(size)]
+        for i in range(size):
+            for j in range(size):
+                cross = row[i] * field[j] + field[i] * row[j] if rule == "storkey" else 0.0
+                matrix[i][j] += (row[i] * row[j] - cross) / size
+            matrix[i][i] = 0
+    return matrix
+
+
+@pytest.mark.parametrize("rule", RULES)
+@given(rows=patterns)
+@settings(max_examples=40, deadline=None)
+def test_a_matrix_is_that_of_the_loop_symmetric_with_zero_diagonal(rows: Tensor, rule: str) -> None:
+    matrix = encode(rows, rule)
+    assert np.abs(matrix.numpy() - reference(rows, rule)).max() < 1e-13
+    assert matrix.equal(matrix.T)
+    assert not matrix.diagonal().any()
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("size", [333, 1030])
+def test_large_matrices_are_exactly_symmetric_too(size: int, rule: str) -> None:
+    matrix = encode(drawn(20, size, 1), rule)
+    assert matrix.equal(matrix.T)
+
+
+@pytest.mark.parametrize(("rule", "load"), [("hebbian", 0.03), ("storkey", 0.08)])
+@pytest.mark.parametrize("seed", range(3))
+def test_stored_patterns_are_fixed_points_below_capacity(rule: str, load: float, seed: int) -> None:
+    rows = drawn(int(300 * load), 300, seed)
+    assert len(rows) < capacity(rule, 300)
+    matrix = encode(rows, rule)
+    assert (rows * (rows @ matrix) > 0).all()
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_beyond_capacity_they_are_not(rule: str) -> None:
+    rows = drawn(2 * capacity(rule, 300), 300, 0)
+    assert (rows * (rows @ encode(rows, rule)) < 0).any()
+
+
+def test_storkey_holds_what_the_hebbian_rule_cannot() -> None:
+    rows = drawn(36, 300, 0)
+    unstable = {rule: int((rows * (rows @ encode(rows, rule)) <= 0).any(1).sum()) for rule in RULES}
+    assert unstable["storkey"] == 0
+    assert unstable["hebbian"] > 0
+
+
+@given(rows=patterns)
+@settings(max_examples=20, deadline=None)
+def test_energy_is_that_of_the_loop(rows: Tensor) -> None:
+    matrix, state = encode(rows, "storkey"), drawn(1, rows.shape[1], 9)[0]
+    pairs = np.outer(state.numpy(), state.numpy()) * matrix.numpy()
+    assert float(energy(matrix, state)) == pytest.approx(-pairs.sum() / 2, abs=1e-12)
+
+
+def test_a_stored_pattern_has_less_energy_than_its_neighbours() -> None:
+    rows = drawn(6, 200, 4)
+    matrix = encode(rows, "storkey")
+    for row in rows:
+        for unit in range(0, 200, 7):
+            other = row.clone()
+            other[unit] *= -1
+            assert energy(matrix, other) > energy(matrix, row)

@@ -1,0 +1,1 @@
+"""Naming a task, and telling a new one."""

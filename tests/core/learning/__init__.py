@@ -1,0 +1,1 @@
+"""Learning masks, and going on where learning stopped."""

@@ -1,0 +1,1 @@
+"""Masks, densities, kernels over packed bits."""

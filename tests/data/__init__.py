@@ -1,0 +1,1 @@
+"""Named data and users' images."""

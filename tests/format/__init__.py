@@ -1,0 +1,1 @@
+"""The bank on disk, against FORMAT.md."""

@@ -1,0 +1,1 @@
+"""`verify` and repair, on banks damaged one way at a time."""

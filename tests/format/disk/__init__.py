@@ -1,0 +1,1 @@
+"""Files, locks and the one door to the system."""

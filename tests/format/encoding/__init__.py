@@ -1,0 +1,1 @@
+"""Bits, codec and seals."""

@@ -1,0 +1,1 @@
+"""The bank committed for ever."""

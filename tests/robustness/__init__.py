@@ -1,0 +1,1 @@
+"""What may go wrong outside: damage, faults, hostile input, kills."""

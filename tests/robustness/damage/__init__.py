@@ -1,0 +1,1 @@
+"""Damaged files: never a wrong answer, always the file's name."""

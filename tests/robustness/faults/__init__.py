@@ -1,0 +1,1 @@
+"""Calls to the system that fail, disks that fill, power cuts."""

@@ -1,0 +1,1 @@
+"""Hostile files, names and images, from a seed."""

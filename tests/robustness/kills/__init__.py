@@ -1,0 +1,1 @@
+"""Processes beside each other, stopped at any moment."""

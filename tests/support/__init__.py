@@ -1,0 +1,1 @@
+"""What tests share: banks, networks, commands run in the process."""
