@@ -22,6 +22,7 @@ _LINE = 18  # from one line of text to the next
 _CELL = (_SIDE + 2 * _MARGIN, _SIDE + 3 * _MARGIN + 3 * _LINE)
 _TEXT_SIZE = 14
 _LONGEST = 200  # characters that are looked at; the cell has room for some twenty
+_NARROWEST = 2  # pixels of a character; narrower ones are cut off sooner than need be
 _FRAME = 4  # around an image of no known task
 
 _PAPER, _BACK, _INK, _FAINT, _MARK = "#ffffff", "#e6e6e6", "#1a1a1a", "#6b6b6b", "#c2410c"
@@ -70,17 +71,14 @@ def shortened(text: str, width: int) -> str:
 
     The cut is in the middle, as names of many classes differ at their ends.
     """
-    text = _writable(
-        printable(text[: _LONGEST // 2] + text[-_LONGEST // 2 :])
-        if len(text) > _LONGEST
-        else printable(text)
-    )
-    font = _font_of(text)
-    if font.getlength(text) <= width:
+    if len(text) > _LONGEST:
+        text = text[: _LONGEST // 2] + text[-_LONGEST // 2 :]
+    text = _writable(printable(text))
+    if _font_of(text).getlength(text) <= width:
         return text
-    for kept in range(len(text) - 1, 0, -1):
+    for kept in range(min(len(text) - 1, width // _NARROWEST), 0, -1):
         cut = text[: (kept + 1) // 2].rstrip() + "…" + text[len(text) - kept // 2 :].lstrip()
-        if font.getlength(cut) <= width:
+        if _font_of(cut).getlength(cut) <= width:
             return cut
     return "…"
 
