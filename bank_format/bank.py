@@ -18,16 +18,21 @@ from bank_format.kinds.base import weights_of
 from bank_format.kinds.combination import build_combination
 from bank_format.kinds.mask import Task, build_task
 from bank_format.kinds.state import WorkFolder
-from bank_format.kinds.task_extras import NO_EXTRAS, Extras
+from bank_format.kinds.task_arrays import Arrays
 from bank_format.kinds.task_records import Provenance, TaskFacts
 from bank_format.names import check_task_name
 from bank_format.store import claims, signatures
 from bank_format.store import tasks as task_folder
 from bank_format.store.creation import create_bank
 from bank_format.store.layout import MASKS, WORK, read_base, read_record
-from bank_format.store.lineage import children_of, needed_parents, refuse_parent
-from bank_format.store.task_copies import check_same_base, renamed
-from bank_format.store.task_reading import parse_task, read_mask, stacked
+from bank_format.store.lineage import (
+    check_same_base,
+    children_of,
+    needed_parents,
+    refuse_parent,
+    renamed,
+)
+from bank_format.store.tasks import parse_task, read_mask, stacked
 
 __all__ = ["Bank"]
 
@@ -143,7 +148,7 @@ class Bank:
         masks: Mapping[str, NDArray[np.bool_] | NDArray[np.uint8]],
         statistics: Mapping[str, NDArray[np.float32]],
         provenance: Provenance,
-        extras: Extras = NO_EXTRAS,
+        arrays: Arrays | None = None,
     ) -> Task:
         """Add a task: its file appears whole and durably, or not at all.
 
@@ -152,7 +157,7 @@ class Bank:
             masks: see `build_task`.
             statistics: float32 arrays by name.
             provenance: where and when.
-            extras: arrays of the signature and the head that the facts tell of.
+            arrays: its own head or signature, see `build_task`.
 
         Returns:
             The task as a reader finds it.
@@ -160,9 +165,9 @@ class Bank:
         Raises:
             NameTakenError: a task of that name is there; it is untouched.
             StorageError: the system refused.
-            ValueError: masks, statistics or facts that do not fit the bank.
+            ValueError: masks, statistics, arrays or facts that do not fit the bank.
         """
-        data = build_task(self.record, facts, masks, statistics, provenance, extras)
+        data = build_task(self.record, facts, masks, statistics, provenance, arrays)
         return self._add(facts.task, data)
 
     def add_combination(
@@ -171,7 +176,7 @@ class Bank:
         coefficients: Mapping[str, NDArray[np.float32]],
         statistics: Mapping[str, NDArray[np.float32]],
         provenance: Provenance,
-        extras: Extras = NO_EXTRAS,
+        arrays: Arrays | None = None,
     ) -> Task:
         """Add a task made of its parents' masks; see `build_combination` and `add_task`.
 
@@ -179,7 +184,7 @@ class Bank:
             NameTakenError, StorageError, ValueError: as `add_task`.
             DamagedError: a parent is missing, or not the one that was combined.
         """
-        data = build_combination(self.record, facts, coefficients, statistics, provenance, extras)
+        data = build_combination(self.record, facts, coefficients, statistics, provenance, arrays)
         return self._add(facts.task, data)
 
     def copy_task(self, name: str, source: Self, as_name: str | None = None) -> Task:

@@ -83,7 +83,7 @@ class Bank:
         Args:
             data: the folder or the name.
             name: the task's; None takes the data's own.
-            recipe: default, paper or separable.
+            recipe: default, fast, paper or separable; `fast` is for thousands of tasks.
             steps: updates of the mask; None takes the recipe's.
             batch_size: images per update; None takes the recipe's.
             density: weights to keep, a share or er:S; None keeps about half.

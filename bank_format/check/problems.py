@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bank_format.errors import BankError, DamagedError, OtherBaseError
 from bank_format.kinds.bank_json import BankRecord
-from bank_format.kinds.base_again import can_regenerate, init_command
+from bank_format.kinds.base import can_regenerate, init_command
 from bank_format.store.layout import BANK_FILE, BASE_FILE
 
 __all__ = ["Problem", "VerifyReport", "problem_of"]

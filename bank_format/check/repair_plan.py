@@ -13,7 +13,7 @@ from bank_format.encoding.canonical_json import Json
 from bank_format.encoding.sealed import unseal
 from bank_format.errors import BankError, DamagedError, OtherBaseError
 from bank_format.kinds.bank_json import BankRecord
-from bank_format.kinds.base_again import regenerate_base
+from bank_format.kinds.base import regenerate_base
 from bank_format.kinds.hopfield import hopfield_limit
 from bank_format.names import is_task_name
 from bank_format.store.layout import (
@@ -27,7 +27,7 @@ from bank_format.store.layout import (
     file_limit,
     read_base,
 )
-from bank_format.store.task_reading import check_alone
+from bank_format.store.tasks import check_alone
 
 __all__ = ["Action", "Repair", "plan_repairs"]
 

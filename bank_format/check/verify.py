@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from bank_format.check.problems import Problem, VerifyReport, problem_of
+from bank_format.disk.atomic import is_temporary
 from bank_format.disk.files import list_names, read_bytes
 from bank_format.encoding.sealed import unseal
 from bank_format.errors import (
@@ -22,9 +23,8 @@ from bank_format.errors import (
 )
 from bank_format.kinds.bank_json import BankRecord
 from bank_format.kinds.base import check_kind
-from bank_format.kinds.hopfield_records import HopfieldContent, PatternRecord
-from bank_format.kinds.state import WorkFolder, is_work_file
-from bank_format.kinds.work_parts import list_parts, read_part
+from bank_format.kinds.hopfield import HopfieldContent, PatternRecord
+from bank_format.kinds.state import WorkFolder, is_work_file, list_parts, read_part
 from bank_format.names import is_task_name
 from bank_format.store.attractors import check_attractors, compare, encode_command
 from bank_format.store.claims import unfinished_work
@@ -38,13 +38,11 @@ from bank_format.store.layout import (
     SIGNATURES,
     SUFFIX,
     WORK,
-    is_temporary,
     read_base,
     read_record,
 )
 from bank_format.store.signatures import read_signature
-from bank_format.store.task_reading import parse_task, read_mask
-from bank_format.store.tasks import read_task_file
+from bank_format.store.tasks import parse_task, read_mask, read_task_file
 
 __all__ = ["Problem", "VerifyReport", "verify"]
 

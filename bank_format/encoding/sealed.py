@@ -39,8 +39,6 @@ _Entries: TypeAlias = list[tuple[str, dict[str, Any]]]
 
 DTYPES: dict[str, np.dtype[np.generic]] = {
     "U8": np.dtype("<u1"),
-    "I8": np.dtype("<i1"),
-    "F16": np.dtype("<f2"),
     "F32": np.dtype("<f4"),
     "F64": np.dtype("<f8"),
 }
@@ -71,7 +69,7 @@ def seal(tensors: Mapping[str, Tensor], metadata: Json) -> bytes:
     """Write tensors and metadata as a sealed file.
 
     Args:
-        tensors: arrays of a type of `DTYPES`, of any shape; names sort before "~".
+        tensors: uint8, float32 or float64 arrays of any shape; names sort before "~".
         metadata: any JSON value; stored in canonical form.
 
     Returns:

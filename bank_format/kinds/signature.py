@@ -5,19 +5,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bank_format.encoding.damage import damage
-from bank_format.encoding.sealed import Tensor, Tensors, read_sealed, seal
+from bank_format.encoding.sealed import read_sealed, seal
 from bank_format.encoding.strict_json import from_json, to_json
 from bank_format.errors import OtherBaseError
 from bank_format.kinds.bank_json import BankRecord
 from bank_format.kinds.base import check_kind
-from bank_format.kinds.task_extras import (
-    Extras,
-    SignatureRecord,
-    check_extras,
-    extras_in,
-    stored_extras,
-)
+from bank_format.kinds.task_arrays import ArrayRecord, Arrays, read_arrays, stored_arrays
 from bank_format.kinds.task_metadata import check_content_sha256, content_sha256
+from bank_format.kinds.task_records import SignatureRecord, check_arrays
 from bank_format.names import check_digest, is_task_name
 
 __all__ = ["SignatureContent", "StoredSignature", "build_signature", "parse_signature"]
@@ -33,7 +28,8 @@ class SignatureContent:
         task: whose signature it is.
         base_sha256: the base network that it speaks of.
         task_sha256: content_sha256 of the task; another task of that name has another signature.
-        signature: how its arrays are to be read.
+        signature: how it was made.
+        arrays: what its numbers are, by name; at least one.
     """
 
     kind: Literal["signature"] = "signature"
@@ -42,12 +38,14 @@ class SignatureContent:
     base_sha256: str
     task_sha256: str
     signature: SignatureRecord
+    arrays: Mapping[str, ArrayRecord]
 
     def __post_init__(self) -> None:
         if not is_task_name(self.task):
             raise ValueError(f"task name {self.task[:80]!r} found, expected one a task can have")
         check_digest(self.base_sha256)
         check_digest(self.task_sha256)
+        check_arrays(self.arrays, self.signature)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,12 +54,12 @@ class StoredSignature:
 
     Args:
         content: what it says.
-        arrays: of any type that a sealed file has, see the signature's model.
+        arrays: by name, in their types and shapes.
         bytes_on_disk: size of the file, bytes.
     """
 
     content: SignatureContent
-    arrays: Mapping[str, Tensor]
+    arrays: Arrays
     bytes_on_disk: int
 
 
@@ -70,7 +68,7 @@ def build_signature(
     task: str,
     task_sha256: str,
     signature: SignatureRecord,
-    arrays: Mapping[str, Tensor],
+    arrays: Arrays,
 ) -> bytes:
     """Write a signature's file; equal signatures give equal bytes.
 
@@ -78,21 +76,20 @@ def build_signature(
         record: of the bank.
         task: whose signature it is.
         task_sha256: that task's content_sha256.
-        signature: how the arrays are to be read.
-        arrays: those that the signature names.
+        signature: how it was made.
+        arrays: its numbers, see `stored_arrays`; names begin with signature/.
 
     Raises:
-        ValueError: arrays that are not those, or of a type that the format does not have.
+        ValueError: no arrays, other names, or a type that the format does not have.
     """
+    records, tensors = stored_arrays(arrays)
     content = SignatureContent(
         task=task,
         base_sha256=record.base_sha256,
         task_sha256=task_sha256,
         signature=signature,
+        arrays=records,
     )
-    extras = Extras(arrays, {})
-    check_extras(signature, None, 0, extras)
-    tensors: Tensors = stored_extras(extras)
     stated = to_json(content)
     return seal(tensors, {"content": stated, "content_sha256": content_sha256(stated, tensors)})
 
@@ -131,9 +128,10 @@ def parse_signature(data: bytes, record: BankRecord, task: str, name: str) -> St
             invariant="I8",
         )
     with damage(name, "I9", hint=_HINT):
-        extras = extras_in(sealed.tensors)
-        if stored_extras(extras).keys() != sealed.tensors.keys():
-            raise ValueError("a tensor that is none of the signature's")
-        check_extras(content.signature, None, 0, extras)
+        if sealed.tensors.keys() != content.arrays.keys():
+            raise ValueError(
+                f"tensors {sorted(sealed.tensors)} found, expected {sorted(content.arrays)}"
+            )
+        arrays = read_arrays(content.arrays, sealed.tensors)
     check_content_sha256(sealed, name)
-    return StoredSignature(content, extras.signature, sealed.size)
+    return StoredSignature(content, arrays, sealed.size)

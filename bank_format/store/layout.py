@@ -3,11 +3,10 @@
 import shlex
 from pathlib import Path
 
-from bank_format.disk.files import TEMPORARY_SUFFIX, read_bytes
+from bank_format.disk.files import read_bytes
 from bank_format.encoding.sealed import HEADER_LIMIT, Tensors
 from bank_format.errors import DamagedError, NoBankError
-from bank_format.kinds.bank_file import BANK_FILE_LIMIT, parse_bank_file
-from bank_format.kinds.bank_json import BankRecord, BankSpec
+from bank_format.kinds.bank_json import BANK_FILE_LIMIT, BankRecord, BankSpec, parse_bank_file
 from bank_format.kinds.base import parse_base
 
 __all__ = [
@@ -21,7 +20,6 @@ __all__ = [
     "SUFFIX",
     "WORK",
     "file_limit",
-    "is_temporary",
     "read_base",
     "read_record",
 ]
@@ -43,11 +41,6 @@ def file_limit(spec: BankSpec) -> int:
     Twice the network in float32 leaves room for any statistics a task keeps.
     """
     return 2 * HEADER_LIMIT + 8 * spec.weights
-
-
-def is_temporary(name: str) -> bool:
-    """Tell whether a name is that of a file not yet committed."""
-    return name.startswith(".") and name.endswith(TEMPORARY_SUFFIX)
 
 
 def read_record(path: Path) -> BankRecord:

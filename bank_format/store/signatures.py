@@ -4,17 +4,16 @@ A file here belongs to the task whose digest it names. It is derived: without it
 the same, only slower. A task's own file, if it has a signature, goes before.
 """
 
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from bank_format.disk import files
-from bank_format.encoding.sealed import Tensor
 from bank_format.errors import DamagedError, NameTakenError, NewerFormatError, OtherBaseError
 from bank_format.kinds.bank_json import BankRecord
 from bank_format.kinds.mask import Task
 from bank_format.kinds.signature import StoredSignature, build_signature, parse_signature
-from bank_format.kinds.task_extras import SignatureRecord
+from bank_format.kinds.task_arrays import Arrays
+from bank_format.kinds.task_records import SignatureRecord
 from bank_format.names import check_task_name, is_task_name
 from bank_format.store.layout import SIGNATURES, SUFFIX, file_limit
 
@@ -73,7 +72,7 @@ def add_signature(
     record: BankRecord,
     task: Task,
     signature: SignatureRecord,
-    arrays: Mapping[str, Tensor],
+    arrays: Arrays,
 ) -> None:
     """Give a task a signature; what stands there of a task that is gone makes room.
 

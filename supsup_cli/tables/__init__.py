@@ -3,11 +3,9 @@
 from supsup_cli.tables import (
     bank,
     data,
-    doctor,
     hopfield,
     inference,
     learning,
-    stats,
     streams,
     tasks,
 )
@@ -16,12 +14,10 @@ from supsup_cli.tables.cells import lines
 __all__ = [
     "bank",
     "data",
-    "doctor",
     "hopfield",
     "inference",
     "learning",
     "lines",
-    "stats",
     "streams",
     "tasks",
 ]

@@ -185,7 +185,7 @@ def stack_of(net: OpenNetwork, tasks: Sequence[Task], packed: NDArray[np.uint8])
         _statistics(net, tasks),
         tuple(_traits_of(net, task) for task in tasks) if _normalises(net) else None,
     )
-    sparse = ["density" in task.content.recipe.settings for task in tasks]
+    sparse = [task.sparse for task in tasks]
     if not any(sparse):
         return stack
     gains = torch.ones(len(tasks), len(net.layout.shapes))

@@ -1,5 +1,7 @@
 """Attractors: patterns stored in one symmetric matrix, whose energy they are minima of.
 
+A corrupted pattern falls into one of them: that is recall.
+
 A pattern is a mask as signs: (d,) float64, −1 where a unit is off and +1 where it is on. All of
 this module computes in float64: what many small updates add up to must not depend on their number.
 """
@@ -17,7 +19,7 @@ Rule = Literal["storkey", "hebbian"]
 # 1024, all patterns are fixed points at 0.20, 0.96 of them at 0.25, 0.8 at 0.30. Patterns that
 # resemble each other, as masks do, need more room by Hebb's rule.
 _CAPACITY: dict[Rule, float] = {"storkey": 0.25, "hebbian": 0.138}
-# Of a field, beside which its rounding is nothing.
+# Of a field, beside which its rounding is nothing: a unit in doubt stays as it is.
 _IN_DOUBT = 1e-9
 
 
@@ -99,3 +101,35 @@ def is_fixed_point(matrix: Tensor, pattern: Tensor) -> bool:
 def capacity(rule: Rule, units: int) -> int:
     """Give the number of random patterns that a matrix of so many units holds as attractors."""
     return int(_CAPACITY[rule] * units)
+
+
+def settle(matrix: Tensor, state: Tensor) -> Tensor:
+    """Flip the units that their fields contradict, the most contradicted first, until none is.
+
+    Hopfield 1982, Eq. 1: sᵢ ← sign(Σⱼ Wᵢⱼ sⱼ), one unit at a time. With a symmetric matrix of zero
+    diagonal every flip lowers the energy −½ sᵀWs, so the state comes to rest in a minimum of it.
+
+    Args:
+        matrix: (d, d) float64, symmetric, zero diagonal.
+        state: (d,) float64, each −1 or +1.
+
+    Returns:
+        (d,) float64, the state at rest: each −1 or +1.
+    """
+    settled = state.clone()
+    support = settled * (matrix @ settled)  # of each unit by the others: positive where they agree
+    while True:
+        worst = int(support.argmin())
+        if float(support[worst]) >= -_IN_DOUBT:
+            return settled
+        settled[worst] = -settled[worst]
+        support[worst] = -support[worst]
+        support += 2 * settled[worst] * matrix[worst] * settled
+
+
+def corrupt(pattern: Tensor, share: float, stream: torch.Generator) -> Tensor:
+    """Flip a share of a pattern's units, drawn without replacement: (d,) float64 → (d,) float64."""
+    flipped = torch.randperm(len(pattern), generator=stream)[: round(share * len(pattern))]
+    corrupted = pattern.clone()
+    corrupted[flipped] *= -1
+    return corrupted

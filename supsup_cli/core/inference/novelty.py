@@ -30,6 +30,7 @@ CALIBRATION_LEVELS = (
 DAMPED_LOG_ODDS = "R-damped"
 DOUBT_AND_TRAITS = "H-traits"
 _LOG_ODDS = "R"
+MISFITS = (DAMPED_LOG_ODDS, DOUBT_AND_TRAITS, _LOG_ODDS)  # as FORMAT.md lists them
 
 _IMAGES_AT_ONCE = 2048
 # False alarms at one task and at most; in between their share rises with √T. Measured on
@@ -184,8 +185,7 @@ def novelty_threshold(calibration: Calibration | None, tasks: int, images: int =
         nats; infinity where nothing may be called new, because the task has no calibration, one
         of fewer than 20 images, or a misfit that is not known here.
     """
-    known = (DAMPED_LOG_ODDS, DOUBT_AND_TRAITS, _LOG_ODDS)
-    if calibration is None or calibration.misfit not in known:
+    if calibration is None or calibration.misfit not in MISFITS:
         return math.inf
     if calibration.images < _IMAGES_BEYOND * _TAIL_RATIO:
         return math.inf

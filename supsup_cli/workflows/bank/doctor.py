@@ -10,7 +10,7 @@ from bank_format.bank import Bank
 from bank_format.errors import BankError, NoBankError
 from supsup_cli import __version__
 from supsup_cli.workflows.bank.file_system import check_file_system
-from supsup_cli.workflows.results.doctor import Check, DoctorResult
+from supsup_cli.workflows.results.bank import Check, DoctorResult
 
 _MODULES = {
     "torch": "torch",

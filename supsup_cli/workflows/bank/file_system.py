@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bank_format.disk import system_calls
-from supsup_cli.workflows.results.doctor import Check
+from supsup_cli.workflows.results.bank import Check
 
 _READ_ONLY = {errno.EACCES, errno.EPERM, errno.EROFS}
 _UNFIT = "keep the bank on a local disk or another file system"

@@ -10,7 +10,7 @@ from supsup_cli.core.masks.superposition import masked_forward
 from supsup_cli.core.networks.specs import NetworkSpec, build_network, freeze
 from supsup_cli.errors import SupsupError
 from supsup_cli.workflows.opening import choose_device
-from supsup_cli.workflows.results.doctor import Check
+from supsup_cli.workflows.results.bank import Check
 
 # The first 64 signs of the second parameter under seed 0, as FORMAT.md has them.
 _SIGNS = "76d1a1f9c3f837d0"

@@ -11,8 +11,7 @@ from torch import Tensor
 from bank_format.encoding.bits import unpack
 from bank_format.kinds.bank_json import BankRecord
 from bank_format.kinds.mask import Task
-from supsup_cli.core.hopfield.attractors import energy
-from supsup_cli.core.hopfield.recall import corrupt, settle
+from supsup_cli.core.hopfield.attractors import corrupt, energy, settle
 from supsup_cli.core.seeds import generator
 from supsup_cli.data.reading import Reading
 from supsup_cli.data.splits import choose

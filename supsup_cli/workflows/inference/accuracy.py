@@ -4,19 +4,28 @@ A decision about one image costs as much as one about hundreds, as every mask is
 where each task has few images, many tasks' share the work.
 """
 
+import csv
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from supsup_cli.data.splits import Split
+from supsup_cli.errors import StorageError
 from supsup_cli.workflows.hopfield.recovery import report
 from supsup_cli.workflows.inference.deciding import Rule, classify, group_places
 from supsup_cli.workflows.inference.decisions import Decisions, classify_decided, decide
 from supsup_cli.workflows.opening import OpenTasks
-from supsup_cli.workflows.results.inference import EvaluatedTask, NamedTask, TaskRecovery
+from supsup_cli.workflows.results.inference import (
+    EvaluatedTask,
+    EvaluateResult,
+    NamedTask,
+    Scores,
+    TaskRecovery,
+)
 
 # Images of several tasks that are measured together; a task that has more is measured alone.
 IMAGES_TOGETHER = 1024
@@ -146,3 +155,36 @@ def _measured(
             for one in told
         ],
     )
+
+
+def write_table(result: EvaluateResult, names: Sequence[str], path: Path) -> None:
+    """Write a row for each task: name, images, shares 0…1, images said to be of each task.
+
+    A file that is there is replaced, as by `stats --plot`.
+
+    Args:
+        result: what was measured.
+        names: all tasks that competed, a column for each.
+        path: where to.
+
+    Raises:
+        StorageError: the file cannot be written.
+    """
+    shares = [field.name for field in fields(Scores)]
+    counts = {(one.task, one.named): one.images for one in result.confusion}
+    rows = [
+        [
+            one.task,
+            one.images,
+            *(getattr(one, share) for share in shares),
+            *(counts.get((one.task, name), 0) for name in names),
+        ]
+        for one in result.tasks
+    ]
+    try:
+        with path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["task", "images", *shares, *(f"named {name}" for name in names)])
+            writer.writerows(rows)
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be written ({error.strerror})") from error

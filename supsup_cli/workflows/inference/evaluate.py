@@ -12,9 +12,14 @@ import numpy as np
 from supsup_cli.data.reading import DEFAULT, Reading
 from supsup_cli.data.splits import choose
 from supsup_cli.errors import NoInputError, SupsupError, UsageError
-from supsup_cli.workflows.inference.accuracy import IMAGES_TOGETHER, HeldOutTask, Measured, measure
+from supsup_cli.workflows.inference.accuracy import (
+    IMAGES_TOGETHER,
+    HeldOutTask,
+    Measured,
+    measure,
+    write_table,
+)
 from supsup_cli.workflows.inference.deciding import DecisionRequest, choose_rule, told_of_compiling
-from supsup_cli.workflows.inference.evaluation_table import write_table
 from supsup_cli.workflows.opening import OpenTasks, held_out, open_tasks
 from supsup_cli.workflows.reporting import Reporter
 from supsup_cli.workflows.results.common import FailedInput

@@ -19,9 +19,8 @@ from supsup_cli.core.learning.many_tasks import ManyLearnings, learns_together
 from supsup_cli.core.masks.density import mask_values
 from supsup_cli.core.networks.specs import MultilayerPerceptron
 from supsup_cli.errors import SupsupError, UsageError
-from supsup_cli.workflows.learning.lessons import LearningJob
 from supsup_cli.workflows.learning.one_task import discard_state, mask_arrays, measured_facts
-from supsup_cli.workflows.learning.plan import Plan, equal_task
+from supsup_cli.workflows.learning.plan import LearningJob, Plan, equal_task
 from supsup_cli.workflows.learning.session import LearnSession
 from supsup_cli.workflows.learning.task_facts import describe, labelled, provenance
 from supsup_cli.workflows.opening import OpenNetwork

@@ -15,9 +15,8 @@ from torch import Tensor
 from bank_format.encoding.canonical_json import canonical, parse_canonical
 from bank_format.encoding.strict_json import from_json, to_json
 from bank_format.errors import BankError, StorageError
-from bank_format.kinds.state import WorkFolder, WorkState
+from bank_format.kinds.state import WorkFolder, WorkState, remove_parts
 from bank_format.kinds.task_records import ParentRecord
-from bank_format.kinds.work_parts import remove_parts
 from supsup_cli import __version__
 from supsup_cli.core.learning.recipes import Recipe
 from supsup_cli.workflows.reporting import Reporter

@@ -8,7 +8,6 @@ from supsup_cli.workflows.inference.deciding import DecisionRequest, choose_rule
 from supsup_cli.workflows.inference.decisions import decide
 from supsup_cli.workflows.opening import OpenNetwork, stack_tasks
 from supsup_cli.workflows.reporting import Silent
-from supsup_cli.workflows.tasks.list import accuracy_share
 
 # Images that decide together: enough for all classes of MNIST, decided in well under a second.
 _IMAGES = 256
@@ -46,6 +45,6 @@ def known_task(net: OpenNetwork, data: TaskData) -> Task | None:
     said, _ = classify(opened, images, np.full(len(images), index))
     names = [task.content.classes[label].name for label in said.tolist()]
     right = np.mean([name == data.classes[one] for name, one in zip(names, labels, strict=True)])
-    accuracy = accuracy_share(task)
+    accuracy = task.accuracy
     chance = 1 / len(task.content.classes)
     return task if right > ((1.0 if accuracy is None else accuracy) + chance) / 2 else None

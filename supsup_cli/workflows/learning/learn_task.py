@@ -13,9 +13,8 @@ from supsup_cli.workflows.learning.plan import (
 from supsup_cli.workflows.learning.scheduling import places
 from supsup_cli.workflows.learning.session import LearnSession
 from supsup_cli.workflows.opening import open_network
-from supsup_cli.workflows.reporting import Reporter
+from supsup_cli.workflows.reporting import NeverStop, Reporter, Stop
 from supsup_cli.workflows.results.learning import LearnResult
-from supsup_cli.workflows.stopping import NeverStop, Stop
 
 _NEVER = NeverStop()
 

@@ -15,17 +15,16 @@ from supsup_cli.core.images import LabelledImages
 from supsup_cli.core.inference.single_mask import measure_traits
 from supsup_cli.core.learning.bn_recalibration import sample_batches
 from supsup_cli.core.learning.one_task import Learning
-from supsup_cli.core.learning.recipes import Kind
 from supsup_cli.core.masks.density import mask_values
 from supsup_cli.core.masks.masks import Masks, kept_scores
 from supsup_cli.core.networks.normalisation import Statistics, joined
-from supsup_cli.core.networks.specs import kind_of
+from supsup_cli.core.networks.specs import Kind, kind_of
 from supsup_cli.core.networks.traits import TypicalTraits
 from supsup_cli.core.seeds import generator
 from supsup_cli.errors import UsageError
 from supsup_cli.workflows.learning.checkpoints import Checkpoints, plan_digest
-from supsup_cli.workflows.learning.lessons import LearningJob
 from supsup_cli.workflows.learning.parents import Combination, combine, earlier_masks
+from supsup_cli.workflows.learning.plan import LearningJob
 from supsup_cli.workflows.learning.task_facts import (
     accuracy,
     calibration,
@@ -34,8 +33,7 @@ from supsup_cli.workflows.learning.task_facts import (
     recipe_record,
 )
 from supsup_cli.workflows.opening import NORMALISATION, TRAITS, OpenNetwork
-from supsup_cli.workflows.reporting import Advance, Reporter
-from supsup_cli.workflows.stopping import Stop
+from supsup_cli.workflows.reporting import Advance, Reporter, Stop
 
 # Images that the traits of a task are measured on, at most.
 _TRAIT_IMAGES = 512

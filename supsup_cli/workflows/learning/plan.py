@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from bank_format.errors import NameTakenError
 from bank_format.kinds.mask import Task
 from supsup_cli.core.learning.batches.augmentation import parse_augmentation
-from supsup_cli.core.learning.recipes import RECIPES, Kind, Recipe, for_network
+from supsup_cli.core.learning.recipes import RECIPES, Recipe, combination_steps, for_network
 from supsup_cli.core.masks.density import parse_density
+from supsup_cli.core.networks.specs import Kind
 from supsup_cli.data import catalog, names
 from supsup_cli.data.reading import DEFAULT, Reading
 from supsup_cli.data.splits import TaskData
 from supsup_cli.errors import TooManyClassesError, UsageError
-from supsup_cli.workflows.learning.parents import combination_steps
 from supsup_cli.workflows.learning.task_facts import asked_settings
 from supsup_cli.workflows.opening import OpenNetwork
 from supsup_cli.workflows.reporting import Reporter
@@ -53,6 +53,23 @@ class Plan:
     task: str
     data: str
     digest: str
+
+
+@dataclass(frozen=True)
+class LearningJob:
+    """A task to learn.
+
+    Attributes:
+        task: its name.
+        data: what it is learned from.
+        recipe: how.
+        seed: of every random draw, together with the name.
+    """
+
+    task: str
+    data: TaskData
+    recipe: Recipe
+    seed: int
 
 
 def chosen_recipe(request: LearnRequest, kind: Kind) -> Recipe:

@@ -13,15 +13,13 @@ from supsup_cli.data import catalog
 from supsup_cli.data.splits import TaskData
 from supsup_cli.errors import StoppedError
 from supsup_cli.workflows.learning.detect import known_task
-from supsup_cli.workflows.learning.lessons import LearningJob
 from supsup_cli.workflows.learning.one_task import discard_state, learn_job
-from supsup_cli.workflows.learning.plan import LearnRequest, Plan, equal_task
+from supsup_cli.workflows.learning.plan import LearningJob, LearnRequest, Plan, equal_task
 from supsup_cli.workflows.learning.task_facts import describe
 from supsup_cli.workflows.opening import OpenNetwork
-from supsup_cli.workflows.reporting import Advance, Reporter
+from supsup_cli.workflows.reporting import Advance, Reporter, Stop
 from supsup_cli.workflows.results.common import FailedInput
 from supsup_cli.workflows.results.learning import LearnedTask, LearnResult
-from supsup_cli.workflows.stopping import Stop
 
 
 @dataclass

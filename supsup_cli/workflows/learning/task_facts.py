@@ -30,7 +30,6 @@ from supsup_cli.core.networks.traits import TypicalTraits
 from supsup_cli.data.splits import Split
 from supsup_cli.workflows.opening import OpenNetwork
 from supsup_cli.workflows.results.learning import LearnedTask
-from supsup_cli.workflows.tasks.list import accuracy_share
 
 _KEPT_STEP = "kept_step"
 # Stores of images that tasks share, once on each device; they stay as long as the process.
@@ -125,7 +124,7 @@ def describe(task: Task, status: str, seconds: float) -> LearnedTask:
         task=task.content.task,
         kind=task.content.kind,
         status=status,
-        accuracy=accuracy_share(task),
+        accuracy=task.accuracy,
         steps=task.content.steps,
         seconds=seconds,
         density=task.density,

@@ -15,9 +15,8 @@ from supsup_cli.workflows.learning.one_task import discard_state
 from supsup_cli.workflows.learning.plan import check_classes
 from supsup_cli.workflows.learning.task_facts import describe
 from supsup_cli.workflows.opening import OpenNetwork, open_network
-from supsup_cli.workflows.reporting import Advance, Reporter
+from supsup_cli.workflows.reporting import Advance, NeverStop, Reporter, Stop
 from supsup_cli.workflows.results.streams import StreamDecision, StreamResult
-from supsup_cli.workflows.stopping import NeverStop, Stop
 from supsup_cli.workflows.streams.commits import StreamCommits, homes_of, tasks_of
 from supsup_cli.workflows.streams.plan import (
     StreamPlan,

@@ -10,8 +10,7 @@ from bank_format.disk import files
 from bank_format.errors import DamagedError, NameTakenError
 from bank_format.kinds.mask import Task
 from bank_format.store.layout import MASKS
-from bank_format.store.task_reading import parse_task, read_mask
-from bank_format.store.tasks import read_task_file
+from bank_format.store.tasks import parse_task, read_mask, read_task_file
 from supsup_cli.errors import UsageError
 from supsup_cli.workflows.results.tasks import ExportedTask, ExportResult
 

@@ -9,7 +9,7 @@ from bank_format.bank import Bank
 from bank_format.check.repair import repair
 from bank_format.check.verify import verify
 from bank_format.errors import DamagedError, NameTakenError, OtherBaseError
-from bank_format.kinds.task_extras import SignatureRecord
+from bank_format.kinds.task_records import SignatureRecord
 from bank_format.store.signatures import (
     add_signature,
     list_signatures,
@@ -19,8 +19,8 @@ from bank_format.store.signatures import (
 from supsup_cli.workflows.tasks.clean import clean
 from tests.support.banks import add, create, flips, spec
 
-SIGNATURE = SignatureRecord("means-1", 40, ("means",))
-ARRAYS = {"means": np.arange(-6, 6, dtype=np.int8).reshape(3, 4)}
+SIGNATURE = SignatureRecord("means-1", 40)
+ARRAYS = {"signature/means": np.arange(-6, 6, dtype=np.int8).reshape(3, 4)}
 
 
 def signed(path: Path, *names: str) -> Bank:
@@ -36,7 +36,7 @@ def test_it_comes_back_and_names_its_task(tmp_path: Path) -> None:
     assert read is not None
     assert read.content.task_sha256 == bank.read_task("pets").content_sha256
     assert read.content.signature == SIGNATURE
-    np.testing.assert_array_equal(read.arrays["means"], ARRAYS["means"])
+    np.testing.assert_array_equal(read.arrays["signature/means"], ARRAYS["signature/means"])
     assert list_signatures(bank.path) == ["pets"]
     assert verify(bank.path).problems == ()
 

@@ -11,10 +11,10 @@ import pytest
 from bank_format.bank import Bank
 from bank_format.check.verify import verify
 from bank_format.errors import DamagedError, NewerFormatError, OtherBaseError
-from bank_format.kinds.bank_file import parse_bank_file
+from bank_format.kinds.bank_json import parse_bank_file
 from bank_format.kinds.base import parse_base
 from bank_format.kinds.state import WorkFolder, WorkState, parse_state
-from bank_format.store.task_reading import parse_task, read_mask
+from bank_format.store.tasks import parse_task, read_mask
 from tests.support.banks import PROVENANCE, add, add_combination, create, facts, flips, masks, spec
 
 EVERY = 131  # one of so many damaged files is also put on the disk, read there and verified
