@@ -126,7 +126,7 @@ def predict(
         from supsup_cli.workflows.inference import predict as workflow
         from supsup_cli.workflows.inference.deciding import DecisionRequest
         from supsup_cli.workflows.inference.inputs import InputRequest
-        from supsup_cli.workflows.inference.photos import Wanted, predict_photos
+        from supsup_cli.workflows.inference.photos.predict_photos import Wanted, predict_photos
 
         reading = Reading(max_pixels, data_root, download)
         inputs = InputRequest(images or (), sys.stdin, data or (), limit, seed, reading)

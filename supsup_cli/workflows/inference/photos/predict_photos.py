@@ -8,9 +8,9 @@ from pathlib import Path
 from supsup_cli.data.sources import read_lines
 from supsup_cli.errors import UsageError
 from supsup_cli.workflows.inference.inputs import InputRequest
-from supsup_cli.workflows.inference.places import check_places
-from supsup_cli.workflows.inference.sheets import check_sheet_name, draw_sheet
-from supsup_cli.workflows.inference.sorting import sort_images
+from supsup_cli.workflows.inference.photos.places import check_places
+from supsup_cli.workflows.inference.photos.sheets import check_sheet_name, draw_sheet
+from supsup_cli.workflows.inference.photos.sorting import sort_images
 from supsup_cli.workflows.reporting import Reporter
 from supsup_cli.workflows.results.inference import PredictResult
 

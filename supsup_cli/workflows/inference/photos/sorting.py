@@ -19,11 +19,11 @@ from io import BufferedReader
 from pathlib import Path
 
 from bank_format.disk import system_calls
-from bank_format.disk.atomic import TEMPORARY_SUFFIX, give_name, sync_folder
+from bank_format.disk.atomic import give_name, sync_folder
 from bank_format.disk.files import storage_error
 from bank_format.errors import NameTakenError
 from supsup_cli.errors import ImageError, UsageError
-from supsup_cli.workflows.inference.folder_names import folder_parts
+from supsup_cli.workflows.inference.photos.folder_names import folder_parts
 from supsup_cli.workflows.reporting import Reporter
 from supsup_cli.workflows.results.inference import PredictedSource, SortedImage, SortStatus
 
@@ -166,7 +166,7 @@ def _digest(source: str, file: BufferedReader) -> str:
 
 def _names(source: str, digest: str) -> Iterable[str]:
     """Go through the names a copy may have: the image's own, then with more and more digest."""
-    name = os.path.basename(source)  # noqa: PTH119 - Path would drop nothing, but costs more
+    name = os.path.basename(source)  # noqa: PTH119 - surely a part of the path as it was typed
     yield name
     stem, extension = os.path.splitext(name)  # noqa: PTH122
     for digits in _DIGITS:
@@ -211,7 +211,7 @@ def _linked(source: str, target: Path) -> SortStatus | None:
 
 def _copied(source: str, file: BufferedReader, target: Path) -> SortStatus | None:
     """Copy a file's bytes and times; None if the name has just been taken."""
-    hidden = target.with_name(f".{os.getpid()}.{secrets.token_hex(8)}{TEMPORARY_SUFFIX}")
+    hidden = target.with_name(f".{os.getpid()}.{secrets.token_hex(8)}.tmp")
     times = os.fstat(file.fileno())
     try:
         try:

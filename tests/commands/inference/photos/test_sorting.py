@@ -3,27 +3,17 @@
 import errno
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from bank_format.disk import system_calls
 from bank_format.errors import StorageError
 from supsup_cli.errors import UsageError
-from supsup_cli.workflows.inference import sorting
-from supsup_cli.workflows.inference.sorting import sort_images
+from supsup_cli.workflows.inference.photos.sorting import sort_images
 from supsup_cli.workflows.reporting import Silent
 from supsup_cli.workflows.results.inference import PredictedSource, SortedImage
-from tests.support.commands import answer, make_class_folder, run
-
-
-def tree(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder, hidden ones included, with its bytes."""
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file()
-    }
+from tests.support.commands import run
+from tests.support.trees import tree
 
 
 def said(path: Path, label: str = "cat", task: str = "pets", known: bool = True) -> PredictedSource:
@@ -268,95 +258,3 @@ def test_a_name_that_is_nearly_too_long_is_cut_for_its_digest(tmp_path: Path) ->
     placed = sort(tmp_path / "sorted", *results)
     assert statuses(placed) == ["copied"] * 4
     assert len(tree(tmp_path / "sorted")) == 4
-
-
-def refused(bank: Path, *words: object) -> dict[str, Any]:
-    """A refusal before anything is computed or written."""
-    ran = run("predict", "--bank", bank, *words, "--json")
-    assert (ran.code, ran.error["code"]) == (2, "usage"), ran
-    return ran.error
-
-
-@pytest.fixture
-def few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of a few images, in the folder the command is run in."""
-    monkeypatch.chdir(tmp_path)
-    make_class_folder(tmp_path / "in", {"low": 2, "high": 16}, each=2)
-    monkeypatch.setattr(sorting, "sort_images", None)  # nothing may come this far
-    return tmp_path
-
-
-@pytest.mark.parametrize(
-    ("inputs", "folder"),
-    [
-        ("in", "in"),
-        ("in", "in/sorted"),
-        ("in/", "./in/low/sorted"),
-        ("in/*", "in/low/sorted"),
-        ("in", "alias/sorted"),  # a link to the input
-        ("alias", "in/sorted"),
-        ("linked", "in/low/sorted"),  # a folder that holds a link to the input
-        ("-", "in/sorted"),
-    ],
-)
-def test_a_folder_that_lies_in_an_input_is_refused(
-    inputs: str, folder: str, bank: Path, few: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (few / "alias").symlink_to("in")
-    (few / "linked").mkdir()
-    (few / "linked" / "there").symlink_to("../in/low")
-    monkeypatch.setattr("sys.stdin", (few / "list").open("w+"))
-    (few / "list").write_text("in\n")
-    before = tree(few)
-    assert "lies in an input" in refused(bank, inputs, "--sort", folder)["message"]
-    assert tree(few) == before
-
-
-@pytest.mark.parametrize("folder", [".", "in", "alias", "in/low/.."])
-@pytest.mark.parametrize("inputs", ["in/low", "in/low/000.png", "in/*/000.png", "link.png"])
-def test_a_folder_that_contains_an_input_is_refused(
-    inputs: str, folder: str, bank: Path, few: Path
-) -> None:
-    (few / "alias").symlink_to("in")
-    (few / "link.png").symlink_to("in/low/000.png")
-    before = tree(few)
-    assert "contains an input" in refused(bank, inputs, "--sort", folder)["message"]
-    assert tree(few) == before
-
-
-def test_the_bank_and_what_is_sorted_stay_apart(own_bank: Path, few: Path) -> None:
-    for folder in (own_bank, own_bank / "masks" / "x"):
-        assert "lies in the bank" in refused(own_bank, "in", "--sort", folder)["message"]
-    images = make_class_folder(few / "far" / "in", {"low": 2, "high": 16}, each=1)
-    around = refused(own_bank, images, "--sort", own_bank.parent)
-    assert "contains the bank" in around["message"]
-
-
-def test_a_folder_beside_single_images_is_fine(
-    bank: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    make_class_folder(tmp_path, {"low": 2, "high": 16}, each=1)
-    (tmp_path / "low" / "000.png").rename(tmp_path / "a.png")
-    placed = answer("predict", "--bank", bank, "a.png", "high", "--sort", "sorted")
-    assert [one["status"] for one in placed["sorted_images"]] == ["copied", "copied"]
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (("in", "--link"), "--link: expected together with --sort FOLDER"),
-        (("--data", "mnist-perm-0", "--sort", "x"), "--sort with --data mnist-perm-0: expected"),
-        (("--data", "in", "--sheet", "x.png"), "--sheet with --data in: expected image files"),
-        (("in", "--sheet", "x.jpg"), "--sheet x.jpg: expected a name that ends in .png"),
-    ],
-)
-def test_options_that_do_not_go_together(
-    words: tuple[str, ...], message: str, bank: Path, few: Path
-) -> None:
-    assert message in refused(bank, *words)["message"]
-    assert not (few / "x").exists()
-
-
-def test_an_empty_list_of_inputs_is_refused_as_without_sorting(bank: Path, few: Path) -> None:
-    assert "neither given" in refused(bank, "--sort", few / "sorted")["message"]

@@ -7,7 +7,7 @@ from pathlib import Path
 from bank_format.disk import files
 from bank_format.errors import DamagedError, NameTakenError
 from supsup_cli.errors import UsageError
-from supsup_cli.workflows.inference.sheet_drawing import draw_page
+from supsup_cli.workflows.inference.photos.drawing import draw_page
 from supsup_cli.workflows.reporting import Reporter
 from supsup_cli.workflows.results.inference import PredictedSource
 

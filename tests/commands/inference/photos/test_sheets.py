@@ -10,9 +10,9 @@ from PIL import Image, ImageFont
 
 from bank_format.errors import NameTakenError
 from supsup_cli.data.limits import MAX_PIXELS
-from supsup_cli.workflows.inference import sheet_drawing, sheets
-from supsup_cli.workflows.inference.sheet_drawing import draw_page, shortened
-from supsup_cli.workflows.inference.sheets import draw_sheet
+from supsup_cli.workflows.inference.photos import drawing, sheets
+from supsup_cli.workflows.inference.photos.drawing import draw_page, shortened
+from supsup_cli.workflows.inference.photos.sheets import draw_sheet
 from supsup_cli.workflows.reporting import Silent
 from supsup_cli.workflows.results.inference import PredictedSource
 from tests.support.commands import answer, make_class_folder, run
@@ -93,7 +93,7 @@ def test_an_image_that_could_not_be_read_keeps_its_place(photo: Path, tmp_path: 
 def test_text_never_leaves_its_cell(text: str, width: int) -> None:
     said = shortened(text, width)
     assert said.isprintable()
-    assert sheet_drawing._font_of(said).getlength(said) <= width
+    assert drawing._font_of(said).getlength(said) <= width
     if text == "cat" and width == SIDE:
         assert said == "cat"
     if len(text) > 30 and width == SIDE:
@@ -107,21 +107,21 @@ def test_a_cut_keeps_both_ends() -> None:
 
 
 def test_what_no_font_has_is_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
-    for cached in (sheet_drawing._fonts, sheet_drawing._has):
+    for cached in (drawing._fonts, drawing._has):
         cached.cache_clear()
     with monkeypatch.context() as patch:
-        patch.setattr(sheet_drawing, "_SYSTEM_FONTS", ("no-such-font.ttf",))
+        patch.setattr(drawing, "_SYSTEM_FONTS", ("no-such-font.ttf",))
         assert shortened("café", SIDE) == "caf\\xe9"
-    for cached in (sheet_drawing._fonts, sheet_drawing._has):
+    for cached in (drawing._fonts, drawing._has):
         cached.cache_clear()
     path = Path(pytest.importorskip("matplotlib").get_data_path(), "fonts/ttf/DejaVuSans.ttf")
     with monkeypatch.context() as patch:
-        patch.setattr(sheet_drawing, "_SYSTEM_FONTS", (str(path),))
+        patch.setattr(drawing, "_SYSTEM_FONTS", (str(path),))
         assert shortened("café", SIDE) == "café"
-        font = sheet_drawing._font_of("café")
+        font = drawing._font_of("café")
         assert isinstance(font, ImageFont.FreeTypeFont)
         assert font.getname()[0] == "DejaVu Sans"
-    for cached in (sheet_drawing._fonts, sheet_drawing._has):
+    for cached in (drawing._fonts, drawing._has):
         cached.cache_clear()
 
 

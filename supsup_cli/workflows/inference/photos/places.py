@@ -35,25 +35,30 @@ def check_places(
             folder would contain or lie in the bank or an input.
         NoInputError: as `find_images`.
     """
-    kept = {one.resolve() for one in (bank, bank / MASKS)}  # masks/ may be a link to another disk
+    kept = {_real(one) for one in (bank, bank / MASKS)}  # masks/ may be a link to another disk
     files = [one.path for one in find_images(arguments, lines)]
     inputs = _folders(_named(arguments, lines), files)
     if sheet is not None:
-        place = sheet.resolve()
+        place = _real(sheet)
         _check_outside(f"--sheet {sheet}", place, {"the bank": kept, "an input": inputs})
-        if any(Path(one).resolve() == place for one in files):
+        if any(_real(one) == place for one in files):
             raise UsageError(f"--sheet {sheet}: one of the inputs, expected a file of its own")
     if folder is None:
         return
-    place = folder.resolve()
+    place = _real(folder)
     _check_outside(f"--sort {folder}", place, {"the bank": kept, "an input": inputs})
     for what, inside in (("the bank", kept), ("an input", inputs)):
         _check_around(folder, place, what, inside)
     # a folder at a time: resolving asks the system about every part of a path
     parents = {os.path.dirname(one) or "." for one in files}  # noqa: PTH120 - of what was typed
-    _check_around(folder, place, "an input", (Path(one).resolve() for one in parents))
-    links = (Path(one) for one in files if os.path.islink(one))  # noqa: PTH114 - faster
-    _check_around(folder, place, "an input", (one.resolve() for one in links))
+    _check_around(folder, place, "an input", (_real(one) for one in parents))
+    links = (_real(one) for one in files if os.path.islink(one))  # noqa: PTH114 - faster
+    _check_around(folder, place, "an input", links)
+
+
+def _real(path: Path | str) -> Path:
+    """Resolve links, also of what is not there; a loop of links stays as it is."""
+    return Path(os.path.realpath(path))
 
 
 def _named(arguments: Sequence[str], lines: Iterable[str]) -> Iterator[str]:
@@ -79,7 +84,7 @@ def _folders(named: Iterable[str], files: Iterable[str]) -> set[Path]:
             above = os.path.dirname(above) if above != "/" else ""  # noqa: PTH120
         if above in found:
             found.update(passed)
-    return {Path(one).resolve() for one in found}
+    return {_real(one) for one in found}
 
 
 def _check_outside(option: str, place: Path, apart: dict[str, set[Path]]) -> None:

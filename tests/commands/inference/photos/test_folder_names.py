@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from supsup_cli.workflows.inference.folder_names import folder_parts, name_of
+from supsup_cli.workflows.inference.photos.folder_names import folder_parts, name_of
 from tests.robustness.fuzzing.test_hostile_names import HOSTILE
 
 ANY = st.text(st.characters(exclude_categories=()))  # lone surrogates too
