@@ -91,6 +91,25 @@ def predict(
     group: GroupOption = "image",
     limit: LimitOption = None,
     fail_on_new: FailOnNewOption = False,
+    sheet: Annotated[
+        Path | None,
+        typer.Option(
+            help="Contact sheet of the images, 400 a page.",
+            metavar="FILE.png",
+            callback=usable_path,
+        ),
+    ] = None,
+    sort: Annotated[
+        Path | None,
+        typer.Option(
+            help="Copy the images into FOLDER/TASK/CLASS, new ones into FOLDER/_new.",
+            metavar="FOLDER",
+            callback=usable_path,
+        ),
+    ] = None,
+    link: Annotated[
+        bool, typer.Option("--link", help="With --sort: hard links in place of copies.")
+    ] = False,
     max_pixels: MaxPixelsOption = MAX_PIXELS,
     data_root: DataRootOption = "",
     download: DownloadOption = False,
@@ -106,12 +125,20 @@ def predict(
         from supsup_cli.data.reading import Reading
         from supsup_cli.workflows.inference import predict as workflow
         from supsup_cli.workflows.inference.inputs import InputRequest
+        from supsup_cli.workflows.inference.photos.predict_photos import Wanted, predict_photos
         from supsup_cli.workflows.inference.rules import DecisionRequest
 
         reading = Reading(max_pixels, data_root, download)
         inputs = InputRequest(images or (), sys.stdin, data or (), limit, seed, reading)
         decision = DecisionRequest(method, objective, group, device)
-        return workflow.predict(bank, inputs, decision, task, terminal)
+        wanted = Wanted(sheet, sort, link)
+        return predict_photos(
+            bank,
+            inputs,
+            wanted,
+            lambda checked: workflow.predict(bank, checked, decision, task, terminal),
+            terminal,
+        )
 
     answer(work, as_json=as_json, quiet=quiet, fail_on_new=fail_on_new)
 
@@ -141,7 +168,7 @@ def evaluate(
     ] = "",
     limit: LimitOption = None,
     plot: Annotated[
-        Path | None, typer.Option(help="Picture of the accuracies.", callback=usable_path)
+        Path | None, typer.Option(help="Picture of accuracies and confusion.", callback=usable_path)
     ] = None,
     csv: Annotated[
         Path | None, typer.Option(help="Table of tasks and their confusion.", callback=usable_path)

@@ -8,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from supsup_cli.core.inference.exhaustive import few_logits
 from supsup_cli.core.inference.novelty import DAMPED_LOG_ODDS, DOUBT, judge_logits, run_mask
+from supsup_cli.core.inference.perceptrons import few_logits
 from supsup_cli.core.networks.specs import MultilayerPerceptron
 from supsup_cli.workflows.inference.known import calibration_of
 from supsup_cli.workflows.opening import OpenTasks
