@@ -15,7 +15,7 @@ from supsup_cli.core.masks.masks import MaskStack
 from supsup_cli.core.masks.superposition import Objective, images_at_once, misfit
 from supsup_cli.core.networks.specs import MultilayerPerceptron
 
-from .perceptrons import CHUNK_IMAGES, MaskedPerceptron, few_logits
+from .perceptrons import CHUNK_IMAGES, MaskedPerceptron, few_logits, joined_weights
 from .single_mask import single_mask_misfit
 
 # Images and tasks from which on comparing twice pays.
@@ -211,9 +211,10 @@ def few_misfits(
         (B, T) float32 misfits, nats; None where `few_logits` gives none.
     """
     columns = []
+    weights = joined_weights(network, stack)
     for start in range(0, len(stack), _TASKS_AT_ONCE):
         some = slice(start, start + _TASKS_AT_ONCE)
-        logits = few_logits(network, stack, images, some)
+        logits = few_logits(weights, stack, images, some)
         if logits is None:
             return None
         columns.append(misfit(objective, logits, own[some, None]))

@@ -27,15 +27,16 @@ class MaskedPerceptron:
         dtype: of the arithmetic.
 
     Attributes:
+        weights: (P,) of `dtype`, see `joined_weights`.
         AT_ONCE: images that go through at once, at most.
     """
 
     AT_ONCE = CHUNK_IMAGES
 
     def __init__(self, network: MultilayerPerceptron, stack: MaskStack, dtype: torch.dtype) -> None:
-        weights = stack.layout.join(dict(network.named_parameters())).to(dtype)
+        weights = joined_weights(network, stack).to(dtype)
         self._stack = stack
-        self._weights = weights
+        self.weights = weights
         self._table = bit_table(weights.device, dtype)
         self._bits = torch.empty_like(weights)
         self._effective = torch.empty_like(weights)
@@ -46,7 +47,7 @@ class MaskedPerceptron:
         """Put a task's mask on the weights."""
         rows = self._stack.packed[index].to(torch.int32)
         torch.index_select(self._table, 0, rows, out=self._bits.view(-1, 8))
-        torch.mul(self._weights, self._bits, out=self._effective)
+        torch.mul(self.weights, self._bits, out=self._effective)
         if self._stack.gains is not None:
             for layer, gain in zip(self._layers, self._stack.gains[index], strict=True):
                 layer.mul_(gain)
@@ -60,8 +61,13 @@ class MaskedPerceptron:
         return values
 
 
+def joined_weights(network: MultilayerPerceptron, stack: MaskStack) -> Tensor:
+    """Lay a perceptron's weights end to end as the masks' bits lie: (8 · bytes,) float32."""
+    return stack.layout.join(dict(network.named_parameters())).detach()
+
+
 def few_logits(
-    network: MultilayerPerceptron,
+    weights: Tensor,
     stack: MaskStack,
     images: Tensor,
     rows: slice | Sequence[int],
@@ -69,7 +75,7 @@ def few_logits(
     """Run a perceptron under some masks of a stack, by compiled loops over packed bits.
 
     Args:
-        network: frozen; its weights are masked, all of them.
+        weights: of the network, see `joined_weights`; float32.
         stack: T packed masks.
         images: (B, …) float32, normalised.
         rows: which K of the masks.
@@ -84,12 +90,11 @@ def few_logits(
     # Compiled loops check no bounds: the masks' layers must be the chain that they take them for.
     if kernels is None or shapes != list(zip(sizes[1:], sizes[:-1], strict=True)):
         return None
-    weights = stack.layout.join(dict(network.named_parameters())).detach().numpy()
     table = bit_kernels.bit_table(images.device, torch.float32).numpy()
     inputs = images.flatten(1).contiguous().numpy()
     packed = stack.packed[rows].contiguous().numpy()
     gains = torch.ones(len(packed), len(shapes)) if stack.gains is None else stack.gains[rows]
     logits = np.empty((len(packed), len(images), sizes[-1]), np.float32)
-    arguments = (weights, sizes, packed, gains.contiguous().numpy(), table, inputs)
+    arguments = (weights.numpy(), sizes, packed, gains.contiguous().numpy(), table, inputs)
     bit_kernels.in_threads(kernels.run_perceptrons, len(packed), *arguments, out=logits)
     return torch.from_numpy(logits)
