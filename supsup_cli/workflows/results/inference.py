@@ -171,3 +171,17 @@ class EvaluateResult:
     def exit_code(self) -> int:
         """Done, but some inputs failed."""
         return SOME_INPUTS_FAILED if self.failed else 0
+
+
+@dataclass(frozen=True)
+class LinesResult:
+    """What a stream of answers came to; `new` counts those of a task that is not known."""
+
+    answers: int
+    failed: int
+    new: int
+
+    @property
+    def exit_code(self) -> int:
+        """Done, but some inputs failed."""
+        return SOME_INPUTS_FAILED if self.failed else 0
