@@ -193,6 +193,14 @@ def test_a_hundred_tasks_answer_image_by_image(small: Small) -> None:
     assert told.groups() == ("60", "60")
 
 
+def test_a_coprocess_answers_one_image_at_a_time(small: Small) -> None:
+    told = small("coprocess.sh", TASKS=2, STEPS=60, IMAGES=6)
+    answers = [line.split() for line in told.splitlines() if line.startswith("images/")]
+    assert len(answers) == 6
+    assert [task for _, task, _ in answers].count("mnist-perm-1") >= 5
+    assert all(label.isdigit() for _, _, label in answers)
+
+
 def test_no_example_is_left_untested_or_undescribed() -> None:
     examples = {path.name for path in EXAMPLES.iterdir()}
     examples -= {"install.sh", "workplace.sh", "README.md"}

@@ -1,4 +1,4 @@
-"""Lines of a stream as they come: what is there already is taken together, nothing is waited for."""
+"""Lines of a stream as they come: what is there is taken together, nothing is waited for."""
 
 import os
 import select
