@@ -33,7 +33,8 @@ def run(app: typer.Typer, words: Sequence[str]) -> int:
 
 
 def _run(app: typer.Typer, words: Sequence[str], stop: StopSignals) -> int:
-    as_json, debug = "--json" in words, "--debug" in words
+    as_json = "--json" in words or "--json-lines" in words
+    debug = "--debug" in words
     beside: Mapping[str, object] = {}
     try:
         code = _code(app, words)

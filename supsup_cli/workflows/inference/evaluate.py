@@ -39,7 +39,7 @@ class EvaluateRequest:
         limit: images of each task, a seeded choice; None takes all.
         seed: of the choice.
         group_sizes: numbers of images that share a decision, to compare, as "1,8,64"; or "".
-        plot: where to draw the accuracies; None for nowhere.
+        plot: where to draw the accuracies and the confusion; None for nowhere.
         csv: where to write the table and the confusion; None for nowhere.
         reading: where data lie; an image file with more pixels than it allows is an input that
             failed.
