@@ -17,16 +17,22 @@ from bank_format.kinds.bank_json import BankRecord, BankSpec
 from bank_format.kinds.base import weights_of
 from bank_format.kinds.combination import build_combination
 from bank_format.kinds.mask import Task, build_task
-from bank_format.kinds.state import WorkRoom
+from bank_format.kinds.state import WorkFolder
+from bank_format.kinds.task_arrays import Arrays
 from bank_format.kinds.task_records import Provenance, TaskFacts
 from bank_format.names import check_task_name
-from bank_format.store import claims
+from bank_format.store import claims, signatures
 from bank_format.store import tasks as task_folder
 from bank_format.store.creation import create_bank
 from bank_format.store.layout import MASKS, WORK, read_base, read_record
-from bank_format.store.lineage import children_of, needed_parents, refuse_parent
-from bank_format.store.task_copies import check_same_base, renamed
-from bank_format.store.task_reading import parse_task, read_mask, stacked
+from bank_format.store.lineage import (
+    check_same_base,
+    children_of,
+    needed_parents,
+    refuse_parent,
+    renamed,
+)
+from bank_format.store.tasks import parse_task, read_mask, stacked
 
 __all__ = ["Bank"]
 
@@ -142,6 +148,7 @@ class Bank:
         masks: Mapping[str, NDArray[np.bool_] | NDArray[np.uint8]],
         statistics: Mapping[str, NDArray[np.float32]],
         provenance: Provenance,
+        arrays: Arrays | None = None,
     ) -> Task:
         """Add a task: its file appears whole and durably, or not at all.
 
@@ -150,6 +157,7 @@ class Bank:
             masks: see `build_task`.
             statistics: float32 arrays by name.
             provenance: where and when.
+            arrays: its own head or signature, see `build_task`.
 
         Returns:
             The task as a reader finds it.
@@ -157,9 +165,9 @@ class Bank:
         Raises:
             NameTakenError: a task of that name is there; it is untouched.
             StorageError: the system refused.
-            ValueError: masks, statistics or facts that do not fit the bank.
+            ValueError: masks, statistics, arrays or facts that do not fit the bank.
         """
-        data = build_task(self.record, facts, masks, statistics, provenance)
+        data = build_task(self.record, facts, masks, statistics, provenance, arrays)
         return self._add(facts.task, data)
 
     def add_combination(
@@ -168,6 +176,7 @@ class Bank:
         coefficients: Mapping[str, NDArray[np.float32]],
         statistics: Mapping[str, NDArray[np.float32]],
         provenance: Provenance,
+        arrays: Arrays | None = None,
     ) -> Task:
         """Add a task made of its parents' masks; see `build_combination` and `add_task`.
 
@@ -175,7 +184,7 @@ class Bank:
             NameTakenError, StorageError, ValueError: as `add_task`.
             DamagedError: a parent is missing, or not the one that was combined.
         """
-        data = build_combination(self.record, facts, coefficients, statistics, provenance)
+        data = build_combination(self.record, facts, coefficients, statistics, provenance, arrays)
         return self._add(facts.task, data)
 
     def copy_task(self, name: str, source: Self, as_name: str | None = None) -> Task:
@@ -197,10 +206,12 @@ class Bank:
         here = set(self.tasks())
         for parent in [one.task for one in needed_parents(task) if one.task not in here]:
             self.copy_task(parent, source)
-        return self._add(new, data if new == name else renamed(self.record, task, new))
+        copy = self._add(new, data if new == name else renamed(self.record, task, new))
+        signatures.copy_signature(source.path, task, self.path, self.record, copy)
+        return copy
 
     def remove_task(self, name: str) -> None:
-        """Remove a task's file, durably.
+        """Remove a task's file, durably, and its signature's.
 
         Raises:
             BadNameError, NoSuchTaskError: no such task.
@@ -214,6 +225,7 @@ class Bank:
             files.unlink(path)
         except (FileNotFoundError, NotADirectoryError):
             raise task_folder.no_such_task(self.path, name) from None
+        signatures.remove_signature(self.path, name)
 
     def settle(self) -> None:
         """Force the tasks' names to the disk, before telling that one is there, or is gone.
@@ -226,7 +238,7 @@ class Bank:
         task_folder.settle_tasks(self.path)
 
     @contextmanager
-    def claim(self, name: str) -> Iterator[WorkRoom]:
+    def claim(self, name: str) -> Iterator[WorkFolder]:
         """Claim a task's name while it is being learned; a dead process's claim does not block.
 
         Best effort across machines: whoever commits first has the name.
@@ -241,7 +253,7 @@ class Bank:
         """
         folder = self._work_folder(name)
         with claims.claimed(folder):
-            yield WorkRoom(folder, name, self.record)
+            yield WorkFolder(folder, name, self.record)
 
     def check_claimable(self, name: str) -> None:
         """Refuse early what `claim` and `add_task` would come to refuse; nothing is claimed.

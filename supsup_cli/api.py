@@ -22,8 +22,8 @@ from supsup_cli.data.supplied import as_images, task_data
 from supsup_cli.errors import NoInputError
 from supsup_cli.workflows.bank import init_base
 from supsup_cli.workflows.inference import infer_task, predict
-from supsup_cli.workflows.inference.deciding import DecisionRequest
 from supsup_cli.workflows.inference.inputs import InputRequest
+from supsup_cli.workflows.inference.rules import DecisionRequest
 from supsup_cli.workflows.learning import learn_task
 from supsup_cli.workflows.learning.plan import LearnRequest
 from supsup_cli.workflows.opening import OpenTasks, open_tasks
@@ -83,7 +83,7 @@ class Bank:
         Args:
             data: the folder or the name.
             name: the task's; None takes the data's own.
-            recipe: default, paper or separable.
+            recipe: default, fast, paper or separable; `fast` is for thousands of tasks.
             steps: updates of the mask; None takes the recipe's.
             batch_size: images per update; None takes the recipe's.
             density: weights to keep, a share or er:S; None keeps about half.
@@ -130,8 +130,8 @@ class Bank:
         Args:
             name: the task's.
             dataset: (image, label) again and again, as a torch Dataset or `zip(images, labels)`
-                gives them. An image is a PIL image, or a tensor or array (C, H, W), uint8 or from
-                0 to 1; a label counts from 0.
+                gives them. An image is a PIL image, a path, or a tensor or array (C, H, W), uint8
+                or from 0 to 1; a label counts from 0.
             test: the same for the test; None holds out a seeded 15 % of each class.
             classes: a name for each label; None takes `dataset.classes`, or else the numbers.
             recipe: see `learn`, as are the others.

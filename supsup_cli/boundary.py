@@ -6,6 +6,7 @@ import typer
 
 from bank_format.errors import BankError
 from supsup_cli.errors import StoppedError, SupsupError
+from supsup_cli.hints import bank_of, keep_bank
 from supsup_cli.output import flush_stdout, report_error
 from supsup_cli.stop_signals import StopSignals, stop_signals
 
@@ -32,10 +33,11 @@ def run(app: typer.Typer, words: Sequence[str]) -> int:
 
 
 def _run(app: typer.Typer, words: Sequence[str], stop: StopSignals) -> int:
-    as_json, debug = "--json" in words, "--debug" in words
+    as_json = "--json" in words or "--json-lines" in words
+    debug = "--debug" in words
     beside: Mapping[str, object] = {}
     try:
-        code = app(args=list(words), prog_name="supsup", standalone_mode=False)
+        code = _code(app, words)
         flush_stdout()
     except (BankError, SupsupError) as error:
         hint = error.hint or (_help_command(words) if error.exit_code == 2 else "")
@@ -67,8 +69,20 @@ def _run(app: typer.Typer, words: Sequence[str], stop: StopSignals) -> int:
             return int(code or 0)
         problem = _INTERRUPTED
     message, hint, slug, exit_code = problem
+    hint = keep_bank(hint, bank_of(words))
     report_error(message, hint, slug=slug, exit_code=exit_code, as_json=as_json, beside=beside)
     return exit_code
+
+
+def _code(app: typer.Typer, words: Sequence[str]) -> int | None:
+    """Run the command; a reader of a pipe that has gone, such as `head`, has seen enough."""
+    try:
+        code: int | None = app(args=list(words), prog_name="supsup", standalone_mode=False)
+    except SystemExit as end:  # of Typer's help and its echo
+        if isinstance(end.__context__, BrokenPipeError):
+            return 0
+        raise
+    return code
 
 
 def _unexpected(error: Exception) -> tuple[str, str, str, int]:

@@ -8,10 +8,16 @@ import typer
 
 from supsup_cli import __version__
 from supsup_cli.boundary import run
-from supsup_cli.commands import bank as keeping
-from supsup_cli.commands import compare, data, learning, streams, tasks
-from supsup_cli.commands import hopfield as attractors
-from supsup_cli.commands import inference as asking
+from supsup_cli.commands import (
+    bank,
+    compare,
+    data,
+    hopfield,
+    inference,
+    learning,
+    streams,
+    tasks,
+)
 
 app = typer.Typer(
     name="supsup",
@@ -39,10 +45,10 @@ def _supsup(
 for _group in (
     learning.app,
     streams.app,
-    asking.app,
-    attractors.app,
+    inference.app,
+    hopfield.app,
     compare.app,
-    keeping.app,
+    bank.app,
     tasks.app,
 ):
     app.add_typer(_group)

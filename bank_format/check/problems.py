@@ -6,10 +6,10 @@ from pathlib import Path
 
 from bank_format.errors import BankError, DamagedError, OtherBaseError
 from bank_format.kinds.bank_json import BankRecord
-from bank_format.kinds.base_again import can_regenerate, init_command
+from bank_format.kinds.base import can_regenerate, init_command
 from bank_format.store.layout import BANK_FILE, BASE_FILE
 
-__all__ = ["Problem", "Report", "problem_of"]
+__all__ = ["Problem", "VerifyReport", "problem_of"]
 
 _UNREADABLE = "I1"
 _PARENTS = "I11"  # no file of its own is to be mended
@@ -37,7 +37,7 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class VerifyReport:
     """What `verify` found; the bank is whole if there are no problems.
 
     Args:

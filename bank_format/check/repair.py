@@ -6,17 +6,18 @@ found out from the bank anew each time: killed anywhere, the next run does what 
 """
 
 import dataclasses
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
-from bank_format.check.problems import Problem, Report
+from bank_format.check.problems import Problem, VerifyReport
 from bank_format.check.repair_plan import Repair, plan_repairs
 from bank_format.check.verify import verify
 from bank_format.disk import files
 from bank_format.errors import OtherBaseError, StorageError
-from bank_format.kinds.base_again import regenerate_base
+from bank_format.kinds.base import regenerate_base
 from bank_format.store.attractors import encode_command
 from bank_format.store.layout import (
     BANK_FILE,
@@ -24,6 +25,7 @@ from bank_format.store.layout import (
     HOPFIELD_FILE,
     MASKS,
     QUARANTINE,
+    SIGNATURES,
     SUFFIX,
     read_record,
 )
@@ -35,12 +37,12 @@ _MOST_ROUNDS = 4  # what a disk hid from the first reading of the bank is mended
 
 
 @dataclass(frozen=True, slots=True)
-class RepairReport(Report):
+class RepairReport(VerifyReport):
     """What stands after a repair; of a dry run: what stands, and what would be done.
 
     Args:
         problems: files that still cannot be used, and files set aside whose content is missed.
-        hints: see `Report`.
+        hints: see `VerifyReport`.
         tasks: number of whole task files.
         repairs: what was done, in order.
     """
@@ -82,7 +84,7 @@ def repair(path: Path, *, dry_run: bool = False) -> RepairReport:
     return RepairReport(problems, hints, report.tasks, told)
 
 
-def _plan(bank: Path, report: Report) -> tuple[tuple[Repair, ...], tuple[str, ...]]:
+def _plan(bank: Path, report: VerifyReport) -> tuple[tuple[Repair, ...], tuple[str, ...]]:
     """Return what to do, and why nothing is done where the bank is not to be trusted."""
     unread = next((one for one in report.problems if one.file == BANK_FILE), None)
     if unread is not None:
@@ -144,12 +146,16 @@ def _missed(problems: tuple[Problem, ...], repairs: tuple[Repair, ...]) -> list[
 
 def _derived(bank: Path, repairs: tuple[Repair, ...]) -> list[str]:
     """Say how to make again what was set aside and can be made of the bank's other files."""
-    if all(one.file != HOPFIELD_FILE for one in repairs):
-        return []
-    return [f"{HOPFIELD_FILE} can be made again from the masks: {encode_command(bank)}"]
+    hints = []
+    if any(one.file == HOPFIELD_FILE for one in repairs):
+        hints.append(f"{HOPFIELD_FILE} can be made again from the masks: {encode_command(bank)}")
+    if any(one.file.startswith(f"{SIGNATURES}/") for one in repairs):
+        sign = f"supsup tasks sign --bank {shlex.quote(str(bank))}"
+        hints.append(f"{SIGNATURES}/ can be made again from the tasks' data: {sign}")
+    return hints
 
 
-def _is_trusted(report: Report) -> bool:
+def _is_trusted(report: VerifyReport) -> bool:
     """Tell whether the base or a task confirms bank.json, or nothing speaks against it."""
     confirmed = report.tasks > 0 or all(one.file != BASE_FILE for one in report.problems)
     others = (one for one in report.problems if one.slug == OtherBaseError.slug)

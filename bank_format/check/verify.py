@@ -11,7 +11,8 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
-from bank_format.check.problems import Problem, Report, problem_of
+from bank_format.check.problems import Problem, VerifyReport, problem_of
+from bank_format.disk.atomic import is_temporary
 from bank_format.disk.files import list_names, read_bytes
 from bank_format.encoding.sealed import unseal
 from bank_format.errors import (
@@ -22,9 +23,9 @@ from bank_format.errors import (
 )
 from bank_format.kinds.bank_json import BankRecord
 from bank_format.kinds.base import check_kind
-from bank_format.kinds.hopfield_records import HopfieldContent, PatternRecord
-from bank_format.kinds.state import WorkRoom, is_work_file
-from bank_format.kinds.work_parts import list_parts, read_part
+from bank_format.kinds.features import parse_features
+from bank_format.kinds.hopfield import HopfieldContent, PatternRecord
+from bank_format.kinds.state import WorkFolder, is_work_file, list_parts, read_part
 from bank_format.names import is_task_name
 from bank_format.store.attractors import check_attractors, compare, encode_command
 from bank_format.store.claims import unfinished_work
@@ -32,25 +33,27 @@ from bank_format.store.layout import (
     BANK_FILE,
     BASE_FILE,
     CLAIM,
+    FEATURES_FILE,
     HOPFIELD_FILE,
     MASKS,
     QUARANTINE,
+    SIGNATURES,
     SUFFIX,
     WORK,
-    is_temporary,
+    file_limit,
     read_base,
     read_record,
 )
-from bank_format.store.task_reading import parse_task, read_mask
-from bank_format.store.tasks import read_task_file
+from bank_format.store.signatures import read_signature
+from bank_format.store.tasks import parse_task, read_mask, read_task_file
 
-__all__ = ["Problem", "Report", "verify"]
+__all__ = ["Problem", "VerifyReport", "verify"]
 
 _LARGEST_FILE = 2**36  # bytes; for files whose size no record bounds
-_KNOWN = {BANK_FILE, BASE_FILE, HOPFIELD_FILE, MASKS, WORK, QUARANTINE}
+_KNOWN = {BANK_FILE, BASE_FILE, FEATURES_FILE, HOPFIELD_FILE, MASKS, SIGNATURES, WORK, QUARANTINE}
 
 
-def verify(path: Path) -> Report:
+def verify(path: Path) -> VerifyReport:
     """Read every byte of a bank and report every problem; nothing is changed.
 
     Raises:
@@ -61,9 +64,10 @@ def verify(path: Path) -> Report:
         read_record(path)
     survey.top()
     survey.tasks()
+    survey.signatures()
     survey.tell_stale()
     survey.work()
-    return Report(tuple(survey.problems), tuple(survey.hints), survey.whole_tasks)
+    return VerifyReport(tuple(survey.problems), tuple(survey.hints), survey.whole_tasks)
 
 
 class _Survey:
@@ -92,6 +96,9 @@ class _Survey:
         if HOPFIELD_FILE in names:
             with self.reporting(HOPFIELD_FILE):
                 self.check_attractors()
+        if FEATURES_FILE in names:
+            with self.reporting(FEATURES_FILE):
+                self.check_features()
         for name in sorted(names):
             if name in _KNOWN:
                 self.tell_link(name)
@@ -117,6 +124,26 @@ class _Survey:
                 except NoSuchTaskError:
                     continue  # removed since the folder was listed
                 self.whole_tasks += 1
+
+    def signatures(self) -> None:
+        digests = {pattern.task: pattern.content_sha256 for pattern in self.patterns}
+        unknown = {problem.file for problem in self.problems}
+        for name in sorted(self.names(SIGNATURES)):
+            task, file = name.removesuffix(SUFFIX), f"{SIGNATURES}/{name}"
+            if task == name or not is_task_name(task):
+                self.leftover(file)
+                continue
+            self.tell_link(file)
+            with self.reporting(file):
+                if self.record is None:
+                    self.check_seal(file, "signature")
+                    continue
+                found = read_signature(self.path, self.record, task)
+                known = f"{MASKS}/{task}{SUFFIX}" not in unknown
+                if found and known and found.content.task_sha256 != digests.get(task):
+                    self.hints.append(
+                        f"{file} is of a task that is gone: supsup tasks clean --bank {self.bank}"
+                    )
 
     def work(self) -> None:
         names = self.names(WORK)
@@ -161,6 +188,13 @@ class _Survey:
         else:
             self.stored = check_attractors(self.path, self.record)
 
+    def check_features(self) -> None:
+        if self.record is None:
+            self.check_seal(FEATURES_FILE, "features")
+            return
+        path = self.path / FEATURES_FILE
+        parse_features(read_bytes(path, file_limit(self.record)), self.record, str(path))
+
     def tell_stale(self) -> None:
         """Tell what attractors lack or have too much; nothing is known of a damaged task."""
         if self.stored is None:
@@ -173,11 +207,11 @@ class _Survey:
             self.hints.append(f"{HOPFIELD_FILE} {stale.told}: {command}")
 
     def check_state(self, task: str, record: BankRecord) -> None:
-        room = WorkRoom(self.path / WORK / task, task, record)
+        work = WorkFolder(self.path / WORK / task, task, record)
         try:
-            room.read()
-            for part in list_parts(room):
-                read_part(room, part)
+            work.read()
+            for part in list_parts(work):
+                read_part(work, part)
         except BankError as error:
             self.hints.append(
                 f"{error.message}; no task depends on it, learning starts anew: "

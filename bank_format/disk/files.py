@@ -19,7 +19,6 @@ from pathlib import Path
 
 from bank_format.disk import system_calls
 from bank_format.disk.atomic import (
-    TEMPORARY_SUFFIX,
     Identity,
     commit,
     give_name,
@@ -31,7 +30,6 @@ from bank_format.disk.atomic import (
 from bank_format.errors import DamagedError, StorageError
 
 __all__ = [
-    "TEMPORARY_SUFFIX",
     "Identity",
     "exists",
     "identity",

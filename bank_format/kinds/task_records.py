@@ -3,10 +3,12 @@
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
-from bank_format.encoding.codec import Encoding
+from bank_format.encoding.codec import DroppedCoding, Encoding
+from bank_format.encoding.strict_json import OMITTED
+from bank_format.kinds.task_arrays import ArrayRecord, check_array_names
 from bank_format.names import check_digest, check_parameter_name, check_text, is_task_name
 
 __all__ = [
@@ -17,9 +19,13 @@ __all__ = [
     "ParentRecord",
     "Provenance",
     "RecipeRecord",
+    "SignatureRecord",
     "TaskContent",
     "TaskFacts",
+    "check_arrays",
     "check_statistics",
+    "check_version",
+    "needed_version",
 ]
 
 _CREATED = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z", re.ASCII)
@@ -124,6 +130,24 @@ class ParentRecord:
         check_digest(self.content_sha256)
 
 
+@dataclass(frozen=True, slots=True)
+class SignatureRecord:
+    """How a task's signature was made, see *Signatures* in FORMAT.md.
+
+    Args:
+        model: how its arrays are to be read; a reader that does not know it does without.
+        images: how many of the task's own training images it was made of.
+    """
+
+    model: str
+    images: int
+
+    def __post_init__(self) -> None:
+        check_text(self.model)
+        if self.images < 1:
+            raise ValueError(f"signature of {self.images} images found, expected at least 1")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskFacts:
     """What the learner knows of a task; its masks decide the rest of the content.
@@ -138,6 +162,7 @@ class TaskFacts:
         accuracy: on the test split with the task given; None if there was none.
         calibration: for novelty; None if there was none.
         parents: the tasks that learning started from.
+        signature: how its signature was made; None if it has none.
     """
 
     task: str
@@ -149,6 +174,7 @@ class TaskFacts:
     accuracy: AccuracyRecord | None = None
     calibration: CalibrationRecord | None = None
     parents: tuple[ParentRecord, ...] = ()
+    signature: SignatureRecord | None = field(default=None, metadata=OMITTED)
 
     def __post_init__(self) -> None:
         _check_task(self.task)
@@ -173,13 +199,16 @@ class TaskContent(TaskFacts):
         base_sha256: the base network the masks belong to.
         encoding: how each masked parameter's bits are stored.
         statistics: names of the float32 tensors kept with the task, sorted.
+        arrays: what else belongs to it, by name: its own head, its signature.
+        version: the lowest that can say all this, see `needed_version`.
     """
 
     kind: Literal["mask"] = "mask"
-    version: Literal[1] = 1
+    version: Literal[1, 2] = 1
     base_sha256: str
     encoding: Mapping[str, Encoding]
     statistics: tuple[str, ...] = ()
+    arrays: Mapping[str, ArrayRecord] = field(default_factory=dict, metadata=OMITTED)
 
     def __post_init__(self) -> None:
         # A slotted dataclass is a copy of its class, which the short form of super() misses.
@@ -188,6 +217,8 @@ class TaskContent(TaskFacts):
         for name in self.encoding:
             check_parameter_name(name)
         check_statistics(self.statistics)
+        check_arrays(self.arrays, self.signature)
+        check_version(self.version, needed_version(self.encoding, self.arrays))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,6 +248,35 @@ class Provenance:
             raise ValueError(f"seconds {self.seconds} found, expected a finite number from 0 on")
         for text in (self.machine, self.source, *self.versions, *self.versions.values()):
             check_text(text)
+
+
+def needed_version(
+    encoding: Mapping[str, Encoding], arrays: Mapping[str, ArrayRecord]
+) -> Literal[1, 2]:
+    """Give the lowest version of the kind `mask` that has these codings and arrays."""
+    dropped = any(isinstance(one, DroppedCoding) for one in encoding.values())
+    return 2 if arrays or dropped else 1
+
+
+def check_version(version: int, needed: int) -> None:
+    """Refuse a version that is not the lowest which can say what a file says.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if version != needed:
+        raise ValueError(f"version {version} found, expected {needed}, the lowest")
+
+
+def check_arrays(arrays: Mapping[str, ArrayRecord], signature: SignatureRecord | None) -> None:
+    """Refuse names that no array has, and a signature without arrays or arrays without one.
+
+    Raises:
+        ValueError: there are some.
+    """
+    check_array_names(arrays)
+    if any(name.startswith("signature/") for name in arrays) != (signature is not None):
+        raise ValueError("a signature found without its arrays, or arrays of one without it")
 
 
 def check_statistics(names: tuple[str, ...]) -> None:

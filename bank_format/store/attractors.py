@@ -10,12 +10,13 @@ from bank_format.errors import DamagedError
 from bank_format.kinds.bank_json import BankRecord
 from bank_format.kinds.hopfield import (
     Attractors,
+    HopfieldContent,
+    PatternRecord,
     build_hopfield,
     check_hopfield,
     hopfield_limit,
     parse_hopfield,
 )
-from bank_format.kinds.hopfield_records import HopfieldContent, PatternRecord
 from bank_format.kinds.mask import Task
 from bank_format.store.layout import HOPFIELD_FILE
 from bank_format.store.tasks import settle_tasks

@@ -3,24 +3,24 @@
 import shlex
 from pathlib import Path
 
-from bank_format.disk.files import TEMPORARY_SUFFIX, read_bytes
+from bank_format.disk.files import read_bytes
 from bank_format.encoding.sealed import HEADER_LIMIT, Tensors
 from bank_format.errors import DamagedError, NoBankError
-from bank_format.kinds.bank_file import BANK_FILE_LIMIT, parse_bank_file
-from bank_format.kinds.bank_json import BankRecord, BankSpec
+from bank_format.kinds.bank_json import BANK_FILE_LIMIT, BankRecord, BankSpec, parse_bank_file
 from bank_format.kinds.base import parse_base
 
 __all__ = [
     "BANK_FILE",
     "BASE_FILE",
     "CLAIM",
+    "FEATURES_FILE",
     "HOPFIELD_FILE",
     "MASKS",
     "QUARANTINE",
+    "SIGNATURES",
     "SUFFIX",
     "WORK",
     "file_limit",
-    "is_temporary",
     "read_base",
     "read_record",
 ]
@@ -28,7 +28,9 @@ __all__ = [
 BANK_FILE = "bank.json"
 BASE_FILE = "base.safetensors"
 HOPFIELD_FILE = "hopfield.safetensors"
+FEATURES_FILE = "features.safetensors"
 MASKS = "masks"
+SIGNATURES = "signatures"
 WORK = "work"
 QUARANTINE = "quarantine"
 SUFFIX = ".safetensors"
@@ -41,11 +43,6 @@ def file_limit(spec: BankSpec) -> int:
     Twice the network in float32 leaves room for any statistics a task keeps.
     """
     return 2 * HEADER_LIMIT + 8 * spec.weights
-
-
-def is_temporary(name: str) -> bool:
-    """Tell whether a name is that of a file not yet committed."""
-    return name.startswith(".") and name.endswith(TEMPORARY_SUFFIX)
 
 
 def read_record(path: Path) -> BankRecord:

@@ -114,6 +114,13 @@ def learn_task(
     detect: Annotated[
         bool, typer.Option("--detect", help="Learn nothing that belongs to a known task (NNs).")
     ] = False,
+    signature: Annotated[
+        bool,
+        typer.Option(
+            "--signature/--no-signature",
+            help="Keep what the frozen network says of the task's images.",
+        ),
+    ] = True,
     max_pixels: MaxPixelsOption = MAX_PIXELS,
     data_root: DataRootOption = "",
     download: DownloadOption = False,
@@ -143,6 +150,7 @@ def learn_task(
             combine=combine,
             augment=augment,
             detect=detect,
+            signature=signature,
             reading=Reading(max_pixels, data_root, download),
         )
         with stop_signals() as stop:

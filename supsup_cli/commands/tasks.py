@@ -9,12 +9,18 @@ import typer
 
 from supsup_cli.commands.answering import answer
 from supsup_cli.completion import complete_source_tasks, complete_tasks
+from supsup_cli.data.limits import MAX_PIXELS
 from supsup_cli.options import (
     DEFAULT_BANK,
     BankOption,
+    DataOption,
+    DataRootOption,
     DebugOption,
+    DeviceOption,
+    DownloadOption,
     DryRunOption,
     JsonOption,
+    MaxPixelsOption,
     QuietOption,
     YesOption,
     usable_path,
@@ -67,6 +73,34 @@ def show(
         from supsup_cli.workflows.tasks import show as workflow
 
         return workflow.show_tasks(bank, names)
+
+    answer(work, as_json=as_json, quiet=quiet)
+
+
+@group.command()
+def sign(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="Tasks; default: all.", autocompletion=complete_tasks),
+    ] = None,
+    bank: BankOption = DEFAULT_BANK,
+    data: DataOption = None,
+    max_pixels: MaxPixelsOption = MAX_PIXELS,
+    data_root: DataRootOption = "",
+    download: DownloadOption = False,
+    device: DeviceOption = "auto",
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Make signatures for tasks that have none, from the data they were learned from."""
+
+    def work(terminal: Terminal) -> Result:
+        from supsup_cli.data.reading import Reading
+        from supsup_cli.workflows.tasks import sign as workflow
+
+        reading = Reading(max_pixels, data_root, download)
+        return workflow.sign_tasks(bank, names or (), data or (), device, reading, terminal)
 
     answer(work, as_json=as_json, quiet=quiet)
 

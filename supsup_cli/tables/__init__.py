@@ -1,20 +1,27 @@
 """Results as text for people: lines, and tables where there are rows."""
 
-from supsup_cli.tables import bank as keeping
-from supsup_cli.tables import compare, data, doctor, hopfield, learning, stats, streams, tasks
-from supsup_cli.tables import inference as asking
+from supsup_cli.tables import (
+    bank,
+    compare,
+    data,
+    hopfield,
+    inference,
+    learning,
+    streams,
+    tasks,
+)
 from supsup_cli.tables.cells import lines
+from supsup_cli.tables.layout import laid_out
 
 __all__ = [
-    "asking",
+    "bank",
     "compare",
     "data",
-    "doctor",
     "hopfield",
-    "keeping",
+    "inference",
+    "laid_out",
     "learning",
     "lines",
-    "stats",
     "streams",
     "tasks",
 ]

@@ -18,15 +18,21 @@ from bank_format.errors import OtherBaseError
 from bank_format.kinds.bank_json import BankRecord
 from bank_format.kinds.mask import Task
 from supsup_cli.core.images import Pixels
+from supsup_cli.core.inference.perceptrons import MaskedPerceptron
 from supsup_cli.core.masks.density import gain
-from supsup_cli.core.masks.masks import MaskLayout, MaskStack
+from supsup_cli.core.masks.masks import MaskLayout, Masks, MaskStack
 from supsup_cli.core.networks.normalisation import (
     Statistics,
     blank_statistics,
     normalising_layers,
     parted,
 )
-from supsup_cli.core.networks.specs import NetworkSpec, build_network, freeze
+from supsup_cli.core.networks.specs import (
+    MultilayerPerceptron,
+    NetworkSpec,
+    build_network,
+    freeze,
+)
 from supsup_cli.core.networks.traits import TypicalTraits, parted_traits
 from supsup_cli.errors import DeviceError, NoInputError, UsageError
 
@@ -78,6 +84,27 @@ class OpenTasks:
     def names(self) -> list[str]:
         """The tasks' names, in the order of the stack."""
         return [task.content.task for task in self.tasks]
+
+    @property
+    def normalises(self) -> bool:
+        """Whether the network normalises by statistics that belong to a task."""
+        return self.stack.statistics is not None
+
+    @cached_property
+    def perceptron(self) -> MaskedPerceptron | None:
+        """A chain of layers that takes one mask after the other; None for other networks."""
+        network = self.net.network
+        if not isinstance(network, MultilayerPerceptron):
+            return None
+        return MaskedPerceptron(network, self.stack, torch.float32)
+
+    def masks(self, index: int) -> Masks:
+        """Unpack one task's mask, with what belongs to it: see `MaskStack.masks`."""
+        return self.stack.masks(index)
+
+    def typical(self, index: int) -> TypicalTraits | None:
+        """Give what is usual for one task's images under its mask; None if that is not known."""
+        return self.stack.typical(index)
 
     @property
     def seeds(self) -> dict[str, int]:
@@ -182,7 +209,7 @@ def stack_of(net: OpenNetwork, tasks: Sequence[Task], packed: NDArray[np.uint8])
         _statistics(net, tasks),
         tuple(_traits_of(net, task) for task in tasks) if _normalises(net) else None,
     )
-    sparse = ["density" in task.content.recipe.settings for task in tasks]
+    sparse = [task.sparse for task in tasks]
     if not any(sparse):
         return stack
     gains = torch.ones(len(tasks), len(net.layout.shapes))

@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from bank_format.bank import Bank
 from supsup_cli.core.images import LabelledImages, Pixels
 from supsup_cli.core.learning.batches.batch_order import BatchOrder
-from supsup_cli.core.learning.bn_recalibration import exact_statistics, sample_batches
+from supsup_cli.core.learning.bn_recalibration import recalibrated_statistics, sample_batches
 from supsup_cli.core.masks.superposition import masked_forward
 from supsup_cli.core.networks.normalisation import blank_statistics, forward_on_batch
 from supsup_cli.core.seeds import generator
@@ -132,7 +132,7 @@ def measured(
         masks = {name: one / network.get_parameter(name) for name, one in weights.items()}
         data = LabelledImages(images, torch.zeros(len(images), dtype=torch.int64))
         sample = sample_batches(data, pixels, batch_size, generator(0, "statistics"))
-        masks |= exact_statistics(network, masks, sample)
+        masks |= recalibrated_statistics(network, masks, sample)
         logits = [masked_forward(network, masks, pixels(part)) for part in test.split(1000)]
         return float((torch.cat(logits)[:, :10].argmax(-1) == true).float().mean())
 

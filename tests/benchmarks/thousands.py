@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from supsup_cli.data import catalog
-from supsup_cli.workflows.inference.accuracy import IMAGES_TOGETHER, TaskTest, measure
-from supsup_cli.workflows.inference.deciding import DecisionRequest, choose_rule
+from supsup_cli.workflows.inference.accuracy import HeldOutTask, images_together, measure
+from supsup_cli.workflows.inference.rules import DecisionRequest, choose_rule
 from supsup_cli.workflows.opening import open_tasks
 from supsup_cli.workflows.reporting import Silent
 from tests.benchmarks.timing import machine, row
@@ -37,8 +37,9 @@ def main() -> None:
     seconds = 0.0
     measured = []
     per_task = max(1, options.images // len(tests))
-    for start in range(0, len(tests), max(1, IMAGES_TOGETHER // per_task)):
-        part = tests[start : start + max(1, IMAGES_TOGETHER // per_task)]
+    at_once = max(1, images_together(rule, (1, 28, 28)) // per_task)
+    for start in range(0, len(tests), at_once):
+        part = tests[start : start + at_once]
         began = time.perf_counter()
         measured += measure(opened, rule, part)
         seconds += time.perf_counter() - began
@@ -57,7 +58,7 @@ def main() -> None:
     print(f"\nwhole test split, task given: mean {np.mean(shares):.2%}, least {min(shares):.2%}")
 
 
-def dealt(names: list[str], images: int) -> list[TaskTest]:
+def dealt(names: list[str], images: int) -> list[HeldOutTask]:
     """Deal a random order of the test images to the tasks."""
     order = np.random.default_rng(0).permutation(10_000)
     tests = []
@@ -65,7 +66,7 @@ def dealt(names: list[str], images: int) -> list[TaskTest]:
         places = order[np.arange(index, images, len(names)) % len(order)]
         if len(places):
             split = catalog.load_test(name, (1, 28, 28)).test
-            tests.append(TaskTest(index, split.take(places)))
+            tests.append(HeldOutTask(index, split.take(places)))
     return tests
 
 

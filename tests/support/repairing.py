@@ -4,7 +4,7 @@ from pathlib import Path
 
 from bank_format.bank import Bank
 from bank_format.check.repair import RepairReport
-from bank_format.check.verify import Report, verify
+from bank_format.check.verify import VerifyReport, verify
 from tests.support.banks import PROVENANCE, create, facts, masks
 
 TASKS = ("cats", "dogs", "pets")
@@ -42,7 +42,7 @@ def steps(report: RepairReport) -> list[tuple[str, str]]:
     return [(one.file, one.action) for one in report.repairs]
 
 
-def only_aside(bank: Bank, count: int) -> Report:
+def only_aside(bank: Bank, count: int) -> VerifyReport:
     """Check that the bank is whole, with a hint about what was set aside."""
     report = verify(bank.path)
     assert report.problems == ()

@@ -25,7 +25,7 @@ def sample_batches(
     stream: torch.Generator,
     most: int = _MOST_IMAGES,
 ) -> Iterator[Tensor]:
-    """Draw training images at random, without replacement, for `exact_statistics`.
+    """Draw training images at random, without replacement, for `recalibrated_statistics`.
 
     Args:
         data: N ≥ 1 images; their labels play no part.
@@ -44,7 +44,7 @@ def sample_batches(
         yield pixels(data.take(here))
 
 
-def exact_statistics(
+def recalibrated_statistics(
     network: nn.Module, masks: Mapping[str, Tensor], batches: Iterable[Tensor]
 ) -> Statistics:
     """Measure the mean and variance of every normalised channel over some images.

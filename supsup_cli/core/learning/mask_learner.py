@@ -26,7 +26,7 @@ class MaskLearner:
         recipe: optimiser, schedule and its length, scale of the logits, density.
         precision: of products and convolutions, see `forward_on_batch`.
         tasks: how many learn at once, with equal shares of each parameter's first dimension and of
-            each batch; see `many_masks`.
+            each batch; see `many_tasks`.
 
     Attributes:
         steps_done: number of updates so far.
@@ -51,7 +51,7 @@ class MaskLearner:
             name: weight.detach().clone().requires_grad_() for name, weight in self._weights.items()
         }
         device = next(iter(scores.values())).device
-        # What running statistics come to is never used: see `exact_statistics`.
+        # What running statistics come to is never used: see `recalibrated_statistics`.
         self._statistics = blank_statistics(network, device)
         self._select = selection(self._weights, recipe.density)
         self._rule = UpdateRule(recipe, scores)

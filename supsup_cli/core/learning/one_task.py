@@ -16,7 +16,7 @@ from supsup_cli.core.masks.superposition import images_at_once, masked_forward
 from supsup_cli.core.networks.normalisation import Statistics
 from supsup_cli.core.seeds import generator, restore_stream
 
-from .bn_recalibration import exact_statistics, sample_batches
+from .bn_recalibration import recalibrated_statistics, sample_batches
 from .early_stopping import EarlyStopping
 from .mask_learner import MaskLearner
 from .recipes import Recipe
@@ -137,9 +137,9 @@ class Learning:
         """Measure the statistics of `masks`, on as many images as were learned from, at most 2048.
 
         Returns:
-            buffer name → float32; see `exact_statistics`.
+            buffer name → float32; see `recalibrated_statistics`.
         """
-        return exact_statistics(self._network, self._values(self.masks()), self._sample())
+        return recalibrated_statistics(self._network, self._values(self.masks()), self._sample())
 
     def _values(self, masks: Masks) -> Masks:
         return mask_values(masks, sparse=self._recipe.density is not None)
@@ -149,7 +149,7 @@ class Learning:
         if self._held_out is None:
             raise ValueError("no held-out images")
         values = self._values(masks)
-        values |= exact_statistics(self._network, values, self._sample(_CHECK_STATISTICS))
+        values |= recalibrated_statistics(self._network, values, self._sample(_CHECK_STATISTICS))
         every = max(1, len(self._held_out) // _CHECK_IMAGES)
         places = torch.arange(0, len(self._held_out), every, device=self._held_out.device)
         parts = self._held_out.take(places).split(self._recipe.batch_size)

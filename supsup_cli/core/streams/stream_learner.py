@@ -18,7 +18,7 @@ from torch import Tensor
 from supsup_cli.core.masks.masks import Masks, initial_scores, threshold
 
 from .allocation import alpha_weights, needs_new_mask
-from .stream_masks import Fit, FrozenNetwork, OpenMask
+from .stream_masks import Fit, FrozenNetwork, StreamMask
 
 Rule = Literal["loss", "paper"]
 RULES: tuple[Rule, ...] = ("loss", "paper")
@@ -36,7 +36,7 @@ _PAPER_LEAST = 5
 
 
 @dataclass(frozen=True)
-class Decision:
+class StreamDecision:
     """Which mask the batches from `batch` on belong to, as far as the learner can tell.
 
     Attributes:
@@ -76,14 +76,14 @@ class StreamLearner:
     """
 
     def __init__(self, shared: FrozenNetwork, settings: StreamSettings) -> None:
-        self.masks: list[OpenMask] = []
+        self.masks: list[StreamMask] = []
         self._shared = shared
         self._settings = settings
         self._current: int | None = None
         self._batches = 0
         self._waiting: list[tuple[Tensor, Tensor]] = []
 
-    def feed(self, images: Tensor, targets: Tensor) -> Decision | None:
+    def feed(self, images: Tensor, targets: Tensor) -> StreamDecision | None:
         """Learn from one batch, or keep it until it is clear what it belongs to.
 
         Args:
@@ -125,7 +125,7 @@ class StreamLearner:
         cls,
         shared: FrozenNetwork,
         settings: StreamSettings,
-        masks: Sequence[OpenMask],
+        masks: Sequence[StreamMask],
         current: int | None,
         settled: int,
     ) -> "StreamLearner":
@@ -145,7 +145,7 @@ class StreamLearner:
         learner._batches = settled
         return learner
 
-    def _compare(self, images: Tensor, targets: Tensor) -> Decision | None:
+    def _compare(self, images: Tensor, targets: Tensor) -> StreamDecision | None:
         """Give the batch, and those that wait, to the mask they surprise least, or wait on."""
         self._waiting.append((images, targets))
         everything = [torch.cat(parts) for parts in zip(*self._waiting, strict=True)]
@@ -161,18 +161,18 @@ class StreamLearner:
             for batch in self._waiting:
                 self.masks[chosen].learn(*batch)
         self._waiting.clear()
-        return None if repeated else Decision(first, chosen, not known)
+        return None if repeated else StreamDecision(first, chosen, not known)
 
     def _open(self) -> int | None:
         """Open a mask if the budget has one left."""
         number = len(self.masks)
         if number == self._settings.budget:
             return None
-        fresh = OpenMask.fresh(self._shared, seed=self._settings.seed, name=_name(number))
+        fresh = StreamMask.fresh(self._shared, seed=self._settings.seed, name=_name(number))
         self.masks.append(fresh)
         return number
 
-    def _paper(self, images: Tensor) -> Decision:
+    def _paper(self, images: Tensor) -> StreamDecision:
         """Compare all masks by one gradient, with the mean entropy of the batch."""
         first = self._batches - 1
         if self.masks:
@@ -182,9 +182,9 @@ class StreamLearner:
             best = int(weights.argmax())
             if best < len(self.masks) and not needs_new_mask(weights):
                 self._current = best
-                return Decision(first, best, new=False)
+                return StreamDecision(first, best, new=False)
         self._current = self._open()
-        return Decision(first, self._current, new=True)
+        return StreamDecision(first, self._current, new=True)
 
     def _unlearned(self, number: int) -> Masks:
         weights = self._shared.weights

@@ -67,7 +67,7 @@ class Fit:
 
 
 @dataclass
-class OpenMask:
+class StreamMask:
     """One mask's scores with all that learning on needs; nothing in it knows where tasks end.
 
     Attributes:
@@ -86,7 +86,7 @@ class OpenMask:
         self._rule = UpdateRule(STREAM, self.scores)
 
     @classmethod
-    def fresh(cls, shared: FrozenNetwork, *, seed: int, name: str) -> "OpenMask":
+    def fresh(cls, shared: FrozenNetwork, *, seed: int, name: str) -> "StreamMask":
         """Draw the scores of a mask that has learned nothing."""
         shapes = {key: tuple(weight.shape) for key, weight in shared.weights.items()}
         drawn = initial_scores(shapes, seed=seed, task=name)
@@ -157,7 +157,7 @@ class OpenMask:
         return copies | {"fit": torch.tensor(fit, dtype=torch.float64)}
 
     @classmethod
-    def load(cls, shared: FrozenNetwork, state: Mapping[str, Tensor]) -> "OpenMask":
+    def load(cls, shared: FrozenNetwork, state: Mapping[str, Tensor]) -> "StreamMask":
         """Go on where a mask of the same network was.
 
         Args:

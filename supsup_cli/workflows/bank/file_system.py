@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bank_format.disk import system_calls
-from supsup_cli.workflows.results.doctor import Check
+from supsup_cli.workflows.results.bank import Check
 
 _READ_ONLY = {errno.EACCES, errno.EPERM, errno.EROFS}
 _UNFIT = "keep the bank on a local disk or another file system"
@@ -35,7 +35,7 @@ class _UnfitError(Exception):
     """The file system did something else than it was asked to."""
 
 
-def check_abilities(folder: Path, task_bytes: int) -> list[Check]:
+def check_file_system(folder: Path, task_bytes: int) -> list[Check]:
     """Try all that a bank asks of its file system; nothing is left behind.
 
     Args:

@@ -24,7 +24,7 @@ from supsup_cli.core.networks.specs import (
 from supsup_cli.errors import UsageError
 from supsup_cli.workflows.bank.pretrained import read_pretrained
 from supsup_cli.workflows.reporting import Reporter, Silent
-from supsup_cli.workflows.results.learning import InitResult
+from supsup_cli.workflows.results.bank import InitResult
 
 # Grey: of MNIST's training images. Colour: of ImageNet's. Both are what published networks expect.
 _STATISTICS = {1: ((0.1307,), (0.3081,)), 3: ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))}

@@ -14,8 +14,7 @@ from bank_format.kinds.bank_json import BankRecord
 from bank_format.kinds.mask import Task
 from bank_format.store.layout import BANK_FILE, BASE_FILE, HOPFIELD_FILE
 from supsup_cli.errors import UsageError
-from supsup_cli.workflows.results.stats import Rivals, StatsResult, StoredBytes, TaskStats
-from supsup_cli.workflows.tasks.list import accuracy_share
+from supsup_cli.workflows.results.bank import Rivals, StatsResult, StoredBytes, TaskStats
 
 
 def stats(path: Path, *, overlaps: bool, plot: Path | None) -> StatsResult:
@@ -59,7 +58,7 @@ def stats(path: Path, *, overlaps: bool, plot: Path | None) -> StatsResult:
                 kind=task.content.kind,
                 bytes=task.bytes_on_disk,
                 density=ones / masked,
-                accuracy=accuracy_share(task),
+                accuracy=task.accuracy,
                 created=task.provenance.created,
                 overlap=share,
             )

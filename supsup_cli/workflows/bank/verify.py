@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from bank_format.check.repair import RepairReport, repair
-from bank_format.check.verify import Report
+from bank_format.check.verify import VerifyReport
 from bank_format.check.verify import verify as verify_bank
 from supsup_cli.errors import UsageError
+from supsup_cli.hints import keep_bank
 from supsup_cli.workflows.results.bank import DoneRepair, FoundProblem, VerifyResult
 
 
@@ -24,15 +25,18 @@ def verify(path: Path, *, mend: bool = False, dry_run: bool = False) -> VerifyRe
     """
     if dry_run and not mend:
         raise UsageError("--dry-run without --repair found, expected both or neither")
-    report: Report = repair(path, dry_run=dry_run) if mend else verify_bank(path)
+    report: VerifyReport = repair(path, dry_run=dry_run) if mend else verify_bank(path)
+    bank = str(path)
     repairs = report.repairs if isinstance(report, RepairReport) else ()
     return VerifyResult(
         ok=not report.problems,
         problems=tuple(
-            FoundProblem(one.file, one.message, one.exit_code, one.invariant, one.hint)
+            FoundProblem(
+                one.file, one.message, one.exit_code, one.invariant, keep_bank(one.hint, bank)
+            )
             for one in report.problems
         ),
-        hints=report.hints,
+        hints=tuple(keep_bank(hint, bank) for hint in report.hints),
         tasks=report.tasks,
         repairs=tuple(DoneRepair(one.file, one.action, one.to, one.message) for one in repairs),
         dry_run=dry_run,

@@ -31,9 +31,8 @@ from supsup_cli.workflows.compare.summary import summed_up, write_matrices
 from supsup_cli.workflows.compare.systems import Entry, Setting
 from supsup_cli.workflows.compare.tasks import NamedTask, Tasks, named_tasks
 from supsup_cli.workflows.opening import open_network
-from supsup_cli.workflows.reporting import Advance, Reporter
+from supsup_cli.workflows.reporting import Advance, NeverStop, Reporter, Stop
 from supsup_cli.workflows.results.compare import ComparedMethod, CompareResult, NotInstalled
-from supsup_cli.workflows.stopping import NeverStop, Stop
 
 _NEVER = NeverStop()
 

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bank_format.store.layout import BASE_FILE
-from supsup_cli.core.learning.recipes import RECIPES, Kind, for_network
+from supsup_cli.core.learning.recipes import RECIPES, for_network
+from supsup_cli.core.networks.specs import Kind
 from supsup_cli.data.splits import Split
 from supsup_cli.errors import UsageError
 from supsup_cli.workflows.bank.init_base import init_base
@@ -26,13 +27,9 @@ from supsup_cli.workflows.compare.systems import (
     scaled,
 )
 from supsup_cli.workflows.compare.tasks import ComparedTask, NamedTask
-from supsup_cli.workflows.inference.deciding import (
-    DecisionRequest,
-    choose_rule,
-    classify,
-    group_places,
-)
-from supsup_cli.workflows.inference.decisions import classify_decided, decide
+from supsup_cli.workflows.inference.decisions import decide
+from supsup_cli.workflows.inference.masks_run import classify
+from supsup_cli.workflows.inference.rules import DecisionRequest, choose_rule, group_places
 from supsup_cli.workflows.learning.learn_task import learn_task
 from supsup_cli.workflows.learning.plan import LearnRequest
 from supsup_cli.workflows.opening import open_network, open_tasks
@@ -93,10 +90,9 @@ class BankSystem:
         images = split.images
         groups = group_places(rule.group, [""] * len(split))
         decisions = decide(opened, rule, images, groups)
-        labels, _ = classify_decided(opened, images, groups, decisions)
         said = [
             opened.tasks[index].content.classes[label].name
-            for index, label in zip(decisions.best.tolist(), labels.tolist(), strict=True)
+            for index, label in zip(decisions.best.tolist(), decisions.labels.tolist(), strict=True)
         ]
         class_right = np.array(
             [one == task.data.classes[label] for one, label in zip(said, split.labels, strict=True)]
@@ -107,7 +103,7 @@ class BankSystem:
         if self._shares_labels:
             shares["GNs"] = float(class_right.mean())
         if place < len(self._names):
-            given, _ = classify(opened, images, np.full(len(split), place))
+            given = classify(opened, images, np.full(len(split), place)).labels
             shares["GG"] = float((given == split.labels).mean())
         return shares
 

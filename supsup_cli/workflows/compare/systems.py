@@ -14,8 +14,7 @@ from supsup_cli.core.images import Pixels
 from supsup_cli.data.splits import Split
 from supsup_cli.workflows.compare.request import CompareRequest
 from supsup_cli.workflows.compare.tasks import ComparedTask, NamedTask, Tasks
-from supsup_cli.workflows.reporting import Advance
-from supsup_cli.workflows.stopping import Stop
+from supsup_cli.workflows.reporting import Advance, Stop
 
 Arrays = dict[str, NDArray[np.generic]]
 Accuracies = dict[Scenario, float]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from bank_format.kinds.bank_json import BankRecord
-from bank_format.kinds.hopfield_records import PatternRecord
+from bank_format.kinds.hopfield import PatternRecord
 from bank_format.kinds.mask import Task
 from bank_format.store.attractors import compare, encode_command, read_attractors
 from bank_format.store.layout import HOPFIELD_FILE

@@ -2,22 +2,26 @@
 
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
-from bank_format.kinds.mask import Task
-from supsup_cli.data import catalog
 from supsup_cli.data.reading import DEFAULT, Reading
-from supsup_cli.data.splits import TestData, choose
+from supsup_cli.data.splits import choose
 from supsup_cli.errors import NoInputError, SupsupError, UsageError
-from supsup_cli.workflows.inference.accuracy import IMAGES_TOGETHER, Measured, TaskTest, measure
-from supsup_cli.workflows.inference.deciding import DecisionRequest, choose_rule, told_of_compiling
-from supsup_cli.workflows.inference.evaluation_table import write_table
-from supsup_cli.workflows.opening import OpenNetwork, OpenTasks, open_tasks
+from supsup_cli.workflows.held_out import find_moved, held_out, moved_hint
+from supsup_cli.workflows.inference.accuracy import (
+    HeldOutTask,
+    Measured,
+    images_together,
+    measure,
+    write_table,
+)
+from supsup_cli.workflows.inference.rules import DecisionRequest, choose_rule, told_of_compiling
+from supsup_cli.workflows.opening import OpenTasks, open_tasks
 from supsup_cli.workflows.reporting import Reporter
 from supsup_cli.workflows.results.common import FailedInput
 from supsup_cli.workflows.results.inference import EvaluateResult, GroupScores, Scores
@@ -35,10 +39,11 @@ class EvaluateRequest:
         limit: images of each task, a seeded choice; None takes all.
         seed: of the choice.
         group_sizes: numbers of images that share a decision, to compare, as "1,8,64"; or "".
-        plot: where to draw the accuracies; None for nowhere.
+        plot: where to draw the accuracies and the confusion; None for nowhere.
         csv: where to write the table and the confusion; None for nowhere.
         reading: where data lie; an image file with more pixels than it allows is an input that
             failed.
+        data: folders where tasks' data lie now; the digest tells whose.
     """
 
     tasks: Sequence[str] = ()
@@ -48,6 +53,7 @@ class EvaluateRequest:
     plot: Path | None = None
     csv: Path | None = None
     reading: Reading = DEFAULT
+    data: Sequence[str] = ()
 
 
 def evaluate(
@@ -78,14 +84,14 @@ def evaluate(
     for name in names:
         if name not in there:
             opened.net.bank.read_task(name)  # raises: there is no such task
-    # By the method hopfield every group's mask is recovered by itself: no work is shared.
-    together = 1 if rule.attractors is not None else IMAGES_TOGETHER
+    moved = find_moved(opened, request.data, request.reading)
+    together = images_together(rule, opened.net.bank.record.input.shape)
     began = time.perf_counter()
     measured: list[Measured] = []
     grouped: dict[int, list[Measured]] = {size: [] for size in sizes}
     failed: list[FailedInput] = []
     with told_of_compiling(reporter), reporter.track("evaluating", len(names), "tasks") as advance:
-        for tests, failures, count in _loaded(opened, names, request, together):
+        for tests, failures, count in _loaded(opened, names, request, together, moved):
             failed += failures
             if tests:
                 measured += measure(opened, rule, tests)
@@ -94,7 +100,10 @@ def evaluate(
             advance(count)
     evaluated = [one.task for one in measured]
     if not evaluated:
-        raise NoInputError(f"no task could be evaluated; {failed[0].source}: {failed[0].error}")
+        raise NoInputError(
+            f"no task could be evaluated; {failed[0].source}: {failed[0].error}",
+            hint=moved_hint(opened.net),
+        )
     result = EvaluateResult(
         tasks=tuple(evaluated),
         mean=_mean(Scores, evaluated),
@@ -127,27 +136,13 @@ def _sizes(text: str) -> list[int]:
     return sorted({int(size) for size in text.split(",")}) if text else []
 
 
-def test_data(net: OpenNetwork, task: Task, reading: Reading) -> TestData:
-    """Load the test split that a task was learned beside.
-
-    Raises:
-        NoInputError: the data is not there, or is other data by now.
-    """
-    content = task.content
-    shape = net.bank.record.input.shape
-    data = task.provenance.source or content.data.name
-    found = catalog.digest(data, shape, reading)
-    if found != content.data.digest:
-        raise NoInputError(
-            f"{data}: data {found[:16]}… found, task {content.task!r} learned from "
-            f"{content.data.digest[:16]}…"
-        )
-    return catalog.load_test(data, shape, seed=content.seed, reading=reading)
-
-
 def _loaded(
-    opened: OpenTasks, names: Sequence[str], request: EvaluateRequest, together: int
-) -> Iterator[tuple[list[TaskTest], list[FailedInput], int]]:
+    opened: OpenTasks,
+    names: Sequence[str],
+    request: EvaluateRequest,
+    together: int,
+    moved: Mapping[str, str],
+) -> Iterator[tuple[list[HeldOutTask], list[FailedInput], int]]:
     """Load tasks' test images, as many tasks at a time as are measured together.
 
     Args:
@@ -155,18 +150,19 @@ def _loaded(
         names: those to load.
         request: limit, seed, and where data lie.
         together: images that are measured together; a task is not parted.
+        moved: digest of data → where they lie now.
 
     Yields:
         what to measure, perhaps nothing; what could not be read; of how many tasks.
     """
     places = {name: index for index, name in enumerate(opened.names)}
-    tests: list[TaskTest] = []
+    tests: list[HeldOutTask] = []
     failed: list[FailedInput] = []
     count = 0
     for name in names:
         index = places[name]
         try:
-            data = test_data(opened.net, opened.tasks[index], request.reading)
+            data = held_out(opened.net, opened.tasks[index], request.reading, moved)
         except SupsupError as error:
             failed.append(FailedInput(name, error.message))
             count += 1
@@ -176,7 +172,7 @@ def _loaded(
             yield tests, failed, count
             tests, failed, count = [], [], 0
         failed += [FailedInput(source, reason) for source, reason in data.broken]
-        tests.append(TaskTest(index, part))
+        tests.append(HeldOutTask(index, part))
         count += 1
     yield tests, failed, count
 

@@ -8,15 +8,15 @@ from numpy.typing import NDArray
 
 from supsup_cli.errors import UsageError
 from supsup_cli.workflows.hopfield.recovery import Recovered, report, tell_unrecovered
-from supsup_cli.workflows.inference.deciding import (
+from supsup_cli.workflows.inference.decisions import decide
+from supsup_cli.workflows.inference.inputs import InputBatch, InputRequest, joined, read_inputs
+from supsup_cli.workflows.inference.rules import (
     DecisionRequest,
     Rule,
     choose_rule,
     group_places,
     told_of_compiling,
 )
-from supsup_cli.workflows.inference.decisions import decide
-from supsup_cli.workflows.inference.inputs import InputBatch, InputRequest, joined, read_inputs
 from supsup_cli.workflows.opening import OpenTasks, open_tasks
 from supsup_cli.workflows.reporting import Reporter
 from supsup_cli.workflows.results.inference import InferredSource, InferResult
@@ -66,12 +66,13 @@ def infer_open(
         raise UsageError(f"--plot {plot} with --method {decision.method}: expected hopfield")
     rule = choose_rule(opened, decision, reporter)
     began = time.perf_counter()
-    batches = read_inputs(inputs, opened.net.bank.record.input.shape, opened.seeds)
+    shape = opened.net.bank.record.input.shape
+    batches = read_inputs(inputs, shape, opened.seeds, reporter.note)
     results: list[InferredSource] = []
     recoveries: list[tuple[str, Recovered]] = []
     with told_of_compiling(reporter), reporter.track("inferring", None, "images") as advance:
         for batch in batches if rule.single else iter([joined(batches)]):
-            part, recovered = _decide(opened, rule, batch, top)
+            part, recovered = decide_batch(opened, rule, batch, top)
             results += part
             recoveries += recovered[: _MOST_PANELS - len(recoveries)]
             tell_unrecovered(recovered, opened.names, reporter)
@@ -91,9 +92,14 @@ def infer_open(
     )
 
 
-def _decide(
+def decide_batch(
     opened: OpenTasks, rule: Rule, batch: InputBatch, top: int
 ) -> tuple[list[InferredSource], list[tuple[str, Recovered]]]:
+    """Name the task of each group of a batch, in the order of first images.
+
+    Returns:
+        an answer for each group and each broken input; masks recovered, named as the groups.
+    """
     usable = batch.usable
     groups = group_places(rule.group, [batch.folders[place] for place in usable])
     answers: dict[int, InferredSource] = {
@@ -105,20 +111,19 @@ def _decide(
     if usable:
         decisions = decide(opened, rule, batch.images, groups, top)
         recovered = decisions.recovered or (None,) * len(groups)
-        rows = zip(
-            decisions.scores, decisions.best, decisions.known, recovered, groups, strict=True
-        )
-        for row, winner, knows, mask, members in rows:
+        for place, (mask, members) in enumerate(zip(recovered, groups, strict=True)):
             first = usable[members[0]]
             source = _group_name(rule, batch, first)
             answers[first] = InferredSource(
                 source=source,
                 images=len(members),
-                task=opened.names[winner],
-                known=bool(knows),
-                scores=_top(opened, row, top),
+                task=opened.names[int(decisions.best[place])],
+                known=bool(decisions.known[place]),
+                scores=_top(opened, decisions.scores[place], top),
                 error=None,
                 recovery=None if mask is None else report(mask, opened.names),
+                masks_tried=int(decisions.tried[place]),
+                truncated=bool(decisions.truncated[place]),
             )
             if mask is not None:
                 recoveries.append((source, mask))

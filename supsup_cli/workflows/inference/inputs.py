@@ -1,7 +1,7 @@
 """The images of `infer-task` and `predict`: files read a few at a time, or named test splits."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TextIO
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from supsup_cli.data import catalog, names
+from supsup_cli.data.folders.walking import Seen
 from supsup_cli.data.images import read_images
 from supsup_cli.data.reading import DEFAULT, Reading
 from supsup_cli.data.sources import find_images, read_lines
@@ -16,7 +17,7 @@ from supsup_cli.data.splits import InputShape, choose
 from supsup_cli.errors import ImageError, NoInputError, UsageError
 
 # Images read at once: bounds memory, whatever the size of the network's input.
-_AT_ONCE = 1024
+_AT_ONCE = 8192
 _BYTES_AT_ONCE = 2**26
 
 
@@ -60,7 +61,10 @@ class InputBatch:
 
 
 def read_inputs(
-    request: InputRequest, input_shape: InputShape, seeds: Mapping[str, int]
+    request: InputRequest,
+    input_shape: InputShape,
+    seeds: Mapping[str, int],
+    note: Callable[[str], None],
 ) -> Iterator[InputBatch]:
     """Read the inputs in batches, so that memory does not grow with their number.
 
@@ -69,6 +73,7 @@ def read_inputs(
         input_shape: (C, H, W) of the network's input.
         seeds: digest of data → seed that a task was learned from it with: the images that task
             held out for testing are the test split, whatever the seed of this command is.
+        note: hears in a line each what folders hold besides images.
 
     Raises:
         UsageError: both paths and data, or neither.
@@ -82,9 +87,10 @@ def read_inputs(
         raise UsageError(f"images and --data: {found} given, expected one of the two")
     if request.limit is not None and request.limit < 1:
         raise UsageError(f"--limit {request.limit}: expected at least 1")
-    batches = (
-        _files(request, input_shape) if request.paths else _test_splits(request, input_shape, seeds)
-    )
+    if request.paths:
+        batches = _files(request, input_shape, note)
+    else:
+        batches = _test_splits(request, input_shape, seeds)
     usable = False
     first_error: str | None = None
     for batch in batches:
@@ -118,19 +124,27 @@ def _at_once(input_shape: tuple[int, ...]) -> int:
     return min(_AT_ONCE, max(1, _BYTES_AT_ONCE // math.prod(input_shape)))
 
 
-def _files(request: InputRequest, input_shape: InputShape) -> Iterator[InputBatch]:
-    sources = find_images(request.paths, read_lines(request.stdin))
+def _files(
+    request: InputRequest, input_shape: InputShape, note: Callable[[str], None]
+) -> Iterator[InputBatch]:
+    seen = Seen()
+    sources = find_images(request.paths, read_lines(request.stdin), seen)
+    for line in seen.notes():
+        note(line)
     if request.limit is not None:
         sources = [sources[i] for i in choose(len(sources), request.limit, request.seed)]
     at_once = _at_once(input_shape)
     for start in range(0, len(sources), at_once):
         part = sources[start : start + at_once]
-        read = read_images([one.path for one in part], input_shape, request.reading.max_pixels)
+        paths = [one.path for one in part if one.problem is None]
+        read = read_images(paths, input_shape, request.reading.max_pixels)
         images = [one for one in read if not isinstance(one, ImageError)]
+        left = iter(read)
+        results = [next(left) if one.problem is None else one.problem for one in part]
         yield InputBatch(
             tuple(one.path for one in part),
             tuple(one.folder for one in part),
-            tuple(str(one) if isinstance(one, ImageError) else None for one in read),
+            tuple(str(one) if isinstance(one, NoInputError) else None for one in results),
             np.stack(images) if images else np.empty((0, *input_shape), dtype=np.uint8),
         )
 
@@ -139,8 +153,11 @@ def _test_splits(
     request: InputRequest, input_shape: InputShape, seeds: Mapping[str, int]
 ) -> Iterator[InputBatch]:
     for name in names.expand(request.data):
-        seed = seeds.get(catalog.digest(name, input_shape, request.reading), request.seed)
-        data = catalog.load_test(name, input_shape, seed=seed, reading=request.reading)
+        known = catalog.reading_of(name, input_shape, seeds, request.reading)
+        reading = known or request.reading
+        digest = catalog.digest(name, input_shape, reading)
+        seed = seeds.get(digest, request.seed)
+        data = catalog.load_test(name, input_shape, seed=seed, reading=reading)
         test = data.test
         if data.broken:
             yield InputBatch(
@@ -153,7 +170,7 @@ def _test_splits(
         for start in range(0, len(chosen), _AT_ONCE):
             part = chosen[start : start + _AT_ONCE]
             yield InputBatch(
-                tuple(f"{name}[{place}]" for place in part),
+                tuple(data.files[place] if data.files else f"{name}[{place}]" for place in part),
                 (name,) * len(part),
                 (None,) * len(part),
                 test.images[part],

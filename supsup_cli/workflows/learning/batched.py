@@ -13,17 +13,17 @@ from dataclasses import dataclass
 import torch
 
 from bank_format.errors import BankError, LockedError
-from bank_format.kinds.state import WorkRoom
+from bank_format.kinds.state import WorkFolder
 from supsup_cli.core.images import LabelledImages
 from supsup_cli.core.learning.many_tasks import ManyLearnings, learns_together
 from supsup_cli.core.masks.density import mask_values
 from supsup_cli.core.networks.specs import MultilayerPerceptron
 from supsup_cli.errors import SupsupError, UsageError
-from supsup_cli.workflows.learning.lessons import Lesson
-from supsup_cli.workflows.learning.one_task import discard_room, mask_arrays, measured_facts
-from supsup_cli.workflows.learning.plan import Plan, equal_task
-from supsup_cli.workflows.learning.session import Course
-from supsup_cli.workflows.learning.task_facts import describe, labelled, provenance
+from supsup_cli.workflows.labelled import labelled
+from supsup_cli.workflows.learning.one_task import discard_state, mask_arrays, measured_facts
+from supsup_cli.workflows.learning.plan import LearningJob, Plan, equal_task
+from supsup_cli.workflows.learning.session import LearnSession
+from supsup_cli.workflows.learning.task_facts import describe, provenance
 from supsup_cli.workflows.opening import OpenNetwork
 from supsup_cli.workflows.reporting import Advance
 
@@ -36,35 +36,35 @@ _BYTES_PER_WEIGHT = 6 * 4
 
 
 @dataclass(frozen=True)
-class _Pupil:
+class _BatchMember:
     """A task of a block: claimed, its training images on the device and no longer elsewhere."""
 
     plan: Plan
-    lesson: Lesson
-    room: WorkRoom
+    job: LearningJob
+    work: WorkFolder
     train: LabelledImages
     outputs: torch.Tensor
 
 
-def fits_together(course: Course) -> bool:
-    """Tell whether a course's tasks can be learned together: a perceptron's, by plain steps.
+def fits_together(session: LearnSession) -> bool:
+    """Tell whether a session's tasks can be learned together: a perceptron's, by plain steps.
 
     It depends on what was asked for alone, not on what is left of it. On a GPU the scores of tasks
     that are learned together differ from those of one by the rounding of products in batches.
     """
-    perceptron = isinstance(course.net.network, MultilayerPerceptron)
-    several = len(course.plans) > 1 and not course.request.detect
-    drawn = course.net.bank.record.init != "weights"
-    return perceptron and several and drawn and learns_together(course.recipe)
+    perceptron = isinstance(session.net.network, MultilayerPerceptron)
+    several = len(session.plans) > 1 and not session.request.detect
+    drawn = session.net.bank.record.init != "weights"
+    return perceptron and several and drawn and learns_together(session.recipe)
 
 
 def learn_together(
-    course: Course, left: Sequence[Plan], advance: Advance, most: int = _MOST
+    session: LearnSession, left: Sequence[Plan], advance: Advance, most: int = _MOST
 ) -> list[Plan]:
     """Learn tasks in blocks, in their order.
 
     Args:
-        course: one that `fits_together`.
+        session: one that `fits_together`.
         left: what to learn of it.
         advance: called with the steps just done, of all tasks together.
         most: tasks of a block; fewer where the device has no memory for them.
@@ -81,14 +81,14 @@ def learn_together(
     while waiting:
         with ExitStack() as claims:
             began = time.monotonic()
-            block: list[_Pupil] = []
-            memory = _memory(course.net.device)
+            block: list[_BatchMember] = []
+            memory = _memory(session.net.device)
             while waiting and len(block) < most and memory > 0:
                 plan = waiting.pop(0)
                 try:
-                    pupil = _claimed(course, plan, claims, advance)
+                    member = _claimed(session, plan, claims, advance)
                 except LockedError:
-                    course.reporter.note(
+                    session.reporter.note(
                         f"task {plan.task}: another process learns it; its turn is last"
                     )
                     elsewhere.append(plan)
@@ -98,66 +98,76 @@ def learn_together(
                     waiting.insert(0, plan)  # told once the block is learned
                     break
                 else:
-                    if pupil is not None:
-                        memory -= _bytes(course.net, pupil)
-                        block.append(pupil)
+                    if member is not None:
+                        memory -= _bytes(session.net, member)
+                        block.append(member)
             if block:
-                _learn_block(course, block, began, advance)
+                _learn_block(session, block, began, advance)
     return elsewhere
 
 
-def _claimed(course: Course, plan: Plan, claims: ExitStack, advance: Advance) -> _Pupil | None:
+def _claimed(
+    session: LearnSession, plan: Plan, claims: ExitStack, advance: Advance
+) -> _BatchMember | None:
     """Claim a task and read its data; None if it is there by now.
 
     Raises:
         LockedError: another process is learning it.
         UsageError, NoInputError: it has no data to learn from.
     """
-    if course.stop.asked:
+    if session.stop.asked:
         raise KeyboardInterrupt
-    net, seed = course.net, course.request.seed
-    room = claims.enter_context(net.bank.claim(plan.task))
+    net, seed = session.net, session.request.seed
+    work = claims.enter_context(net.bank.claim(plan.task))
     if plan.task in net.bank.tasks():
-        course.found(equal_task(net, plan, course.recipe, seed))
-        advance(course.recipe.steps)
+        session.found(equal_task(net, plan, session.recipe, seed))
+        advance(session.recipe.steps)
         return None
-    data = course.read(plan)
+    data = session.read(plan)
     if len(data.train) == 0:
-        discard_room(room)
+        discard_state(work)
         raise UsageError(f"task {plan.task!r}: no training images")
     outputs = torch.tensor(data.outputs, device=net.device)
     train = labelled(net, data.train, outputs)
     # All tasks' training images would fill the memory beside the device's.
     rest = dataclasses.replace(data, train=data.train.take(slice(0)))
-    return _Pupil(plan, Lesson(plan.task, rest, course.recipe, seed), room, train, outputs)
+    return _BatchMember(
+        plan,
+        LearningJob(plan.task, rest, session.recipe, seed, session.request.signature),
+        work,
+        train,
+        outputs,
+    )
 
 
-def _learn_block(course: Course, block: Sequence[_Pupil], began: float, advance: Advance) -> None:
+def _learn_block(
+    session: LearnSession, block: Sequence[_BatchMember], began: float, advance: Advance
+) -> None:
     """Take all steps of a block's tasks, then measure and commit one after the other."""
     count = len(block)
-    course.reporter.note(f"{count} tasks in one program, {block[0].plan.task} the first")
+    session.reporter.note(f"{count} tasks in one program, {block[0].plan.task} the first")
     learning = ManyLearnings(
-        course.net.network,
-        [pupil.train for pupil in block],
-        course.net.pixels,
-        course.recipe,
-        seed=course.request.seed,
-        tasks=[pupil.plan.task for pupil in block],
+        session.net.network,
+        [member.train for member in block],
+        session.net.pixels,
+        session.recipe,
+        seed=session.request.seed,
+        tasks=[member.plan.task for member in block],
     )
-    with course.stop.steps():
-        while not learning.done and not course.stop.asked:
+    with session.stop.steps():
+        while not learning.done and not session.stop.asked:
             learning.advance()
             advance(count)
         if not learning.done:
-            place = f"step {learning.steps_done} of {course.recipe.steps}"
+            place = f"step {learning.steps_done} of {session.recipe.steps}"
             raise KeyboardInterrupt(f"{count} tasks at {place}, which begin anew")
     seconds = (time.monotonic() - began) / count
     diverged: list[UsageError] = []
-    for index, pupil in enumerate(block):
-        if course.stop.asked:  # while the task before was committed
+    for index, member in enumerate(block):
+        if session.stop.asked:  # while the task before was committed
             raise KeyboardInterrupt
         try:
-            _commit(course, pupil, learning, index, seconds)
+            _commit(session, member, learning, index, seconds)
         except UsageError as error:
             diverged.append(error)
     if diverged:
@@ -165,21 +175,23 @@ def _learn_block(course: Course, block: Sequence[_Pupil], began: float, advance:
 
 
 def _commit(
-    course: Course, pupil: _Pupil, learning: ManyLearnings, index: int, seconds: float
+    session: LearnSession, member: _BatchMember, learning: ManyLearnings, index: int, seconds: float
 ) -> None:
-    net, lesson = course.net, pupil.lesson
+    net, job = session.net, member.job
     try:
         masks = learning.masks(index)
     except ValueError as error:
-        discard_room(pupil.room)
-        raise UsageError(f"task {lesson.task!r}: {error}") from error
+        discard_state(member.work)
+        raise UsageError(f"task {job.task!r}: {error}") from error
     values = mask_values(masks, sparse=False)
-    facts = measured_facts(net, lesson, values, pupil.outputs, (), lesson.recipe.steps)
-    arrays, made = mask_arrays(masks), provenance(net, lesson.data.source, seconds)
-    with course.stop.steps():
-        task = net.bank.add_task(facts, arrays, {}, made)
-        discard_room(pupil.room)
-        course.done[lesson.task] = describe(task, "learned", seconds)
+    facts, arrays = measured_facts(
+        net, job, member.train, values, member.outputs, (), job.recipe.steps
+    )
+    bits, made = mask_arrays(masks), provenance(net, job.data.source, seconds)
+    with session.stop.steps():
+        task = net.bank.add_task(facts, bits, {}, made, arrays)
+        discard_state(member.work)
+        session.done[job.task] = describe(task, "learned", seconds)
 
 
 def _memory(device: torch.device) -> float:
@@ -190,7 +202,7 @@ def _memory(device: torch.device) -> float:
     return _MEMORY_SHARE * total
 
 
-def _bytes(net: OpenNetwork, pupil: _Pupil) -> int:
+def _bytes(net: OpenNetwork, member: _BatchMember) -> int:
     weights = sum(one.count for one in net.bank.record.masked)
-    own = pupil.train.store if pupil.train.rows is None else pupil.train.rows
+    own = member.train.store if member.train.rows is None else member.train.rows
     return _COPIES * own.nbytes + _BYTES_PER_WEIGHT * weights

@@ -4,11 +4,10 @@ import numpy as np
 
 from bank_format.kinds.mask import Task
 from supsup_cli.data.splits import TaskData
-from supsup_cli.workflows.inference.deciding import DecisionRequest, choose_rule, classify
 from supsup_cli.workflows.inference.decisions import decide
+from supsup_cli.workflows.inference.rules import DecisionRequest, choose_rule
 from supsup_cli.workflows.opening import OpenNetwork, stack_tasks
 from supsup_cli.workflows.reporting import Silent
-from supsup_cli.workflows.tasks.list import accuracy_share
 
 # Images that decide together: enough for all classes of MNIST, decided in well under a second.
 _IMAGES = 256
@@ -17,7 +16,7 @@ _IMAGES = 256
 def known_task(net: OpenNetwork, data: TaskData) -> Task | None:
     """Find the task of the bank that the first training images belong to, as one group.
 
-    The mask that fits them best must know them (`recognise`), and the share whose class it names
+    The mask that fits them best must know them (`decide`), and the share whose class it names
     right must be nearer to its accuracy than to chance: the same images with other labels are
     another task.
 
@@ -43,9 +42,8 @@ def known_task(net: OpenNetwork, data: TaskData) -> Task | None:
         return None
     index = int(decisions.best[0])
     task = opened.tasks[index]
-    said, _ = classify(opened, images, np.full(len(images), index))
-    names = [task.content.classes[label].name for label in said.tolist()]
+    names = [task.content.classes[label].name for label in decisions.labels.tolist()]
     right = np.mean([name == data.classes[one] for name, one in zip(names, labels, strict=True)])
-    accuracy = accuracy_share(task)
+    accuracy = task.accuracy
     chance = 1 / len(task.content.classes)
     return task if right > ((1.0 if accuracy is None else accuracy) + chance) / 2 else None

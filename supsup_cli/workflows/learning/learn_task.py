@@ -11,11 +11,10 @@ from supsup_cli.workflows.learning.plan import (
     make_plans,
 )
 from supsup_cli.workflows.learning.scheduling import places
-from supsup_cli.workflows.learning.session import Course
+from supsup_cli.workflows.learning.session import LearnSession
 from supsup_cli.workflows.opening import open_network
-from supsup_cli.workflows.reporting import Reporter
+from supsup_cli.workflows.reporting import NeverStop, Reporter, Stop
 from supsup_cli.workflows.results.learning import LearnResult
-from supsup_cli.workflows.stopping import NeverStop, Stop
 
 _NEVER = NeverStop()
 
@@ -26,7 +25,7 @@ def learn_task(
     """Learn the tasks in their order; what is there already and equal is left alone.
 
     All names and claims are checked before any data are read; each task is claimed when its turn
-    comes. Several tasks of a small network are learned side by side, see `side_by_side`. One that
+    comes. Several tasks of a small network are learned side by side, see `scheduling`. One that
     another process has begun meanwhile is tried again after all others. With `detect`, data that
     belongs to a known task is not learned; the known task is answered instead.
 
@@ -48,17 +47,17 @@ def learn_task(
     for plan in plans:
         if plan.task not in there:
             check_classes(net, plan, request.reading, reporter, request.given)
-    course = Course(net, plans, recipe, request, reporter, stop)
+    session = LearnSession(net, plans, recipe, request, reporter, stop)
     for task in there.values():
-        course.found(task)
+        session.found(task)
     left = [plan for plan in plans if plan.task not in there]
     try:
         with (
-            places(course, left) as learn_all,
+            places(session, left) as learn_all,
             reporter.track("learning", len(left) * recipe.steps, "steps") as advance,
         ):
             learn_all(advance)
     except KeyboardInterrupt as interrupt:
-        raise course.stopped(str(interrupt)) from None
+        raise session.stopped(str(interrupt)) from None
     net.bank.settle()
-    return course.result()
+    return session.result()

@@ -8,30 +8,29 @@ import torch
 from torch import Tensor
 
 from bank_format.errors import BankError, StorageError
-from bank_format.kinds.combining import combined_masks
+from bank_format.kinds.combination import combined_masks
 from bank_format.kinds.mask import Task
 from bank_format.kinds.task_records import ParentRecord
 from supsup_cli.core.images import LabelledImages
-from supsup_cli.core.learning.bn_recalibration import exact_statistics, sample_batches
+from supsup_cli.core.learning.bn_recalibration import recalibrated_statistics, sample_batches
 from supsup_cli.core.learning.earlier_tasks.combination import learn_coefficients
 from supsup_cli.core.learning.earlier_tasks.transfer import (
     choose_parents,
-    fit_losses,
+    losses_by_task,
     transferred_scores,
 )
 from supsup_cli.core.learning.one_task import class_log_probabilities
-from supsup_cli.core.learning.recipes import Recipe
+from supsup_cli.core.learning.recipes import Recipe, combination_steps
 from supsup_cli.core.masks.density import mask_values
 from supsup_cli.core.masks.masks import Masks, MaskStack
 from supsup_cli.core.networks.normalisation import Statistics
 from supsup_cli.core.seeds import generator
-from supsup_cli.workflows.learning.lessons import Lesson
+from supsup_cli.workflows.learning.plan import LearningJob
 from supsup_cli.workflows.opening import OpenNetwork, stack_of
 from supsup_cli.workflows.reporting import Reporter
 
 # Of a bank with more tasks, the latest are tried: trying one takes some milliseconds.
 _MOST_TRIED = 64
-_COMBINATION_STEPS = 200
 
 
 @dataclass(frozen=True)
@@ -81,11 +80,6 @@ class Combination:
     steps: int
 
 
-def combination_steps(recipe: Recipe) -> int:
-    """Count the steps that learning a combination takes beside a mask's."""
-    return min(_COMBINATION_STEPS, recipe.steps)
-
-
 def earlier_masks(
     net: OpenNetwork, train: LabelledImages, recipe: Recipe, reporter: Reporter
 ) -> EarlierMasks | None:
@@ -107,7 +101,7 @@ def earlier_masks(
         except BankError as error:
             reporter.note(f"{error.message}; it has no part in what is learned")
             continue
-        if task.content.kind == "mask" and ("density" in task.content.recipe.settings) == sparse:
+        if task.content.kind == "mask" and task.sparse == sparse:
             tried.append(task)
     tried.sort(key=lambda task: task.provenance.created)
     tried = tried[-_MOST_TRIED:]
@@ -115,7 +109,7 @@ def earlier_masks(
         return None
     packed = np.stack([np.concatenate(list(task.masks.values())) for task in tried])
     stack = stack_of(net, tried, packed)
-    losses = fit_losses(net.network, stack, train, net.pixels)
+    losses = losses_by_task(net.network, stack, train, net.pixels)
     chosen = choose_parents(losses)
     return EarlierMasks(
         tuple(tried[place] for place in chosen), stack.subset(chosen), losses[chosen]
@@ -123,7 +117,7 @@ def earlier_masks(
 
 
 def combine(
-    net: OpenNetwork, earlier: EarlierMasks, train: LabelledImages, lesson: Lesson
+    net: OpenNetwork, earlier: EarlierMasks, train: LabelledImages, job: LearningJob
 ) -> Combination:
     """Make a mask of earlier ones as well as they allow, and measure it on calibration images.
 
@@ -131,11 +125,11 @@ def combine(
         net: the open network.
         earlier: what to combine.
         train: training images.
-        lesson: what is learned; without calibration images the accuracy is 0. See
+        job: what is learned; without calibration images the accuracy is 0. See
             `learn_coefficients` for its recipe; the steps are those of `combination_steps`.
     """
-    recipe, calibration = lesson.recipe, lesson.data.calibration
-    outputs = torch.tensor(lesson.data.outputs, device=net.device)
+    recipe, calibration = job.recipe, job.data.calibration
+    outputs = torch.tensor(job.data.outputs, device=net.device)
     steps = combination_steps(recipe)
     learned = learn_coefficients(
         net.network,
@@ -143,8 +137,8 @@ def combine(
         train,
         net.pixels,
         dataclasses.replace(recipe, steps=steps),
-        seed=lesson.seed,
-        task=lesson.task,
+        seed=job.seed,
+        task=job.task,
         on_step=lambda _step: None,
     )
     used = sorted(
@@ -164,9 +158,9 @@ def combine(
     masks = mask_values(
         {name: one > 0 for name, one in kept.items()}, sparse=recipe.density is not None
     )
-    draw = generator(lesson.seed, "statistics", lesson.task)
+    draw = generator(job.seed, "statistics", job.task)
     sample = sample_batches(train, net.pixels, recipe.batch_size, draw)
-    statistics = exact_statistics(net.network, masks, sample)
+    statistics = recalibrated_statistics(net.network, masks, sample)
     values = masks | statistics
     images = torch.from_numpy(calibration.images).to(net.device)
     guesses = class_log_probabilities(net.network, values, images, net.pixels, outputs).argmax(-1)

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from bank_format.errors import NameTakenError
 from bank_format.kinds.mask import Task
 from supsup_cli.core.learning.batches.augmentation import parse_augmentation
-from supsup_cli.core.learning.recipes import RECIPES, Kind, Recipe, for_network
+from supsup_cli.core.learning.recipes import RECIPES, Recipe, combination_steps, for_network
 from supsup_cli.core.masks.density import parse_density
+from supsup_cli.core.networks.specs import Kind
 from supsup_cli.data import catalog, names
 from supsup_cli.data.reading import DEFAULT, Reading
 from supsup_cli.data.splits import TaskData
 from supsup_cli.errors import TooManyClassesError, UsageError
-from supsup_cli.workflows.learning.parents import combination_steps
 from supsup_cli.workflows.learning.task_facts import asked_settings
 from supsup_cli.workflows.opening import OpenNetwork
 from supsup_cli.workflows.reporting import Reporter
@@ -27,7 +27,8 @@ _SUPERFLUOUS_PER_CLASS = 9
 class LearnRequest:
     """What to learn and how; None stands for the recipe's own number.
 
-    `given` is one task's data in memory, in place of names; `learning_rate` is that of
+    `given` is one task's data in memory, in place of names. Without `signature` a task keeps
+    nothing of its images but the mask. `learning_rate` is that of
     `Recipe.learning_rate`.
     """
 
@@ -46,15 +47,36 @@ class LearnRequest:
     given: TaskData | None = None
     augment: str | None = None
     learning_rate: float | None = None
+    signature: bool = True
 
 
 @dataclass(frozen=True)
 class Plan:
-    """One task to learn: its name, its data, the data's digest."""
+    """One task to learn: its name, its data, the data's digest, and how the data are read."""
 
     task: str
     data: str
     digest: str
+    reading: Reading = DEFAULT
+
+
+@dataclass(frozen=True)
+class LearningJob:
+    """A task to learn.
+
+    Attributes:
+        task: its name.
+        data: what it is learned from.
+        recipe: how.
+        seed: of every random draw, together with the name.
+        signature: whether it gets one.
+    """
+
+    task: str
+    data: TaskData
+    recipe: Recipe
+    seed: int
+    signature: bool = True
 
 
 def chosen_recipe(request: LearnRequest, kind: Kind) -> Recipe:
@@ -125,7 +147,7 @@ def make_plans(net: OpenNetwork, request: LearnRequest) -> list[Plan]:
         net.bank.check_claimable(task)
     shape = net.bank.record.input.shape
     return [
-        Plan(task, one, catalog.digest(one, shape, request.reading))
+        Plan(task, one, catalog.digest(one, shape, request.reading), request.reading)
         for task, one in zip(tasks, data, strict=True)
     ]
 
@@ -153,13 +175,28 @@ def equal_task(net: OpenNetwork, plan: Plan, recipe: Recipe, seed: int) -> Task:
     }
     for key, value in asked.items():
         if found[key] != value:
+            why = _changed_rule(net, plan, task) if key == "data" else ""
             raise NameTakenError(
                 f"task {plan.task!r}: learned already with {key} {_short(found[key])}, asked for "
-                f"{_short(value)}; it is unchanged",
+                f"{_short(value)}{why}; it is unchanged",
                 hint=f"supsup learn-task --bank {shlex.quote(str(net.bank.path))} "
                 f"--data {shlex.quote(plan.data)} --name ANOTHER-NAME",
             )
     return task
+
+
+def _changed_rule(net: OpenNetwork, plan: Plan, task: Task) -> str:
+    """Tell whether the data are those of the task, and only what a folder means has changed."""
+    if not task.provenance.source:
+        return ""  # no folder
+    shape = net.bank.record.input.shape
+    reading = catalog.reading_of(plan.data, shape, {task.content.data.digest}, plan.reading)
+    if reading is None or not reading.first_rule:
+        return ""
+    return (
+        "; the files are the same, the rule of what a folder means has changed since, and evaluate "
+        "goes on reading it as it was"
+    )
 
 
 def check_classes(

@@ -11,7 +11,7 @@ import torch
 from bank_format.errors import LockedError
 from supsup_cli.workflows.learning.batched import fits_together, learn_together
 from supsup_cli.workflows.learning.plan import Plan
-from supsup_cli.workflows.learning.session import Course
+from supsup_cli.workflows.learning.session import LearnSession
 from supsup_cli.workflows.learning.task_facts import describe
 from supsup_cli.workflows.learning.workers import Message, Tell, Workers, WorkerStop
 from supsup_cli.workflows.reporting import Advance, Silent
@@ -23,66 +23,68 @@ _SMALL = 1 << 22
 _TELL_EVERY = 0.2  # seconds
 
 
-def side_by_side(course: Course) -> bool:
+def side_by_side(session: LearnSession) -> bool:
     """Tell whether tasks are learned side by side: they are small, and none looks at another.
 
     It depends on what was asked for alone, not on what is left of it, nor on the machine's cores.
     Each such task is learned on one thread, so that its content is the same however many are
     learned at once.
     """
-    recipe, net = course.recipe, course.net
-    alone = not (recipe.transfer or recipe.combine is not None or course.request.detect)
+    recipe, net = session.recipe, session.net
+    alone = not (recipe.transfer or recipe.combine is not None or session.request.detect)
     small = sum(one.count for one in net.bank.record.masked) <= _SMALL
-    return len(course.plans) > 1 and alone and small and net.device.type == "cpu"
+    return len(session.plans) > 1 and alone and small and net.device.type == "cpu"
 
 
 @contextmanager
 def places(
-    course: Course, left: Sequence[Plan], in_one_program: bool | None = None
+    session: LearnSession, left: Sequence[Plan], in_one_program: bool | None = None
 ) -> Iterator[Callable[[Advance], None]]:
     """Make places to learn at, as many as torch has threads where tasks go side by side.
 
     Workers are forked here, before anybody draws a progress bar from a thread.
 
     Args:
-        course: of all tasks that were asked for.
+        session: of all tasks that were asked for.
         left: those to learn.
-        in_one_program: whether tasks that fit together share a program, see `many_tasks`; None
+        in_one_program: whether tasks that fit together share a program, see `batched`; None
             says so of a GPU.
 
     Yields:
         what learns all that is left; call it with what counts the steps.
     """
-    on_gpu = course.net.device.type == "cuda"
-    if (on_gpu if in_one_program is None else in_one_program) and fits_together(course):
-        yield lambda advance: _in_turn(course, learn_together(course, left, advance), advance)
+    on_gpu = session.net.device.type == "cuda"
+    if (on_gpu if in_one_program is None else in_one_program) and fits_together(session):
+        yield lambda advance: _in_turn(session, learn_together(session, left, advance), advance)
         return
-    if not side_by_side(course):
-        yield lambda advance: _in_turn(course, left, advance)
+    if not side_by_side(session):
+        yield lambda advance: _in_turn(session, left, advance)
         return
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     # Elsewhere, system libraries do not allow to go on computing in a fork.
     count = min(threads, len(left)) if sys.platform == "linux" else 1
-    workers = Workers(count, _work(course, left)) if count > 1 else None
+    workers = Workers(count, _work(session, left)) if count > 1 else None
     try:
         if workers is None:
-            yield lambda advance: _in_turn(course, left, advance)
+            yield lambda advance: _in_turn(session, left, advance)
         else:
-            course.reporter.note(f"{count} tasks at a time, one thread each")
-            yield lambda advance: _at_once(course, left, advance, workers)
+            session.reporter.note(f"{count} tasks at a time, one thread each")
+            yield lambda advance: _at_once(session, left, advance, workers)
     finally:
         if workers is not None:
             workers.close()
         torch.set_num_threads(threads)
 
 
-def _in_turn(course: Course, left: Sequence[Plan], advance: Advance) -> None:
-    for plan in [plan for plan in left if not course.learn(plan, advance)]:
-        course.learn_or_refuse(plan, advance)
+def _in_turn(session: LearnSession, left: Sequence[Plan], advance: Advance) -> None:
+    for plan in [plan for plan in left if not session.learn(plan, advance)]:
+        session.learn_or_refuse(plan, advance)
 
 
-def _at_once(course: Course, left: Sequence[Plan], advance: Advance, workers: Workers) -> None:
+def _at_once(
+    session: LearnSession, left: Sequence[Plan], advance: Advance, workers: Workers
+) -> None:
     """Hand the plans to the workers; what they could not do is done here, and tells why.
 
     Raises:
@@ -90,9 +92,9 @@ def _at_once(course: Course, left: Sequence[Plan], advance: Advance, workers: Wo
     """
     failed: list[Plan] = []
     how_far: list[str] = []
-    with course.stop.steps():
+    with session.stop.steps():
         for number, message in workers.run(
-            range(len(left)), lambda: course.stop.asked or bool(failed)
+            range(len(left)), lambda: session.stop.asked or bool(failed)
         ):
             plan = left[number]
             if message.get("end") is False:
@@ -100,35 +102,35 @@ def _at_once(course: Course, left: Sequence[Plan], advance: Advance, workers: Wo
             elif "stopped" in message:
                 how_far.append(str(message["stopped"]))
             else:
-                _take(course, plan, message, advance)
-        if course.stop.asked:
+                _take(session, plan, message, advance)
+        if session.stop.asked:
             raise KeyboardInterrupt("; ".join(part for part in how_far if part))
-    others = [plan for plan in left if plan.task not in course.done and plan not in failed]
-    _in_turn(course, [*failed, *others], advance)
+    others = [plan for plan in left if plan.task not in session.done and plan not in failed]
+    _in_turn(session, [*failed, *others], advance)
 
 
-def _take(course: Course, plan: Plan, message: Message, advance: Advance) -> None:
+def _take(session: LearnSession, plan: Plan, message: Message, advance: Advance) -> None:
     """Take up what a worker tells of a plan."""
     if isinstance(steps := message.get("steps"), int):
         advance(steps)
     if isinstance(note := message.get("note"), str):
-        course.reporter.note(note)
+        session.reporter.note(note)
     if isinstance(broken := message.get("broken"), list):
-        course.failed += [FailedInput(str(source), str(error)) for source, error in broken]
+        session.failed += [FailedInput(str(source), str(error)) for source, error in broken]
     if message.get("status") == "learned":
-        task = course.net.bank.read_task(plan.task)
-        course.done[plan.task] = describe(task, "learned", task.provenance.seconds)
+        task = session.net.bank.read_task(plan.task)
+        session.done[plan.task] = describe(task, "learned", task.provenance.seconds)
     elif message.get("status") == "exists":
-        course.found(course.net.bank.read_task(plan.task))
+        session.found(session.net.bank.read_task(plan.task))
 
 
-def _work(course: Course, left: Sequence[Plan]) -> Callable[[int, Tell, WorkerStop], None]:
+def _work(session: LearnSession, left: Sequence[Plan]) -> Callable[[int, Tell, WorkerStop], None]:
     """Make what a worker does with the number of a plan."""
 
     def work(number: int, tell: Tell, stop: WorkerStop) -> None:
         plan = left[number]
         steps = _Steps(tell)
-        here = dataclasses.replace(course, reporter=_Telling(tell), stop=stop, done={}, failed=[])
+        here = dataclasses.replace(session, reporter=_Telling(tell), stop=stop, done={}, failed=[])
         try:
             here.learn_or_refuse(plan, steps)
         except LockedError:

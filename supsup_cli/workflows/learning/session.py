@@ -13,19 +13,17 @@ from supsup_cli.data import catalog
 from supsup_cli.data.splits import TaskData
 from supsup_cli.errors import StoppedError
 from supsup_cli.workflows.learning.detect import known_task
-from supsup_cli.workflows.learning.lessons import Lesson
-from supsup_cli.workflows.learning.one_task import discard_room, learn_lesson
-from supsup_cli.workflows.learning.plan import LearnRequest, Plan, equal_task
+from supsup_cli.workflows.learning.one_task import discard_state, learn_job
+from supsup_cli.workflows.learning.plan import LearningJob, LearnRequest, Plan, equal_task
 from supsup_cli.workflows.learning.task_facts import describe
 from supsup_cli.workflows.opening import OpenNetwork
-from supsup_cli.workflows.reporting import Advance, Reporter
+from supsup_cli.workflows.reporting import Advance, Reporter, Stop
 from supsup_cli.workflows.results.common import FailedInput
 from supsup_cli.workflows.results.learning import LearnedTask, LearnResult
-from supsup_cli.workflows.stopping import Stop
 
 
 @dataclass
-class Course:
+class LearnSession:
     """The tasks of one command, as they are done."""
 
     net: OpenNetwork
@@ -56,7 +54,7 @@ class Course:
         if self.stop.asked:  # while the last task was committed
             raise KeyboardInterrupt
         bank = self.net.bank
-        with bank.claim(plan.task) as room:
+        with bank.claim(plan.task) as work:
             seed = self.request.seed
             if plan.task in bank.tasks():
                 self.found(equal_task(self.net, plan, self.recipe, seed))
@@ -67,11 +65,11 @@ class Course:
             if known is not None:
                 self.done[plan.task] = describe(known, "known", 0.0)
                 self.reporter.note(f"{plan.data}: belongs to task {known.content.task!r}")
-                discard_room(room)  # begun when the bank did not know the task yet
+                discard_state(work)  # begun when the bank did not know the task yet
                 advance(self.recipe.steps)
                 return
-            lesson = Lesson(plan.task, data, self.recipe, seed)
-            task = learn_lesson(self.net, lesson, room, self.reporter, self.stop, advance)
+            job = LearningJob(plan.task, data, self.recipe, seed, self.request.signature)
+            task = learn_job(self.net, job, work, self.reporter, self.stop, advance)
             self.done[plan.task] = describe(task, "learned", task.provenance.seconds)
 
     def read(self, plan: Plan) -> TaskData:
@@ -87,6 +85,8 @@ class Course:
         self.failed += [FailedInput(source, error) for source, error in data.broken]
         if data.source:
             self.reporter.note(f"task {plan.task}: {_counted(data)}")
+        for note in data.notes:
+            self.reporter.note(f"task {plan.task}: {note}")
         return data
 
     def found(self, task: Task) -> None:
@@ -117,7 +117,4 @@ def _counted(data: TaskData) -> str:
     classes = ", ".join(
         f"{name} {count:,}" for name, count in zip(data.classes, counts, strict=True)
     )
-    return (
-        f"{len(data.classes)} classes ({classes} images), {len(data.calibration):,} images for "
-        f"calibration, {len(data.test):,} for the test"
-    )
+    return f"{len(data.classes)} classes ({classes} images); {data.parts}"

@@ -1,24 +1,8 @@
-"""What `init-base` and `learn-task` answer."""
+"""What `learn-task` answers."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from supsup_cli.workflows.results.common import SOME_INPUTS_FAILED, FailedInput
-
-
-@dataclass(frozen=True)
-class InitResult:
-    """Answer of `init-base`; `bytes` counts bank.json and the base."""
-
-    bank: str
-    status: str
-    arch: str
-    parameters: int
-    outputs: int
-    seed: int
-    base_sha256: str
-    bytes: int
-    exit_code: ClassVar[int] = 0
 
 
 @dataclass(frozen=True)

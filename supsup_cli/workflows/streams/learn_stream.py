@@ -7,17 +7,17 @@ from pathlib import Path
 
 from bank_format.errors import BankError
 from bank_format.kinds.mask import Task
-from bank_format.kinds.state import WorkRoom
+from bank_format.kinds.state import WorkFolder
 from supsup_cli.core.streams.stream_masks import FrozenNetwork
 from supsup_cli.errors import StoppedError, UsageError
 from supsup_cli.workflows.learning.checkpoints import Checkpoints, digest_with_versions
-from supsup_cli.workflows.learning.one_task import discard_room
+from supsup_cli.workflows.learning.one_task import discard_state
 from supsup_cli.workflows.learning.plan import check_classes
 from supsup_cli.workflows.learning.task_facts import describe
+from supsup_cli.workflows.learning.threads import threads_restored
 from supsup_cli.workflows.opening import OpenNetwork, open_network
-from supsup_cli.workflows.reporting import Advance, Reporter
+from supsup_cli.workflows.reporting import Advance, NeverStop, Reporter, Stop
 from supsup_cli.workflows.results.streams import StreamDecision, StreamResult
-from supsup_cli.workflows.stopping import NeverStop, Stop
 from supsup_cli.workflows.streams.commits import StreamCommits, homes_of, tasks_of
 from supsup_cli.workflows.streams.plan import (
     StreamPlan,
@@ -51,19 +51,19 @@ def learn_stream(
     began = time.perf_counter()
     net = open_network(path, request.device)
     plan = plan_stream(net, request)
-    course = _Course(net, plan, request, reporter, stop, began)
+    session = _StreamSession(net, plan, request, reporter, stop, began)
     there = tasks_of(net, plan, request)
     if _is_whole(there):
-        return course.found(there)
-    with net.bank.claim(task_of(request, 0)) as room:
+        return session.found(there)
+    with net.bank.claim(task_of(request, 0)) as work:
         there = tasks_of(net, plan, request)
         if not _is_whole(there):
-            return course.learn(room)
-    return course.found(there)
+            return session.learn(work)
+    return session.found(there)
 
 
 @dataclasses.dataclass(frozen=True)
-class _Course:
+class _StreamSession:
     """One command's way through a stream."""
 
     net: OpenNetwork
@@ -83,7 +83,8 @@ class _Course:
         seconds = time.perf_counter() - self.began
         return StreamResult(done, (), self.plan.batches, self.request.rule, seconds, ())
 
-    def learn(self, room: WorkRoom) -> StreamResult:
+    @threads_restored()
+    def learn(self, work: WorkFolder) -> StreamResult:
         """Learn the stream, or what is left of it, and commit its masks."""
         net, plan, request = self.net, self.plan, self.request
         for visit in {visit.data: visit for visit in plan.visits}.values():
@@ -97,9 +98,9 @@ class _Course:
         )
         weights = {name: net.network.get_parameter(name) for name in net.layout.shapes}
         shared = FrozenNetwork(net.network, weights, net.pixels)
-        checkpoints = Checkpoints(room, digest, self.reporter)
-        left = checkpoints.resume(lambda: StreamRun(room, digest, shared, plan.settings))
-        run = StreamRun(room, digest, shared, plan.settings) if left is None else left
+        checkpoints = Checkpoints(work, digest, self.reporter)
+        left = checkpoints.resume(lambda: StreamRun(work, digest, shared, plan.settings))
+        run = StreamRun(work, digest, shared, plan.settings) if left is None else left
         commits = StreamCommits(net, plan, request)
         with self.reporter.track("learning", plan.batches, "batches") as advance:
             advance(run.steps_done)
@@ -108,14 +109,14 @@ class _Course:
             if self.stop.asked:
                 raise self._stopped(run, commits, saved=saved)
         if not all(mask.finite for mask in run.learner.masks):
-            discard_room(room)
+            discard_state(work)
             raise UsageError("learning diverged: scores are no longer finite")
         try:
             self._commit(run, commits, checkpoints)
         except KeyboardInterrupt:
             raise self._stopped(run, commits, saved=saved) from None
         net.bank.settle()
-        discard_room(room)
+        discard_state(work)
         return self._result(run, commits, plan.batches)
 
     def _take_batches(self, run: StreamRun, checkpoints: Checkpoints, advance: Advance) -> None:
@@ -130,9 +131,9 @@ class _Course:
     def _commit(self, run: StreamRun, commits: StreamCommits, checkpoints: Checkpoints) -> None:
         homes = homes_of(run.decisions, self.plan.visits, self.request.visit)
         for number, mask in enumerate(run.learner.masks):
-            facts, source = commits.measure(mask, number, homes[number], len(homes))
+            facts, arrays, source = commits.measure(mask, number, homes[number], len(homes))
             with self.stop.steps():  # it takes a moment, and is told as done once it is done
-                commits.commit(mask, facts, source, checkpoints.seconds())
+                commits.commit(mask, facts, arrays, source, checkpoints.seconds())
             if self.stop.asked and number + 1 < len(homes):
                 raise KeyboardInterrupt
 

@@ -6,10 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bank_format.kinds.state import WorkRoom, WorkState
-from bank_format.kinds.work_parts import read_part, write_part
-from supsup_cli.core.streams.stream_learner import Decision, StreamLearner, StreamSettings
-from supsup_cli.core.streams.stream_masks import FrozenNetwork, OpenMask
+from bank_format.kinds.state import WorkFolder, WorkState, read_part, write_part
+from supsup_cli.core.streams.stream_learner import StreamDecision, StreamLearner, StreamSettings
+from supsup_cli.core.streams.stream_masks import FrozenNetwork, StreamMask
 
 _SEAL = 32  # bytes
 _NONE = -1
@@ -21,7 +20,7 @@ class StreamRun:
     Each open mask is a part of the state by itself, and is written when it has learned since.
 
     Args:
-        room: of the stream, which the caller has claimed.
+        work: folder of the stream, which the caller has claimed.
         plan: digest of all that decides what is learned.
         shared: the network.
         settings: of the learner.
@@ -32,11 +31,11 @@ class StreamRun:
     """
 
     def __init__(
-        self, room: WorkRoom, plan: str, shared: FrozenNetwork, settings: StreamSettings
+        self, work: WorkFolder, plan: str, shared: FrozenNetwork, settings: StreamSettings
     ) -> None:
         self.learner = StreamLearner(shared, settings)
-        self.decisions: list[Decision] = []
-        self._room = room
+        self.decisions: list[StreamDecision] = []
+        self._work = work
         self._plan = plan
         self._shared = shared
         self._settings = settings
@@ -62,7 +61,7 @@ class StreamRun:
         for number, mask in enumerate(self.learner.masks):
             if self._parts.get(number, (_NONE, ""))[0] != mask.steps:
                 tensors = {name: np.asarray(tensor) for name, tensor in mask.state().items()}
-                part = write_part(self._room, WorkState(self._plan, mask.steps, tensors))
+                part = write_part(self._work, WorkState(self._plan, mask.steps, tensors))
                 self._parts[number] = (mask.steps, part)
         return self._names()
 
@@ -105,15 +104,15 @@ class StreamRun:
         masks = []
         for number, seal in enumerate(state["masks"]):
             name = bytes(seal.tolist()).hex()
-            part = read_part(self._room, name)
+            part = read_part(self._work, name)
             tensors = {key: torch.from_numpy(one.copy()) for key, one in part.tensors.items()}
-            masks.append(OpenMask.load(self._shared, tensors))
+            masks.append(StreamMask.load(self._shared, tensors))
             self._parts[number] = (masks[-1].steps, name)
         rows = zip(
             *(state[f"decisions/{key}"].tolist() for key in ("batch", "mask", "new")), strict=True
         )
         self.decisions = [
-            Decision(int(batch), None if mask == _NONE else int(mask), bool(new))
+            StreamDecision(int(batch), None if mask == _NONE else int(mask), bool(new))
             for batch, mask, new in rows
         ]
         current = int(state["current"])

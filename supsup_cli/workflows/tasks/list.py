@@ -17,12 +17,6 @@ def list_tasks(path: Path) -> TasksResult:
     return TasksResult(tuple(describe(bank.read_task(name)) for name in bank.tasks()))
 
 
-def accuracy_share(task: Task) -> float | None:
-    """Give a task's accuracy on its test split, 0…1; None if it had none."""
-    accuracy = task.content.accuracy
-    return accuracy.correct / accuracy.images if accuracy else None
-
-
 def describe(task: Task) -> ListedTask:
     """Tell of a task what a list tells."""
     content = task.content
@@ -34,7 +28,7 @@ def describe(task: Task) -> ListedTask:
         recipe=content.recipe.name,
         steps=content.steps,
         density=task.density,
-        accuracy=accuracy_share(task),
+        accuracy=task.accuracy,
         bytes=task.bytes_on_disk,
         created=task.provenance.created,
         content_sha256=task.content_sha256,

@@ -11,9 +11,8 @@ import pytest
 from bank_format.bank import Bank
 from bank_format.disk import system_calls
 from bank_format.kinds.seeded import seeded_signs
-from supsup_cli.workflows.bank import file_system as abilities
-from supsup_cli.workflows.bank import self_test
-from supsup_cli.workflows.bank.file_system import check_abilities
+from supsup_cli.workflows.bank import file_system, self_test
+from supsup_cli.workflows.bank.file_system import check_file_system
 from tests.support.banks import add, create
 from tests.support.commands import answer, flip_bit, run
 
@@ -145,7 +144,7 @@ def test_what_a_file_system_refuses(
 ) -> None:
     for call in calls:
         _refuse(monkeypatch, call, code)
-    found = next(one for one in check_abilities(tmp_path, 1) if one.check == check)
+    found = next(one for one in check_file_system(tmp_path, 1) if one.check == check)
     assert (found.status, found.exit) == (status, 13 if status == "failed" else 0)
     assert status == "skipped" or os.strerror(code) in found.found
     assert found.hint
@@ -171,7 +170,7 @@ def test_calls_that_only_pretend_are_found(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(system_calls, "rename_exclusively", lambda one, other: one.replace(other))
     monkeypatch.setattr(system_calls, "rename", lambda *_: None)
     monkeypatch.setattr(system_calls, "flock", lambda *_: None)
-    found = {one.check: one for one in check_abilities(tmp_path, 1)}
+    found = {one.check: one for one in check_file_system(tmp_path, 1)}
     assert "took the place" in found["hard link"].found
     assert "took the place" in found["exclusive rename"].found
     assert found["hard link"].exit == found["exclusive rename"].exit == 13
@@ -199,6 +198,6 @@ class Statvfs(NamedTuple):
 def test_free_space_is_counted_in_tasks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: Statvfs, expected: dict[str, str]
 ) -> None:
-    monkeypatch.setattr(abilities.os, "statvfs", lambda _folder: free)
-    found = {one.check: one.status for one in check_abilities(tmp_path, 4096)}
+    monkeypatch.setattr(file_system.os, "statvfs", lambda _folder: free)
+    found = {one.check: one.status for one in check_file_system(tmp_path, 4096)}
     assert {name: found[name] for name in found if name.startswith("free")} == expected

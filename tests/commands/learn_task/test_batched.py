@@ -17,14 +17,12 @@ from supsup_cli.data import catalog
 from supsup_cli.data.splits import TaskData
 from supsup_cli.errors import NoInputError, UsageError
 from supsup_cli.workflows.bank.init_base import BaseRequest, init_base
-from supsup_cli.workflows.learning import batched as many_tasks
-from supsup_cli.workflows.learning import scheduling as side_by_side
+from supsup_cli.workflows.learning import batched, scheduling
 from supsup_cli.workflows.learning.plan import LearnRequest, Plan, chosen_recipe, make_plans
 from supsup_cli.workflows.learning.scheduling import places
-from supsup_cli.workflows.learning.session import Course
+from supsup_cli.workflows.learning.session import LearnSession
 from supsup_cli.workflows.opening import open_network
-from supsup_cli.workflows.reporting import Silent
-from supsup_cli.workflows.stopping import NeverStop, Stop
+from supsup_cli.workflows.reporting import NeverStop, Silent, Stop
 
 SMALL = 600  # training images
 
@@ -45,18 +43,20 @@ def small_data(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(catalog, "load", load)
 
 
-def _course(path: Path, *data: str, steps: int = 12, stop: Stop | None = None) -> Course:
+def _session(path: Path, *data: str, steps: int = 12, stop: Stop | None = None) -> LearnSession:
     if not path.exists():
         init_base(path, BaseRequest("mlp-20", (1, 28, 28), 100, 10, 0, ""))
     request = LearnRequest(data, None, "fast", steps, 16, 0, "cpu")
     net = open_network(path, "cpu")
     recipe = chosen_recipe(request, kind_of(net.network))
-    return Course(net, make_plans(net, request), recipe, request, Silent(), stop or NeverStop())
+    return LearnSession(
+        net, make_plans(net, request), recipe, request, Silent(), stop or NeverStop()
+    )
 
 
-def _learn(course: Course, *, in_one_program: bool) -> list[int]:
+def _learn(session: LearnSession, *, in_one_program: bool) -> list[int]:
     steps: list[int] = []
-    with places(course, course.plans, in_one_program) as learn_all:
+    with places(session, session.plans, in_one_program) as learn_all:
         learn_all(steps.append)
     return steps
 
@@ -67,7 +67,7 @@ def _differing(one: Task, other: Task) -> int:
 
 def test_tasks_in_one_program_are_those_learned_one_by_one(tmp_path: Path) -> None:
     data = ("mnist-perm-0..2", "mnist-split-1")
-    together, alone = _course(tmp_path / "a", *data), _course(tmp_path / "b", *data)
+    together, alone = _session(tmp_path / "a", *data), _session(tmp_path / "b", *data)
     assert sum(_learn(together, in_one_program=True)) == 4 * 12
     _learn(alone, in_one_program=False)
     assert list(together.done) == [plan.task for plan in together.plans]
@@ -87,19 +87,19 @@ def test_a_gpu_is_where_tasks_share_a_program_if_they_fit(
 ) -> None:
     blocks: list[int] = []
 
-    def note(course: Course, left: list[Plan], _advance: object) -> list[Plan]:
+    def note(session: LearnSession, left: list[Plan], _advance: object) -> list[Plan]:
         blocks.append(len(left))
         return []
 
-    monkeypatch.setattr(side_by_side, "learn_together", note)
-    course = _course(tmp_path / "bank", "mnist-perm-0..1")
-    one = _course(tmp_path / "bank", "mnist-perm-0")
-    assert many_tasks.fits_together(course)
-    assert not many_tasks.fits_together(one)
+    monkeypatch.setattr(scheduling, "learn_together", note)
+    session = _session(tmp_path / "bank", "mnist-perm-0..1")
+    one = _session(tmp_path / "bank", "mnist-perm-0")
+    assert batched.fits_together(session)
+    assert not batched.fits_together(one)
     for change in ({"transfer": True}, {"combine": 0.9}, {"negatives": 0.1}):
-        recipe = dataclasses.replace(course.recipe, **change)  # type: ignore[arg-type]
-        assert not many_tasks.fits_together(dataclasses.replace(course, recipe=recipe))
-    _learn(course, in_one_program=True)
+        recipe = dataclasses.replace(session.recipe, **change)  # type: ignore[arg-type]
+        assert not batched.fits_together(dataclasses.replace(session, recipe=recipe))
+    _learn(session, in_one_program=True)
     assert blocks == [2]
 
 
@@ -121,67 +121,67 @@ class _StopAfter(NeverStop):
 
 def test_a_stop_keeps_finished_blocks_and_the_same_command_goes_on(tmp_path: Path) -> None:
     # Two looks at the claims, then one at each of the 12 steps, two commits; then the next block.
-    stopped = _course(tmp_path / "bank", "mnist-perm-0..3", stop=_StopAfter(2 + 12 + 2 + 2 + 5))
+    stopped = _session(tmp_path / "bank", "mnist-perm-0..3", stop=_StopAfter(2 + 12 + 2 + 2 + 5))
     with pytest.raises(KeyboardInterrupt, match="2 tasks at step 5 of 12"):
-        many_tasks.learn_together(stopped, stopped.plans, lambda _steps: None, most=2)
+        batched.learn_together(stopped, stopped.plans, lambda _steps: None, most=2)
     assert list(stopped.done) == ["mnist-perm-0", "mnist-perm-1"]
-    again = _course(tmp_path / "bank", "mnist-perm-0..3")
-    assert many_tasks.learn_together(again, again.plans, lambda _steps: None, most=3) == []
+    again = _session(tmp_path / "bank", "mnist-perm-0..3")
+    assert batched.learn_together(again, again.plans, lambda _steps: None, most=3) == []
     assert [one.status for one in again.done.values()] == ["exists", "exists", *2 * ["learned"]]
 
 
 def test_what_another_process_learns_is_left_for_later(tmp_path: Path) -> None:
-    course = _course(tmp_path / "bank", "mnist-perm-0..2")
-    with course.net.bank.claim("mnist-perm-1"):
-        left = many_tasks.learn_together(course, course.plans, lambda _steps: None)
+    session = _session(tmp_path / "bank", "mnist-perm-0..2")
+    with session.net.bank.claim("mnist-perm-1"):
+        left = batched.learn_together(session, session.plans, lambda _steps: None)
     assert [plan.task for plan in left] == ["mnist-perm-1"]
-    assert list(course.done) == ["mnist-perm-0", "mnist-perm-2"]
+    assert list(session.done) == ["mnist-perm-0", "mnist-perm-2"]
 
 
 def test_a_task_that_cannot_be_learned_is_told_once_those_before_it_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    course = _course(tmp_path / "bank", "mnist-perm-0..3")
-    read = Course.read
+    session = _session(tmp_path / "bank", "mnist-perm-0..3")
+    read = LearnSession.read
 
-    def broken(self: Course, plan: Plan) -> TaskData:
+    def broken(self: LearnSession, plan: Plan) -> TaskData:
         if plan.task == "mnist-perm-2":
             raise NoInputError("mnist-perm-2: gone")
         return read(self, plan)
 
-    monkeypatch.setattr(Course, "read", broken)
+    monkeypatch.setattr(LearnSession, "read", broken)
     with pytest.raises(NoInputError, match="gone"):
-        many_tasks.learn_together(course, course.plans, lambda _steps: None)
-    assert list(course.done) == ["mnist-perm-0", "mnist-perm-1"]
+        batched.learn_together(session, session.plans, lambda _steps: None)
+    assert list(session.done) == ["mnist-perm-0", "mnist-perm-1"]
 
 
 def test_a_task_without_images_is_refused_by_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    course = _course(tmp_path / "bank", "mnist-perm-0..1")
-    read = Course.read
+    session = _session(tmp_path / "bank", "mnist-perm-0..1")
+    read = LearnSession.read
 
-    def empty(self: Course, plan: Plan) -> TaskData:
+    def empty(self: LearnSession, plan: Plan) -> TaskData:
         data = read(self, plan)
         return dataclasses.replace(data, train=data.train.take(slice(0)))
 
-    monkeypatch.setattr(Course, "read", empty)
+    monkeypatch.setattr(LearnSession, "read", empty)
     with pytest.raises(UsageError, match="'mnist-perm-0': no training images"):
-        many_tasks.learn_together(course, course.plans, lambda _steps: None)
+        batched.learn_together(session, session.plans, lambda _steps: None)
 
 
 def test_a_task_that_diverges_is_told_once_the_others_are_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    course = _course(tmp_path / "bank", "mnist-perm-0..2")
-    masks = many_tasks.ManyLearnings.masks
+    session = _session(tmp_path / "bank", "mnist-perm-0..2")
+    masks = batched.ManyLearnings.masks
 
-    def diverged(self: many_tasks.ManyLearnings, index: int) -> object:
+    def diverged(self: batched.ManyLearnings, index: int) -> object:
         if index == 1:
             raise ValueError("learning diverged")
         return masks(self, index)
 
-    monkeypatch.setattr(many_tasks.ManyLearnings, "masks", diverged)
+    monkeypatch.setattr(batched.ManyLearnings, "masks", diverged)
     with pytest.raises(UsageError, match="'mnist-perm-1': learning diverged"):
-        many_tasks.learn_together(course, course.plans, lambda _steps: None)
-    assert list(course.done) == ["mnist-perm-0", "mnist-perm-2"]
+        batched.learn_together(session, session.plans, lambda _steps: None)
+    assert list(session.done) == ["mnist-perm-0", "mnist-perm-2"]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bank_format.kinds.state import WorkRoom, WorkState
+from bank_format.kinds.state import WorkFolder, WorkState
 from supsup_cli.core.learning.recipes import DEFAULT
 from supsup_cli.workflows.learning.checkpoints import Checkpoints, plan_digest
 from supsup_cli.workflows.reporting import Silent
@@ -41,7 +41,7 @@ def test_states_are_kept_every_quarter_minute_or_in_a_hundredth_of_the_time(
 ) -> None:
     clock = _Clock(cost)
 
-    def write(_room: WorkRoom, _state: WorkState) -> int:
+    def write(_work: WorkFolder, _state: WorkState) -> int:
         clock.saved_at.append(clock.now)
         clock.now += clock.cost
         return 0
@@ -52,10 +52,10 @@ def test_states_are_kept_every_quarter_minute_or_in_a_hundredth_of_the_time(
         def state(self) -> dict[str, Any]:
             return {}
 
-    monkeypatch.setattr(WorkRoom, "write", write)
+    monkeypatch.setattr(WorkFolder, "write", write)
     bank = create(tmp_path / "bank")
-    room = WorkRoom(tmp_path / "work", "pets", bank.record)
-    kept = Checkpoints(room, "ab" * 32, Silent(), clock)
+    work = WorkFolder(tmp_path / "work", "pets", bank.record)
+    kept = Checkpoints(work, "ab" * 32, Silent(), clock)
     learning: Any = Stub()
     while clock.now < 1000:
         clock.now += 0.5

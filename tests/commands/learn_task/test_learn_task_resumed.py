@@ -12,8 +12,7 @@ from bank_format.bank import Bank
 from bank_format.disk import system_calls
 from bank_format.encoding.sealed import seal, unseal
 from supsup_cli.core.learning.one_task import Learning
-from supsup_cli.workflows.learning import checkpoints
-from supsup_cli.workflows.learning import one_task as task_learning
+from supsup_cli.workflows.learning import checkpoints, one_task
 from tests.support.commands import answer, learn, make_bank, run
 from tests.support.stops import STATE, STEPS, TASK, learn_to_the_end, stop_after
 
@@ -79,7 +78,7 @@ def test_a_stop_while_the_masks_are_measured_keeps_every_step(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(task_learning, "accuracy", interrupted)
+        patch.setattr(one_task, "accuracy", interrupted)
         ran = run("learn-task", "--bank", fresh, "--data", TASK, "--steps", STEPS, "--json")
     assert (ran.code, ran.error["code"]) == (130, "interrupted")
     assert f"at step {STEPS} of {STEPS}, saved; 0 of 1" in ran.error["message"]

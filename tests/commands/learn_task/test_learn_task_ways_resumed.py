@@ -11,7 +11,7 @@ from bank_format.bank import Bank
 from bank_format.encoding.sealed import seal, unseal
 from bank_format.errors import DamagedError
 from supsup_cli.errors import StoppedError
-from supsup_cli.workflows.learning import parents as earlier_masks
+from supsup_cli.workflows.learning import parents
 from supsup_cli.workflows.learning.learn_task import learn_task
 from supsup_cli.workflows.reporting import Silent
 from tests.support.commands import answer, flip_bit, learn, make_bank, run
@@ -69,7 +69,7 @@ def test_a_stop_before_the_first_step_asks_the_bank_anew(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(earlier_masks, "learn_coefficients", interrupted)
+        patch.setattr(parents, "learn_coefficients", interrupted)
         with pytest.raises(StoppedError, match="0 of 1 tasks are done"):
             learn_task(bank, request(combine=0.2), Silent())
     assert Bank.open(bank).unfinished() == []

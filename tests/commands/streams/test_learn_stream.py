@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from bank_format.bank import Bank
-from supsup_cli.core.streams.stream_learner import Decision
+from supsup_cli.core.streams.stream_learner import StreamDecision
 from supsup_cli.workflows.learning.plan import Plan
 from supsup_cli.workflows.streams.commits import homes_of
 from tests.support.commands import answer, learn, make_bank, run
@@ -112,11 +112,11 @@ def test_a_name_of_another_task_is_refused_before_learning(tmp_path: Path) -> No
 def test_a_mask_is_at_home_where_most_of_its_batches_came_from() -> None:
     a, b = Plan("a", "a", "0"), Plan("b", "b", "1")
     decisions = [
-        Decision(0, 0, True),
-        Decision(17, 1, True),
-        Decision(20, 0, False),
-        Decision(24, None, True),
-        Decision(28, 1, False),
+        StreamDecision(0, 0, True),
+        StreamDecision(17, 1, True),
+        StreamDecision(20, 0, False),
+        StreamDecision(24, None, True),
+        StreamDecision(28, 1, False),
     ]
     # mask 0 saw 10 of a, 7 + 4 of b; mask 1 saw 3 + 2 of b, 10 of a
     assert homes_of(decisions, (a, b, b, a), 10) == {0: b, 1: a}

@@ -17,7 +17,7 @@ from supsup_cli.errors import StoppedError
 from supsup_cli.workflows.learning import checkpoints
 from supsup_cli.workflows.reporting import Silent
 from supsup_cli.workflows.results.streams import StreamResult
-from supsup_cli.workflows.streams import commits as stream_commits
+from supsup_cli.workflows.streams import commits
 from supsup_cli.workflows.streams.learn_stream import learn_stream
 from supsup_cli.workflows.streams.plan import StreamRequest
 from tests.support.commands import answer, flip_bit, make_bank, run, start
@@ -124,9 +124,9 @@ def test_a_stop_between_commits_keeps_what_is_committed(
             raise KeyboardInterrupt
         return accuracy(*words)
 
-    accuracy = stream_commits.accuracy
+    accuracy = commits.accuracy
     with monkeypatch.context() as patch:
-        patch.setattr(stream_commits, "accuracy", interrupted)
+        patch.setattr(commits, "accuracy", interrupted)
         ran = run(*WORDS, "--bank", fresh, "--json")
     assert (ran.code, ran.error["code"]) == (130, "interrupted")
     assert f"at batch {TOTAL} of {TOTAL}, saved; 1 of 2" in ran.error["message"]

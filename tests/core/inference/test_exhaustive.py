@@ -7,9 +7,8 @@ import torch
 from torch import Tensor
 
 from supsup_cli.core.images import LabelledImages, Pixels
-from supsup_cli.core.inference import exhaustive as every_mask
-from supsup_cli.core.inference.exhaustive import exhaustive
-from supsup_cli.core.inference.few_images import few_misfits
+from supsup_cli.core.inference import exhaustive as implementation
+from supsup_cli.core.inference.exhaustive import exhaustive, few_misfits
 from supsup_cli.core.learning.one_task import Learning
 from supsup_cli.core.learning.recipes import RECIPES
 from supsup_cli.core.masks import bit_kernels
@@ -108,7 +107,7 @@ def test_images_are_not_changed() -> None:
 def test_comparing_roughly_first_changes_no_score_of_the_best(
     kind: str, top: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(every_mask, "has_fast_bfloat16", lambda _device: True)
+    monkeypatch.setattr(implementation, "has_fast_bfloat16", lambda _device: True)
     groups, own = _groups(400, 1), _own(kind)
     found = exhaustive(NETWORK, STACK, groups, "R", own, top)
     expected = _plain(STACK, groups, "R", own)
@@ -121,7 +120,7 @@ def test_comparing_roughly_first_changes_no_score_of_the_best(
 
 def test_rounding_to_bfloat16_stays_far_within_the_margin() -> None:
     groups, own = _groups(300, 1), _own("first")
-    run = every_mask.MaskedPerceptron(NETWORK, STACK, torch.bfloat16)  # type: ignore[arg-type]
+    run = implementation.MaskedPerceptron(NETWORK, STACK, torch.bfloat16)  # type: ignore[arg-type]
     expected = _plain(STACK, groups, "R", own)
     images = groups.flatten(0, 1).flatten(1)[:256]
     for task in range(TASKS):
@@ -129,7 +128,7 @@ def test_rounding_to_bfloat16_stays_far_within_the_margin() -> None:
         logits = run(images.to(torch.bfloat16)).to(torch.float32)
         error = (-misfit("R", logits, own[task]) - expected[:256, task]).abs()
         size = logits[:, :3].logsumexp(1).abs()
-        margin = every_mask._MARGIN + every_mask._MARGIN_SHARE * size
+        margin = implementation._MARGIN + implementation._MARGIN_SHARE * size
         # Two scores are compared, and each errs.
         assert float((2 * error / margin).max()) < 0.5
 
@@ -138,7 +137,7 @@ def test_rounding_to_bfloat16_stays_far_within_the_margin() -> None:
 def test_ten_thousand_images_find_the_task_that_float32_finds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(every_mask, "has_fast_bfloat16", lambda _device: True)
+    monkeypatch.setattr(implementation, "has_fast_bfloat16", lambda _device: True)
     network = signed_constant(MultilayerPerceptron((784, 300, 100, 500)), seed=0)
     layout = layout_of(network)
     pixels = Pixels(torch.full((1, 1, 1), 0.1307), torch.full((1, 1, 1), 0.3081))
@@ -165,9 +164,9 @@ def test_ten_thousand_images_find_the_task_that_float32_finds(
 
 
 def test_few_images_or_tasks_are_compared_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(every_mask, "has_fast_bfloat16", lambda _device: True)
+    monkeypatch.setattr(implementation, "has_fast_bfloat16", lambda _device: True)
     own = _own("first")
-    few = exhaustive(NETWORK, STACK, _groups(every_mask._LEAST_IMAGES - 1, 1), "R", own, 1)
+    few = exhaustive(NETWORK, STACK, _groups(implementation._LEAST_IMAGES - 1, 1), "R", own, 1)
     groups = exhaustive(NETWORK, STACK, _groups(40, 2), "R", own, 1)
     many = exhaustive(NETWORK, STACK, _groups(40, 1), "R", own, TASKS)
     assert not any(bool(one.isnan().any()) for one in (few, groups, many))

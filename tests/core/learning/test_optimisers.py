@@ -7,7 +7,7 @@ import sys
 import pytest
 import torch
 
-from supsup_cli.core.learning import optimisers as updates
+from supsup_cli.core.learning import optimisers
 from supsup_cli.core.learning.optimisers import UpdateRule, pieces
 from supsup_cli.core.learning.recipes import DEFAULT, PAPER, STREAM, Recipe, for_network
 from supsup_cli.core.networks.specs import MultilayerPerceptron
@@ -25,7 +25,7 @@ RECIPES = [
 def test_updates_are_those_of_torch_optim(
     recipe: Recipe, piece: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(updates, "PIECE", piece)
+    monkeypatch.setattr(optimisers, "PIECE", piece)
     recipe = dataclasses.replace(recipe, steps=40, density=None)
     stream = torch.Generator().manual_seed(0)
     ours = {name: torch.randn(3, size, generator=stream) for name, size in (("a", 5), ("b", 3))}

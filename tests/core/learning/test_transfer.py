@@ -13,7 +13,7 @@ from supsup_cli.core.learning.earlier_tasks.transfer import (
     MOST_PARENTS,
     choose_parents,
     fit_loss,
-    fit_losses,
+    losses_by_task,
     transferred_scores,
 )
 from supsup_cli.core.learning.one_task import Learning
@@ -46,7 +46,7 @@ def learned() -> Learned:
 
 def test_the_mask_that_fits_comes_first(learned: Learned) -> None:
     network, data, stack = learned
-    losses = fit_losses(network, stack, data, PIXELS)
+    losses = losses_by_task(network, stack, data, PIXELS)
     assert losses.shape == (4,)
     assert int(losses.argmin()) == 1
     torch.testing.assert_close(losses[2], fit_loss(network, stack.masks(2), data, PIXELS))
@@ -61,7 +61,7 @@ def test_fit_is_measured_on_images_of_all_classes(learned: Learned) -> None:
     network, data, stack = learned
     order = data.targets.argsort()
     by_class = LabelledImages(data.take(order), data.targets[order])
-    shuffled, sorted_ = (fit_losses(network, stack, one, PIXELS) for one in (data, by_class))
+    shuffled, sorted_ = (losses_by_task(network, stack, one, PIXELS) for one in (data, by_class))
     torch.testing.assert_close(sorted_, shuffled, rtol=0.25, atol=0)
 
 

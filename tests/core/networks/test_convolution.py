@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from supsup_cli.core.images import Pixels
-from supsup_cli.core.learning.bn_recalibration import exact_statistics
+from supsup_cli.core.learning.bn_recalibration import recalibrated_statistics
 from supsup_cli.core.learning.one_task import class_log_probabilities
 from supsup_cli.core.learning.recipes import DEFAULT, PAPER, RECIPES, for_network, half_cosine
 from supsup_cli.core.masks.density import parse_density
@@ -89,7 +89,7 @@ def test_an_image_answers_alike_alone_and_in_any_batch(arch: str) -> None:
         name: (torch.rand(one.shape, generator=stream) < 0.5).float()
         for name, one in network.named_parameters()
     }
-    values = masks | exact_statistics(network, masks, [PIXELS(images)])
+    values = masks | recalibrated_statistics(network, masks, [PIXELS(images)])
     outputs = torch.arange(10)
     together = class_log_probabilities(network, values, images, PIXELS, outputs)
     for part in (images[:1], images[:2], images[:17], images[:33].flip(0)):

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from supsup_cli.core.images import LabelledImages, Pixels
-from supsup_cli.core.learning.bn_recalibration import exact_statistics
+from supsup_cli.core.learning.bn_recalibration import recalibrated_statistics
 from supsup_cli.core.learning.one_task import Learning, class_log_probabilities
 from supsup_cli.core.learning.recipes import Recipe
 from supsup_cli.core.masks.masks import MaskStack
@@ -132,7 +132,7 @@ def test_without_statistics_the_images_at_hand_are_normalised_by_themselves() ->
     masks = {name: torch.ones_like(one) for name, one in network.named_parameters()}
     own = no_statistics(network, torch.device("cpu"))
     alone = masked_forward(network, masks | own, images[:1])
-    seen = exact_statistics(network, masks, [images[:1]])
+    seen = recalibrated_statistics(network, masks, [images[:1]])
     seen["norm.running_var"] *= 35 / 36  # of one map of 6 x 6: from n − 1 to n
     assert torch.allclose(alone, masked_forward(network, masks | seen, images[:1]), atol=1e-4)
     together = masked_forward(network, masks | own, images)
@@ -162,7 +162,7 @@ def test_negatives_have_a_part_in_the_statistics_and_learning_with_them_goes_on_
     with_them, again = whole.statistics(), resumed.statistics()
     assert all(torch.equal(one, again[name]) for name, one in with_them.items())
     values = {name: mask.float() for name, mask in masks.items()}
-    without = exact_statistics(network, values, PIXELS(_data(0).store).split(16))
+    without = recalibrated_statistics(network, values, PIXELS(_data(0).store).split(16))
     assert not torch.allclose(with_them["norm.running_mean"], without["norm.running_mean"])
 
 
@@ -170,15 +170,15 @@ def test_exact_statistics_are_those_of_all_images_together() -> None:
     network = _network()
     masks = {name: torch.ones_like(one) for name, one in network.named_parameters()}
     batches = torch.randn(4, 64, 1, 8, 8, generator=torch.Generator().manual_seed(0)) + 1
-    found = exact_statistics(network, masks, batches)
+    found = recalibrated_statistics(network, masks, batches)
     whole = network.first(batches.flatten(0, 1))
     assert torch.allclose(found["norm.running_mean"], whole.mean((0, 2, 3)), atol=1e-5)
     assert torch.allclose(found["norm.running_var"], whole.var((0, 2, 3)), rtol=1e-3)
     assert not network.training
     assert network.norm.running_var.tolist() == [1.0] * 6
     with pytest.raises(ValueError, match="no batch"):
-        exact_statistics(network, masks, [])
-    assert exact_statistics(nn.Linear(2, 2), {"weight": torch.ones(2, 2)}, []) == {}
+        recalibrated_statistics(network, masks, [])
+    assert recalibrated_statistics(nn.Linear(2, 2), {"weight": torch.ones(2, 2)}, []) == {}
 
 
 def test_a_stack_gives_each_task_its_own_statistics() -> None:

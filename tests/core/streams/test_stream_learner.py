@@ -10,8 +10,8 @@ from supsup_cli.core.inference.methods import infer_tasks
 from supsup_cli.core.masks.masks import MaskStack, threshold
 from supsup_cli.core.networks.specs import MultilayerPerceptron
 from supsup_cli.core.streams.allocation import EPSILON, alpha_weights, needs_new_mask
-from supsup_cli.core.streams.stream_learner import Decision, StreamLearner, StreamSettings
-from supsup_cli.core.streams.stream_masks import Fit, FrozenNetwork, OpenMask
+from supsup_cli.core.streams.stream_learner import StreamDecision, StreamLearner, StreamSettings
+from supsup_cli.core.streams.stream_masks import Fit, FrozenNetwork, StreamMask
 from supsup_cli.data import embedded, variants
 from tests.support.networks import layout_of, pack, signed_constant
 
@@ -43,7 +43,7 @@ def strange() -> Batch:
     return images, torch.randint(0, 10, (64,), generator=stream)
 
 
-def feed(learner: StreamLearner, *visits: int, count: int = VISIT) -> list[Decision]:
+def feed(learner: StreamLearner, *visits: int, count: int = VISIT) -> list[StreamDecision]:
     decisions = []
     for place, permutation in enumerate(visits):
         for batch in batches(permutation, count, seed=place):
@@ -51,7 +51,7 @@ def feed(learner: StreamLearner, *visits: int, count: int = VISIT) -> list[Decis
     return [one for one in decisions if one is not None]
 
 
-def accuracy(mask: OpenMask, permutation: int) -> float:
+def accuracy(mask: StreamMask, permutation: int) -> float:
     images, labels = digits(permutation)
     weights = {name: SHARED.weights[name] * bits for name, bits in mask.masks().items()}
     guesses = SHARED.logits(weights, images[-1000:])[:, :10].argmax(1)
@@ -88,7 +88,7 @@ def test_each_hidden_task_gets_one_mask_at_its_first_batch_and_again_when_it_ret
 
 def test_regular_comparisons_find_that_nothing_changed() -> None:
     learner = StreamLearner(SHARED, StreamSettings(budget=10, check_every=10))
-    assert feed(learner, 4) == [Decision(n, 0, n == 0) for n in range(0, VISIT, 10)]
+    assert feed(learner, 4) == [StreamDecision(n, 0, n == 0) for n in range(0, VISIT, 10)]
 
 
 def test_an_odd_batch_opens_no_mask_and_teaches_none() -> None:
@@ -105,10 +105,10 @@ def test_an_exhausted_budget_leaves_strangers_unlearned() -> None:
     learner = StreamLearner(SHARED, StreamSettings(budget=1))
     feed(learner, 1)
     before = states(learner)
-    assert feed(learner, 2) == [Decision(VISIT, None, True)]
+    assert feed(learner, 2) == [StreamDecision(VISIT, None, True)]
     assert equal(before, states(learner))
     decisions = feed(learner, 1)
-    assert decisions[0] == Decision(2 * VISIT, 0, False)
+    assert decisions[0] == StreamDecision(2 * VISIT, 0, False)
     assert learner.masks[0].steps > VISIT
 
 
@@ -120,7 +120,7 @@ def test_a_stream_goes_on_from_where_it_was_bit_for_bit(stop: int, rule: str) ->
     whole, first = StreamLearner(SHARED, settings), StreamLearner(SHARED, settings)
     told = [whole.feed(*batch) for batch in stream]
     half = [first.feed(*batch) for batch in stream[:stop]]
-    masks = [OpenMask.load(SHARED, state) for state in states(first)]
+    masks = [StreamMask.load(SHARED, state) for state in states(first)]
     second = StreamLearner.resume(SHARED, settings, masks, first.current, first.settled)
     assert half[: first.settled] + [second.feed(*one) for one in stream[first.settled :]] == told
     assert equal(states(whole), states(second))
@@ -157,12 +157,12 @@ def test_a_misshapen_state_of_a_mask_is_refused() -> None:
             state | {f"{name}-2": tensor},
         ):
             with pytest.raises(ValueError, match="state of a mask"):
-                OpenMask.load(SHARED, changed)
+                StreamMask.load(SHARED, changed)
 
 
 @pytest.mark.parametrize(("current", "settled"), [(1, 3), (-1, 3), (0, -1)])
 def test_a_place_that_no_stream_can_have_is_refused(current: int, settled: int) -> None:
-    mask = OpenMask.fresh(SHARED, seed=0, name="m")
+    mask = StreamMask.fresh(SHARED, seed=0, name="m")
     with pytest.raises(ValueError, match="found"):
         StreamLearner.resume(SHARED, StreamSettings(budget=2), [mask], current, settled)
     with pytest.raises(ValueError, match="3 masks"):
@@ -172,12 +172,16 @@ def test_a_place_that_no_stream_can_have_is_refused(current: int, settled: int) 
 def test_the_papers_rule_parts_two_tasks_and_knows_the_first_again() -> None:
     settings = StreamSettings(budget=10, check_every=120, rule="paper")
     decisions = feed(StreamLearner(SHARED, settings), 1, 2, 1, count=120)
-    assert decisions == [Decision(0, 0, True), Decision(120, 1, True), Decision(240, 0, False)]
+    assert decisions == [
+        StreamDecision(0, 0, True),
+        StreamDecision(120, 1, True),
+        StreamDecision(240, 0, False),
+    ]
 
 
 def test_alpha_weights_are_those_of_one_shot() -> None:
     layout = layout_of(NETWORK)
-    drawn = [OpenMask.fresh(SHARED, seed=0, name=str(n)) for n in range(6)]
+    drawn = [StreamMask.fresh(SHARED, seed=0, name=str(n)) for n in range(6)]
     masks = [threshold(one.scores) for one in drawn]
     images = digits(1)[0][:32]
     scores = infer_tasks(
@@ -210,7 +214,7 @@ def test_a_fit_remembers_what_exceeded_its_mean() -> None:
 
 
 def test_a_mask_learns_nothing_from_a_batch_beyond_the_bound() -> None:
-    mask = OpenMask.fresh(SHARED, seed=0, name="m")
+    mask = StreamMask.fresh(SHARED, seed=0, name="m")
     batch = next(batches(1, 1))
     before = mask.scores["layers.0.weight"].clone()
     loss = mask.learn(*batch, most=1.0)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bank_format.bank import Bank
-from bank_format.check.verify import Problem, Report, verify
+from bank_format.check.verify import Problem, VerifyReport, verify
 from bank_format.disk import files
 from bank_format.encoding.canonical_json import Json, canonical
 from bank_format.encoding.sealed import seal, unseal
@@ -24,13 +24,13 @@ def bank(tmp_path: Path) -> Bank:
     return made
 
 
-def only(report: Report) -> Problem:
+def only(report: VerifyReport) -> Problem:
     (problem,) = report.problems
     return problem
 
 
 def test_a_whole_bank_has_neither_problems_nor_hints(bank: Bank) -> None:
-    assert verify(bank.path) == Report((), (), tasks=1)
+    assert verify(bank.path) == VerifyReport((), (), tasks=1)
 
 
 def test_all_problems_are_reported_at_once_and_reading_agrees(bank: Bank) -> None:
@@ -60,8 +60,9 @@ def resealed(path: Path, changes: dict[str, Json]) -> None:
 @pytest.mark.parametrize(
     ("changes", "invariant", "message"),
     [
-        ({"version": 2}, "I4", "version 2 found"),
-        ({"version": 2, "novelty": {}}, "I4", "version 2 found"),
+        ({"version": 3}, "I4", "version 3 found"),
+        ({"version": 3, "novelty": {}}, "I4", "version 3 found"),
+        ({"version": 2}, "I5", "content: version 2 found, expected 1"),
         ({"kind": "quilt"}, "I4", "kind 'quilt' version 1 found"),
         ({"kind": "combination"}, "I5", "content.encoding: unknown key"),
         ({"kind": None}, "I4", "kind None"),
@@ -87,7 +88,7 @@ def test_a_right_seal_does_not_excuse_a_wrong_task(
     resealed(bank.task_path("pets"), changes)
     problem = only(verify(bank.path))
     assert problem.invariant == invariant
-    newer_or_other = message.startswith(("version 2", "kind 'quilt'", "base"))
+    newer_or_other = message.startswith(("version 3", "kind 'quilt'", "base"))
     assert problem.exit_code == (12 if newer_or_other else 5)
     assert message in problem.message
     assert str(bank.task_path("pets")) in problem.message
@@ -140,7 +141,7 @@ def test_missing_files_are_problems_with_the_way_out(bank: Bank) -> None:
     assert [p.file for p in report.problems] == ["bank.json", "base.safetensors"]
     assert "supsup init-base" in report.problems[0].hint
     create(bank.path)
-    assert verify(bank.path) == Report((), (), tasks=1)
+    assert verify(bank.path) == VerifyReport((), (), tasks=1)
 
 
 def test_without_bank_json_the_seals_are_still_checked(bank: Bank) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bank_format.bank import Bank
-from bank_format.check.verify import Problem, Report, verify
+from bank_format.check.verify import Problem, VerifyReport, verify
 from bank_format.kinds.state import WorkState
 from tests.support.banks import PROVENANCE, add, create, facts, masks
 
@@ -18,7 +18,7 @@ def bank(tmp_path: Path) -> Bank:
     return made
 
 
-def only(report: Report) -> Problem:
+def only(report: VerifyReport) -> Problem:
     (problem,) = report.problems
     return problem
 
@@ -50,8 +50,8 @@ def test_leftovers_are_hints_and_no_problems(bank: Bank) -> None:
 
 
 def test_a_damaged_state_is_a_hint_that_names_it(bank: Bank) -> None:
-    with bank.claim("cats") as room:
-        room.write(WorkState("ab" * 32, 7, {"scores": np.ones(3, np.float32)}))
+    with bank.claim("cats") as work:
+        work.write(WorkState("ab" * 32, 7, {"scores": np.ones(3, np.float32)}))
     report = verify(bank.path)
     assert report.problems == ()
     assert len(report.hints) == 1
@@ -64,9 +64,9 @@ def test_a_damaged_state_is_a_hint_that_names_it(bank: Bank) -> None:
 
 
 def test_a_learner_at_work_is_no_hint(bank: Bank) -> None:
-    with bank.claim("cats") as room:
-        room.write(WorkState("ab" * 32, 7, {}))
-        assert verify(bank.path) == Report((), (), tasks=1)
+    with bank.claim("cats") as work:
+        work.write(WorkState("ab" * 32, 7, {}))
+        assert verify(bank.path) == VerifyReport((), (), tasks=1)
 
 
 def test_links_are_named(bank: Bank, tmp_path: Path) -> None:

@@ -11,18 +11,18 @@ import pytest
 
 from bank_format.bank import Bank
 from bank_format.check.repair import repair
-from bank_format.check.verify import Report, verify
+from bank_format.check.verify import VerifyReport, verify
 from bank_format.encoding.canonical_json import Json
 from bank_format.encoding.sealed import Tensors, seal, unseal
 from bank_format.errors import BankError, DamagedError
 from bank_format.kinds.hopfield import (
     Attractors,
+    PatternRecord,
     build_hopfield,
     check_hopfield,
     hopfield_limit,
     parse_hopfield,
 )
-from bank_format.kinds.hopfield_records import PatternRecord
 from bank_format.kinds.task_metadata import content_sha256
 from bank_format.store.attractors import (
     check_attractors,
@@ -119,7 +119,7 @@ def test_a_damaged_file_is_refused_by_its_name(bank: Bank, kind: str) -> None:
             assert (problem.file, problem.exit_code) == (FILE, 5)
             assert problem.hint == f"supsup verify --repair --bank {bank.path}"
     path.write_bytes(whole)
-    assert verify(bank.path) == Report((), (), tasks=3)
+    assert verify(bank.path) == VerifyReport((), (), tasks=3)
 
 
 @pytest.mark.parametrize("file", ["bank.json", "base.safetensors", "masks/cats.safetensors"])
@@ -275,11 +275,11 @@ def test_comparing_tells_what_is_missing_and_what_is_gone() -> None:
 
 def test_verify_hints_at_stale_attractors_and_says_what_to_type(bank: Bank) -> None:
     written(bank)
-    assert verify(bank.path) == Report((), (), tasks=3)
+    assert verify(bank.path) == VerifyReport((), (), tasks=3)
     command = f"supsup encode-hopfield --bank {bank.path} --rule hebbian"
     bank.remove_task("dogs")
     gone = f"{FILE} still holds 1 task ('dogs'), gone or changed since: {command}"
-    assert verify(bank.path) == Report((), (gone,), tasks=2)
+    assert verify(bank.path) == VerifyReport((), (gone,), tasks=2)
     for seed in range(7):
         add(bank, f"new-{seed}", seed)
     (hint,) = verify(bank.path).hints

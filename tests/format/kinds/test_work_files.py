@@ -19,7 +19,7 @@ from bank_format.errors import (
     NoSuchTaskError,
     OtherBaseError,
 )
-from bank_format.kinds.state import STATE_FILE, WorkRoom, WorkState, build_state, state_limit
+from bank_format.kinds.state import STATE_FILE, WorkFolder, WorkState, build_state, state_limit
 from tests.support.banks import create, flips, spec
 from tests.support.commands import ROOT
 
@@ -53,19 +53,19 @@ def _state(step: int = 12) -> WorkState:
 
 def _leave_state(bank: Bank, task: str = "pets") -> Path:
     """Leave a state as a killed learner does: claim and all."""
-    with bank.claim(task) as room:
-        room.write(_state())
-    (room.folder / "claim").touch()
-    (room.folder / f".{STATE_FILE}.1.ab.tmp").write_bytes(b"half")
-    return room.path
+    with bank.claim(task) as work:
+        work.write(_state())
+    (work.folder / "claim").touch()
+    (work.folder / f".{STATE_FILE}.1.ab.tmp").write_bytes(b"half")
+    return work.path
 
 
 def test_a_state_is_read_as_it_was_written_and_replaced_by_the_next(bank: Bank) -> None:
-    with bank.claim("pets") as room:
-        assert room.read() is None
+    with bank.claim("pets") as work:
+        assert work.read() is None
         for step in (12, 13):
-            assert room.write(_state(step)) == room.path.stat().st_size
-        state = room.read()
+            assert work.write(_state(step)) == work.path.stat().st_size
+        state = work.read()
     assert state is not None
     assert (state.plan, state.step) == (PLAN, 13)
     assert state.tensors.keys() == _tensors().keys()
@@ -77,19 +77,19 @@ def test_a_state_is_read_as_it_was_written_and_replaced_by_the_next(bank: Bank) 
 
 def test_the_room_is_empty_once_its_state_is_discarded(bank: Bank) -> None:
     _leave_state(bank)
-    with bank.claim("pets") as room:
-        room.discard()
-        assert room.read() is None
+    with bank.claim("pets") as work:
+        work.discard()
+        assert work.read() is None
     assert list((bank.path / "work").iterdir()) == []
 
 
 def test_every_flipped_bit_of_a_state_is_found(bank: Bank) -> None:
     path = _leave_state(bank)
-    room = WorkRoom(path.parent, "pets", bank.record)
+    work = WorkFolder(path.parent, "pets", bank.record)
     for _, changed in flips(path.read_bytes(), every=7):
         path.write_bytes(changed)
         with pytest.raises(DamagedError, match=STATE_FILE):
-            room.read()
+            work.read()
 
 
 def test_a_state_under_another_task_s_folder_or_of_another_base_is_refused(
@@ -97,10 +97,10 @@ def test_a_state_under_another_task_s_folder_or_of_another_base_is_refused(
 ) -> None:
     path = _leave_state(bank)
     with pytest.raises(DamagedError, match="'pets' found inside, expected 'dogs'"):
-        WorkRoom(path.parent, "dogs", bank.record).read()
+        WorkFolder(path.parent, "dogs", bank.record).read()
     other = create(tmp_path / "other", spec(seed=1))
     with pytest.raises(OtherBaseError, match=STATE_FILE):
-        WorkRoom(path.parent, "pets", other.record).read()
+        WorkFolder(path.parent, "pets", other.record).read()
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_a_resealed_state_that_says_something_else_is_refused(
     assert isinstance(content, dict)
     path.write_bytes(seal(tensors, {"content": content | changes}))  # type: ignore[dict-item]
     with pytest.raises(error, match=STATE_FILE):
-        WorkRoom(path.parent, "pets", bank.record).read()
+        WorkFolder(path.parent, "pets", bank.record).read()
 
 
 def test_more_than_the_limit_is_neither_written_nor_read(bank: Bank) -> None:
@@ -137,7 +137,7 @@ def test_more_than_the_limit_is_neither_written_nor_read(bank: Bank) -> None:
     path = _leave_state(bank)
     os.truncate(path, size + 1)
     with pytest.raises(DamagedError, match="expected at most"):
-        WorkRoom(path.parent, "pets", bank.record).read()
+        WorkFolder(path.parent, "pets", bank.record).read()
 
 
 def test_a_state_that_cannot_be_written_down_is_a_programming_mistake(bank: Bank) -> None:
@@ -214,8 +214,8 @@ def test_the_work_of_a_live_learner_is_neither_listed_nor_discarded(bank: Bank) 
 
 @pytest.mark.parametrize("written", [b"", b"12", b"1 \x1b[31mhost 2026\n", b"\xff" * 5000])
 def test_a_claim_file_that_says_nothing_of_use_is_not_repeated(written: bytes, bank: Bank) -> None:
-    with bank.claim("pets") as room:
-        (room.folder / "claim").write_bytes(written)
+    with bank.claim("pets") as work:
+        (work.folder / "claim").write_bytes(written)
         # flock tells descriptors of one process apart
         with pytest.raises(LockedError, match="held by a live process, expected free"):
             bank.check_claimable("pets")

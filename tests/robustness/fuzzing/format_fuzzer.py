@@ -28,16 +28,14 @@ from bank_format.encoding.codec import PackedCoding, RiceCoding, decode
 from bank_format.encoding.sealed import unseal
 from bank_format.encoding.strict_json import from_json
 from bank_format.errors import BankError
-from bank_format.kinds.bank_file import parse_bank_file
-from bank_format.kinds.bank_json import BankRecord
+from bank_format.kinds.bank_json import BankRecord, parse_bank_file
 from bank_format.kinds.base import parse_base
 from bank_format.kinds.combination_records import CombinationContent
-from bank_format.kinds.hopfield import build_hopfield, parse_hopfield
-from bank_format.kinds.hopfield_records import HopfieldContent
+from bank_format.kinds.hopfield import HopfieldContent, build_hopfield, parse_hopfield
 from bank_format.kinds.state import StateContent, WorkState, build_state, parse_state
 from bank_format.kinds.task_metadata import content_sha256
 from bank_format.kinds.task_records import Provenance, TaskContent
-from bank_format.store.task_reading import parse_task, read_mask
+from bank_format.store.tasks import parse_task, read_mask
 from tests.robustness.fuzzing.mutations import changed_bytes, changed_json, joined, parted, resealed
 from tests.support.banks import add, add_combination, attractors, create, units_spec
 

@@ -11,7 +11,7 @@ from torch.optim.lr_scheduler import OneCycleLR
 
 from supsup_cli.core.images import LabelledImages, Pixels
 from supsup_cli.core.learning.batches.batch_order import BatchOrder
-from supsup_cli.core.learning.bn_recalibration import exact_statistics, sample_batches
+from supsup_cli.core.learning.bn_recalibration import recalibrated_statistics, sample_batches
 from supsup_cli.core.learning.recipes import Recipe
 from supsup_cli.core.masks.density import mask_values
 from supsup_cli.core.masks.masks import Masks, MaskStack
@@ -109,6 +109,6 @@ def learn_coefficients(
         values = mask_values(one.masks(votes), sparse=sparse)
         draw = generator(seed, "statistics", task)
         sample = sample_batches(data, pixels, recipe.batch_size, draw)
-        values |= exact_statistics(network, values, sample)
+        values |= recalibrated_statistics(network, values, sample)
         tried.append(float(fit_loss(network, values, data, pixels)))
     return learned if tried[1] < tried[0] else alone

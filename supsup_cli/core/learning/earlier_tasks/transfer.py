@@ -44,7 +44,7 @@ def fit_loss(network: nn.Module, masks: Masks, data: LabelledImages, pixels: Pix
     return F.cross_entropy(logits, data.targets[here])
 
 
-def fit_losses(
+def losses_by_task(
     network: nn.Module, stack: MaskStack, data: LabelledImages, pixels: Pixels
 ) -> Tensor:
     """Try every mask of a stack: (T,) float32, nats; see `fit_loss`."""
@@ -56,7 +56,7 @@ def choose_parents(losses: Tensor) -> list[int]:
     """Choose the tasks to start from: those that fit best, at most eight, best first.
 
     Args:
-        losses: (T,) float32, nats, from `fit_losses`.
+        losses: (T,) float32, nats, from `losses_by_task`.
     """
     return losses.argsort(stable=True)[:MOST_PARENTS].tolist()
 
