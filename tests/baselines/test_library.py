@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from supsup_cli.baselines.library import INSTALL, LIBRARY, LibraryLearner, installed
+from supsup_cli.baselines.library import LibraryLearner
+from supsup_cli.baselines.library_methods import INSTALL, LIBRARY, installed
 from supsup_cli.baselines.metrics import measures
 from tests.support.commands import answer, run
 from tests.support.rivals import PIXELS, make_base, make_task

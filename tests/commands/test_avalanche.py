@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from supsup_cli.baselines.library import INSTALL, installed
+from supsup_cli.baselines.library_methods import INSTALL, installed
 from supsup_cli.data import catalog
 from supsup_cli.data.splits import Split, choose
 from tests.support.commands import answer, make_bank

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bank_format.encoding.canonical_json import Json
-from supsup_cli.baselines.library import INSTALL, LIBRARY, installed
+from supsup_cli.baselines.library_methods import INSTALL, LIBRARY, installed
 from supsup_cli.baselines.metrics import DEFINITIONS
 from supsup_cli.baselines.networks import Base
 from supsup_cli.core.networks.specs import NetworkSpec, build_network, kind_of

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from supsup_cli.baselines.catalog import Scenario
-from supsup_cli.baselines.library import LIBRARY, LibraryLearner, LibraryMethod
+from supsup_cli.baselines.library import LibraryLearner
+from supsup_cli.baselines.library_methods import LIBRARY, LibraryMethod
 from supsup_cli.baselines.method import TaskImages
 from supsup_cli.data.splits import Split
 from supsup_cli.workflows.compare.systems import (
