@@ -193,6 +193,12 @@ def test_a_hundred_tasks_answer_image_by_image(small: Small) -> None:
     assert told.groups() == ("60", "60")
 
 
+def test_methods_are_compared_on_the_same_tasks(small: Small, tmp_path: Path) -> None:
+    told = small("compare.sh", DATA="mnist-split-0..1", STEPS=20, METHODS="supsup,lower-bound")
+    assert {line.split()[0] for line in told.splitlines()} >= {"supsup", "lower-bound"}
+    assert (tmp_path / "compare.csv").read_text(encoding="utf-8").startswith("method,")
+
+
 def test_a_coprocess_answers_one_image_at_a_time(small: Small) -> None:
     told = small("coprocess.sh", TASKS=2, STEPS=60, IMAGES=6)
     answers = [line.split() for line in told.splitlines() if line.startswith("images/")]

@@ -157,12 +157,13 @@ def _begin(
 def _experiences(tasks: Iterable[TaskImages]) -> Any:
     """Give tasks to the library as a stream of experiences."""
     from avalanche.benchmarks import benchmark_from_datasets
-    from avalanche.benchmarks.utils import as_classification_dataset
 
-    datasets = [
-        as_classification_dataset(_Bytes(task.train), task_labels=[0] * len(task.train))
-        for task in tasks
-    ]
+    # The library's only way to a dataset with labels of tasks: one for all, since none is told.
+    from avalanche.benchmarks.utils.classification_dataset import (
+        _make_taskaware_classification_dataset as labelled_with_tasks,
+    )
+
+    datasets = [labelled_with_tasks(_Bytes(task.train), task_labels=0) for task in tasks]
     return benchmark_from_datasets(train=datasets).train_stream
 
 
