@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from supsup_cli.errors import StorageError, UsageError
+from supsup_cli.workflows.results.compare import CompareResult, Rows
 from supsup_cli.workflows.results.inference import EvaluateResult
 
 _MOST_NAMES = 20
@@ -151,6 +152,40 @@ def plot_recoveries(
         axes.set_ylim(bottom=0)
         axes.legend(fontsize="small")
     _save(figure, path)
+
+
+def plot_comparison(result: CompareResult, path: Path) -> None:
+    """Draw each method's mean accuracy on the tasks so far against the tasks learned.
+
+    As in Figures 2 to 6 of Wortsman et al. 2020.
+
+    Raises:
+        UsageError: matplotlib is missing, or it does not know the file's format.
+        StorageError: the file cannot be written.
+    """
+    figure = _figure(path, (7, 4.5))
+    axes = figure.add_subplot(xlabel="tasks learned", ylabel="mean accuracy on them")
+    learned = range(1, len(result.tasks) + 1)
+    for one in result.methods:
+        curves = np.array(
+            [
+                [np.mean(row[: place + 1]) for place, row in enumerate(_known(seed.matrix))]
+                for seed in one.seeds
+            ]
+        )
+        mean, label = curves.mean(0), f"{one.method} ({one.scenario})"
+        (line,) = axes.plot(learned, mean, ".-", label=label)
+        if len(curves) > 1:
+            spread = curves.std(0, ddof=1)
+            axes.fill_between(
+                learned, mean - spread, mean + spread, color=line.get_color(), alpha=0.2
+            )
+    axes.legend(fontsize="small")
+    _save(figure, path)
+
+
+def _known(matrix: Rows) -> list[list[float]]:
+    return [[np.nan if share is None else share for share in row] for row in matrix]
 
 
 def _gathered(names: Sequence[str], kept: set[str]) -> tuple[tuple[str, ...], dict[str, int]]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from supsup_cli.data.images import read_images
-from supsup_cli.data.lines import lines_as_they_come
+from supsup_cli.data.sources import lines_as_they_come
 from supsup_cli.errors import ImageError, UsageError
 from supsup_cli.workflows.inference.infer_task import decide_batch
 from supsup_cli.workflows.inference.inputs import InputBatch, InputRequest, read_inputs
