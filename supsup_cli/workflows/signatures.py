@@ -109,12 +109,12 @@ def make_signature(
     )
     arrays = store_gaussians(_gaussians(fitted, np.empty(0)))
     if len(held_out):
-        here = torch.arange(min(len(held_out), FEW_IMAGES), device=held_out.device)
+        here = torch.arange(len(held_out), device=held_out.device)
         rounded = _ready(read_gaussians(arrays, features.size), net)
         own = image_features(net, features, held_out.take(here)).to(net.device)
+        apart = [rounded.distances(part, rounded.noise) for part in own.split(_BATCH)]
         quantiles = torch.quantile(
-            rounded.distances(own, rounded.noise).double().cpu(),
-            torch.tensor(CALIBRATION_LEVELS, dtype=torch.float64),
+            torch.cat(apart).double().cpu(), torch.tensor(CALIBRATION_LEVELS, dtype=torch.float64)
         )
         arrays = store_gaussians(_gaussians(fitted, quantiles.numpy()))
     return SignatureRecord(GAUSSIANS, len(chosen)), arrays

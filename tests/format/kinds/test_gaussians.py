@@ -119,6 +119,13 @@ def test_numbers_that_no_gaussian_has_are_refused(name: str, value: float) -> No
         read_gaussians(stored | {f"signature/{name}": wrong}, 5)
 
 
+@pytest.mark.parametrize("name", ["signature/mean-scales", "signature/direction-scales"])
+def test_scales_that_lead_beyond_float32_are_refused(name: str) -> None:
+    stored = dict(store_gaussians(_gaussians(5)))
+    with pytest.raises(ValueError, match="scale"):
+        read_gaussians(stored | {name: np.full_like(stored[name], 3e38)}, 5)
+
+
 @pytest.mark.parametrize("classes", range(1, 17))
 @pytest.mark.parametrize(
     ("features", "arrays", "budget"),
