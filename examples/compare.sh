@@ -4,7 +4,7 @@
 #   sh examples/compare.sh [FOLDER]         default: a new temporary folder, removed at the end
 #
 #   DATA=mnist-perm-0..9 STEPS=             what is learned, updates a task (default: the recipe's)
-#   METHODS=supsup,batche,psp     which methods; empty: all that are installed
+#   METHODS=supsup,batche,psp             which methods; empty: all that are installed
 set -eu
 . "$(dirname "$0")/workplace.sh"
 
