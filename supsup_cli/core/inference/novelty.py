@@ -32,6 +32,7 @@ DAMPED_LOG_ODDS = "R-damped"
 DOUBT_AND_TRAITS = "H-traits"
 _LOG_ODDS = "R"
 DOUBT = "H"
+ODDS = (DAMPED_LOG_ODDS, _LOG_ODDS)
 MISFITS = (DAMPED_LOG_ODDS, DOUBT, DOUBT_AND_TRAITS, _LOG_ODDS)  # as FORMAT.md lists them
 # Beside them: how far features lie from a task's signature, which is no misfit of a mask.
 SIGNATURE = "Q"

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from supsup_cli.core.inference.novelty import ODDS
 from supsup_cli.core.inference.short_list import mask_evidence, short_lists
 from supsup_cli.workflows.inference.known import (
     calibration_of,
@@ -171,7 +172,8 @@ def _evidence(opened: OpenTasks, index: int, misfits: Tensor) -> Tensor:
         middle, beyond = _PRIORS[misfit_of(opened, index)]
     else:
         middle, beyond = np.interp((0.5, 0.9), calibration.levels, calibration.values).tolist()
-    return mask_evidence(misfits, middle, beyond)
+    odds = misfit_of(opened, index) in ODDS
+    return mask_evidence(misfits, middle, beyond, odds=odds)
 
 
 def _known(

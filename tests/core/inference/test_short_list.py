@@ -67,6 +67,7 @@ def test_equals_are_listed_in_their_order_and_what_is_out_of_the_race_never() ->
 
 def test_evidence_counts_half_a_nat_for_a_deviation_of_the_task_s_own() -> None:
     misfits = torch.tensor([-5.0, -5 + 3 / 1.2816, -5 - 3 / 1.2816], dtype=torch.float64)
-    assert mask_evidence(misfits, -5.0, -2.0).tolist() == pytest.approx([0, 0.5, -0.5])
+    assert mask_evidence(misfits, -5.0, -2.0, odds=False).tolist() == pytest.approx([0, 0.5, -0.5])
+    assert mask_evidence(misfits, -5.0, -2.0, odds=True).tolist() == pytest.approx([0, 1, -1])
     # A mask that answers all its own alike is not believed beyond measure.
-    assert mask_evidence(torch.tensor([1.0]).double(), 0.0, 0.0).tolist() == pytest.approx([500])
+    assert mask_evidence(torch.tensor([1.0]).double(), 0.0, 0.0, odds=False).tolist() == [500]
