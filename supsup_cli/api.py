@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bank_format.bank import Bank as _BankOnDisk
+from bank_format.store.tasks import task_path
 from supsup_cli.data.reading import Reading
 from supsup_cli.data.supplied import as_images, task_data
 from supsup_cli.errors import NoInputError
@@ -225,7 +226,7 @@ class Bank:
     def _opened(self) -> OpenTasks:
         """Open all tasks, or find them open since the last call: task files never change."""
         bank = _BankOnDisk.open(self.path)
-        paths = [bank.task_path(name) for name in bank.tasks()]
+        paths = [task_path(self.path, name) for name in bank.tasks()]
         now = [(str(path), path.stat().st_ino, path.stat().st_mtime_ns) for path in paths]
         if self._open is None or self._open[0] != now:
             self._open = now, open_tasks(self.path, self._device)

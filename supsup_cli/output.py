@@ -74,17 +74,24 @@ class Terminal:
             job = bar.add_task(escape(printable(description)), total=total)
             yield lambda done: bar.advance(job, done)
 
-    def answer(self, result: Result) -> None:
+    def answer(self, result: Result, exit_code: int | None = None) -> None:
         """Print a result: one JSON document, or text for people.
+
+        Args:
+            result: what was done.
+            exit_code: where the process cannot end with it, for the document; None elsewhere.
 
         Raises:
             StorageError: stdout cannot be written.
         """
+        more = {} if exit_code is None else {"exit_code": exit_code}
         with _writing_stdout():
             if self._as_json:
-                _print_json({"ok": True, **dataclasses.asdict(result)})
+                _print_json({"ok": True, **dataclasses.asdict(result), **more})
             else:
                 _print_text(result)
+        if exit_code and not self._as_json:
+            self.note(f"this would end with {exit_code} without torchrun")
 
     def line(self, answer: "DataclassInstance") -> None:
         """Print one answer of a stream as a JSON object on a line of its own, at once.

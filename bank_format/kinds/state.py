@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from bank_format.disk.atomic import is_temporary
-from bank_format.disk.files import list_names, read_bytes, replace, unlink
+from bank_format.disk.files import exists, list_names, make_folder, read_bytes, replace, unlink
 from bank_format.encoding.sealed import HEADER_LIMIT, SEAL_SIZE, Tensor, Tensors, seal, unseal
 from bank_format.encoding.strict_json import from_json, to_json
 from bank_format.errors import DamagedError, OtherBaseError
@@ -120,7 +120,7 @@ class WorkFolder:
             ValueError: a plan, step or tensor that has no place in a state file.
         """
         data = build_state(self.record, self.task, state)
-        replace(self.path, data)
+        _put(self.path, data)
         return len(data)
 
     def discard(self) -> None:
@@ -215,6 +215,13 @@ def _of_this_machine(tensors: Tensors) -> Tensors:
     }
 
 
+def _put(path: Path, data: bytes) -> None:
+    """Write a file of a state; where locks do not hold, another learner may have tidied up."""
+    if not exists(path.parent):
+        make_folder(path.parent)
+    replace(path, data)
+
+
 def write_part(work: WorkFolder, part: WorkState) -> str:
     """Write a part of a state that is about to be written, durably.
 
@@ -227,7 +234,7 @@ def write_part(work: WorkFolder, part: WorkState) -> str:
     """
     data = build_state(work.record, work.task, part)
     name = data[-SEAL_SIZE:].hex()
-    replace(_path(work, name), data)
+    _put(_path(work, name), data)
     return name
 
 

@@ -4,6 +4,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from bank_format.disk import files
+from bank_format.disk.stores import Place
 from bank_format.errors import BankError, StorageError
 from bank_format.kinds.bank_json import BankRecord
 from bank_format.kinds.features import Whitening, build_features, parse_features
@@ -12,7 +13,7 @@ from bank_format.store.layout import FEATURES_FILE, file_limit
 __all__ = ["keep_features", "read_features"]
 
 
-def read_features(bank: Path, record: BankRecord, model: str) -> Whitening | None:
+def read_features(bank: Place, record: BankRecord, model: str) -> Whitening | None:
     """Read what the file holds, checked in full; None where there is none that can be used.
 
     Raises:

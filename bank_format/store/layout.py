@@ -1,9 +1,9 @@
 """Where a bank's files lie, and reading the two that every bank has."""
 
 import shlex
-from pathlib import Path
 
 from bank_format.disk.files import read_bytes
+from bank_format.disk.stores import Place
 from bank_format.encoding.sealed import HEADER_LIMIT, Tensors
 from bank_format.errors import DamagedError, NoBankError
 from bank_format.kinds.bank_json import BANK_FILE_LIMIT, BankRecord, BankSpec, parse_bank_file
@@ -45,7 +45,7 @@ def file_limit(spec: BankSpec) -> int:
     return 2 * HEADER_LIMIT + 8 * spec.weights
 
 
-def read_record(path: Path) -> BankRecord:
+def read_record(path: Place) -> BankRecord:
     """Read bank.json of the bank in a folder.
 
     Raises:
@@ -62,7 +62,7 @@ def read_record(path: Path) -> BankRecord:
     return parse_bank_file(data, str(path / BANK_FILE))
 
 
-def read_base(path: Path, record: BankRecord) -> Tensors:
+def read_base(path: Place, record: BankRecord) -> Tensors:
     """Read base.safetensors of the bank in a folder, checked in full; tensors as stored.
 
     Raises:

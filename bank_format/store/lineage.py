@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from bank_format.disk.stores import Place
 from bank_format.encoding.damage import damage
 from bank_format.encoding.sealed import unseal
 from bank_format.encoding.strict_json import from_json
@@ -71,7 +72,7 @@ def named_parents(data: bytes, name: str) -> tuple[ParentRecord, ...]:
         return from_json(CombinationContent, stated, "content").parents
 
 
-def children_of(bank: Path, record: BankRecord, parents: Sequence[str]) -> dict[str, list[str]]:
+def children_of(bank: Place, record: BankRecord, parents: Sequence[str]) -> dict[str, list[str]]:
     """Name for each of some tasks the combinations, none of these, that need it, sorted.
 
     What a damaged or missing parent was is known by its name alone. A combination that is damaged
@@ -115,7 +116,7 @@ def refuse_parent(bank: Path, name: str, children: Sequence[str]) -> None:
 
 
 def check_same_base(
-    bank: Path, record: BankRecord, source: Path, source_record: BankRecord
+    bank: Place, record: BankRecord, source: Place, source_record: BankRecord
 ) -> None:
     """Refuse a bank whose tasks cannot be used in another.
 

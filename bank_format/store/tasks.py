@@ -7,11 +7,13 @@ import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bank_format.disk import files
+from bank_format.disk.stores import AnyPlace, Place, StorePath
 from bank_format.encoding.sealed import read_sealed
 from bank_format.errors import DamagedError, NameTakenError, NoSuchTaskError
 from bank_format.kinds.bank_json import BankRecord, BankSpec
@@ -23,6 +25,7 @@ from bank_format.store.layout import MASKS, SUFFIX, file_limit
 __all__ = [
     "check_alone",
     "commit_task_file",
+    "expect_tasks",
     "list_tasks",
     "no_such_task",
     "parse_task",
@@ -34,7 +37,7 @@ __all__ = [
 ]
 
 
-def list_tasks(bank: Path) -> list[str]:
+def list_tasks(bank: Place) -> list[str]:
     """List the tasks' names, sorted, from one listing of the folder; no file is opened.
 
     Raises:
@@ -50,16 +53,16 @@ def list_tasks(bank: Path) -> list[str]:
     return sorted(name for name in names if is_task_name(name))
 
 
-def task_path(bank: Path, name: str) -> Path:
+def task_path(bank: AnyPlace, name: str) -> AnyPlace:
     """Return where a task's file stands, or would stand.
 
     Raises:
         BadNameError: no task can have that name.
     """
-    return Path(bank, MASKS, f"{check_task_name(name)}{SUFFIX}")
+    return cast("AnyPlace", bank / MASKS / f"{check_task_name(name)}{SUFFIX}")
 
 
-def read_task_file(bank: Path, spec: BankSpec, name: str) -> bytes:
+def read_task_file(bank: Place, spec: BankSpec, name: str) -> bytes:
     """Read the bytes of a task's file, unchecked.
 
     Raises:
@@ -77,6 +80,16 @@ def read_task_file(bank: Path, spec: BankSpec, name: str) -> bytes:
                 hint="restore the file it leads to, or remove the link",
             ) from None
         raise no_such_task(bank, name) from None
+
+
+def expect_tasks(bank: Place, names: Sequence[str]) -> None:
+    """Tell a store that tasks' files are about to be read, in this order.
+
+    Raises:
+        BadNameError: no task can have one of the names.
+    """
+    if isinstance(bank, StorePath):
+        bank.store.expect([task_path(bank, name).key for name in names])
 
 
 def commit_task_file(bank: Path, name: str, data: bytes) -> None:
@@ -109,7 +122,7 @@ def settle_tasks(bank: Path) -> None:
     files.settle(bank)
 
 
-def no_such_task(bank: Path, name: str) -> NoSuchTaskError:
+def no_such_task(bank: Place, name: str) -> NoSuchTaskError:
     """Say that the bank has no task of a name, which name is close, and how to list all."""
     there = list_tasks(bank)
     close = difflib.get_close_matches(name, there, n=1)
@@ -160,7 +173,7 @@ def check_alone(data: bytes, record: BankRecord, task: str, name: str) -> None:
     parse(sealed, record, task, name)
 
 
-def read_mask(bank: Path, record: BankRecord, task: str) -> Task:
+def read_mask(bank: Place, record: BankRecord, task: str) -> Task:
     """Read a task that has masks of its own, as a combination's parent must.
 
     Args:

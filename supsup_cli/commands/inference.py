@@ -6,13 +6,12 @@ from typing import Annotated
 
 import typer
 
-from supsup_cli.commands.answering import answer, answer_lines
+from supsup_cli.commands.answering import Together, answer_lines, answer_together
 from supsup_cli.completion import complete_tasks
 from supsup_cli.data.limits import MAX_PIXELS
 from supsup_cli.errors import UsageError
 from supsup_cli.options import (
     DEFAULT_BANK,
-    BankOption,
     DataOption,
     DataRootOption,
     DebugOption,
@@ -28,6 +27,7 @@ from supsup_cli.options import (
     MethodOption,
     ObjectiveOption,
     QuietOption,
+    ReadBankOption,
     SeedOption,
     usable_path,
 )
@@ -41,7 +41,7 @@ app = typer.Typer()
 @app.command("infer-task")
 def infer_task(
     images: ImagesArgument = None,
-    bank: BankOption = DEFAULT_BANK,
+    bank: ReadBankOption = DEFAULT_BANK,
     data: DataOption = None,
     method: MethodOption = "auto",
     objective: ObjectiveOption = None,
@@ -65,16 +65,20 @@ def infer_task(
 ) -> None:
     """Name the task that each image belongs to, from the image alone (GN)."""
 
-    def work(terminal: Terminal) -> Result:
+    def work(together: Together) -> Result:
         from supsup_cli.data.reading import Reading
         from supsup_cli.workflows.inference import infer_task as workflow
         from supsup_cli.workflows.inference.inputs import InputRequest
         from supsup_cli.workflows.inference.rules import DecisionRequest
 
         reading = Reading(max_pixels, data_root, download)
-        inputs = InputRequest(images or (), sys.stdin, data or (), limit, seed, reading)
-        decision = DecisionRequest(method, objective, group, device)
-        return workflow.infer_task(bank, inputs, decision, top, terminal, plot)
+        paths = images or ()
+        stdin = together.lines(paths, sys.stdin)
+        inputs = InputRequest(paths, stdin, data or (), limit, seed, reading)
+        decision = DecisionRequest(method, objective, group, together.device(device))
+        return workflow.infer_task(
+            bank, inputs, decision, top, together.reporter, plot, together.ranks
+        )
 
     def stream(terminal: Terminal) -> LinesResult:
         from supsup_cli.data.reading import Reading
@@ -91,13 +95,13 @@ def infer_task(
 
     if json_lines:
         answer_lines(stream, as_json=as_json, quiet=quiet, fail_on_new=fail_on_new)
-    answer(work, as_json=as_json, quiet=quiet, fail_on_new=fail_on_new)
+    answer_together(work, as_json=as_json, quiet=quiet, fail_on_new=fail_on_new)
 
 
 @app.command()
 def predict(
     images: ImagesArgument = None,
-    bank: BankOption = DEFAULT_BANK,
+    bank: ReadBankOption = DEFAULT_BANK,
     data: DataOption = None,
     task: Annotated[
         str | None,
@@ -141,7 +145,7 @@ def predict(
 ) -> None:
     """Name the task and the class of each image."""
 
-    def work(terminal: Terminal) -> Result:
+    def work(together: Together) -> Result:
         from supsup_cli.data.reading import Reading
         from supsup_cli.workflows.inference import predict as workflow
         from supsup_cli.workflows.inference.inputs import InputRequest
@@ -149,15 +153,18 @@ def predict(
         from supsup_cli.workflows.inference.rules import DecisionRequest
 
         reading = Reading(max_pixels, data_root, download)
-        inputs = InputRequest(images or (), sys.stdin, data or (), limit, seed, reading)
-        decision = DecisionRequest(method, objective, group, device)
-        wanted = Wanted(sheet, sort, link)
+        paths = images or ()
+        stdin = together.lines(paths, sys.stdin)
+        inputs = InputRequest(paths, stdin, data or (), limit, seed, reading)
+        decision = DecisionRequest(method, objective, group, together.device(device))
         return predict_photos(
             bank,
             inputs,
-            wanted,
-            lambda checked: workflow.predict(bank, checked, decision, task, terminal),
-            terminal,
+            Wanted(sheet, sort, link),
+            lambda checked: workflow.predict(
+                bank, checked, decision, task, together.reporter, together.ranks
+            ),
+            together.reporter,
         )
 
     def stream(terminal: Terminal) -> LinesResult:
@@ -175,12 +182,12 @@ def predict(
 
     if json_lines:
         answer_lines(stream, as_json=as_json, quiet=quiet, fail_on_new=fail_on_new)
-    answer(work, as_json=as_json, quiet=quiet, fail_on_new=fail_on_new)
+    answer_together(work, as_json=as_json, quiet=quiet, fail_on_new=fail_on_new)
 
 
 @app.command()
 def evaluate(
-    bank: BankOption = DEFAULT_BANK,
+    bank: ReadBankOption = DEFAULT_BANK,
     tasks: Annotated[
         list[str] | None,
         typer.Option(
@@ -219,12 +226,12 @@ def evaluate(
 ) -> None:
     """Measure test accuracy with the task given (GG) and inferred (GNu, GNs)."""
 
-    def work(terminal: Terminal) -> Result:
+    def work(together: Together) -> Result:
         from supsup_cli.data.reading import Reading
         from supsup_cli.workflows.inference import evaluate as workflow
         from supsup_cli.workflows.inference.rules import DecisionRequest
 
-        decision = DecisionRequest(method, objective, group, device)
+        decision = DecisionRequest(method, objective, group, together.device(device))
         request = workflow.EvaluateRequest(
             tasks or (),
             limit,
@@ -235,6 +242,6 @@ def evaluate(
             Reading(max_pixels, data_root, download),
             data or (),
         )
-        return workflow.evaluate(bank, decision, request, terminal)
+        return workflow.evaluate(bank, decision, request, together.reporter, together.ranks)
 
-    answer(work, as_json=as_json, quiet=quiet)
+    answer_together(work, as_json=as_json, quiet=quiet)

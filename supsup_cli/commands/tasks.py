@@ -22,8 +22,10 @@ from supsup_cli.options import (
     JsonOption,
     MaxPixelsOption,
     QuietOption,
+    ReadBankOption,
     YesOption,
     usable_path,
+    usable_place,
 )
 from supsup_cli.output import Terminal
 from supsup_cli.workflows.results.common import Result
@@ -40,7 +42,7 @@ _TasksArgument = Annotated[
 @group.callback(invoke_without_command=True)
 def tasks(
     context: typer.Context,
-    bank: BankOption = DEFAULT_BANK,
+    bank: ReadBankOption = DEFAULT_BANK,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
     debug: DebugOption = False,
@@ -62,7 +64,7 @@ def tasks(
 @group.command()
 def show(
     names: _TasksArgument,
-    bank: BankOption = DEFAULT_BANK,
+    bank: ReadBankOption = DEFAULT_BANK,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
     debug: DebugOption = False,
@@ -144,7 +146,7 @@ def copy(
     source: Annotated[
         Path,
         typer.Option(
-            "--from", help="The bank to copy from.", metavar="FOLDER", callback=usable_path
+            "--from", help="The bank to copy from.", metavar="PLACE", callback=usable_place
         ),
     ],
     bank: BankOption = DEFAULT_BANK,

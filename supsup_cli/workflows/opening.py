@@ -5,7 +5,6 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bank_format.bank import Bank
+from bank_format.disk.stores import Place
 from bank_format.encoding.bits import count_ones
 from bank_format.errors import OtherBaseError
 from bank_format.kinds.bank_json import BankRecord
@@ -137,7 +137,7 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def open_network(path: Path, device: str) -> OpenNetwork:
+def open_network(path: Place, device: str) -> OpenNetwork:
     """Open a bank and put its network on a device.
 
     Raises:
@@ -156,7 +156,7 @@ def open_network(path: Path, device: str) -> OpenNetwork:
     return OpenNetwork(bank, network, _pixels(record, where), layout, where)
 
 
-def open_tasks(path: Path, device: str, names: Sequence[str] | None = None) -> OpenTasks:
+def open_tasks(path: Place, device: str, names: Sequence[str] | None = None) -> OpenTasks:
     """Open a bank with the masks of some or all of its tasks.
 
     Raises:

@@ -147,7 +147,7 @@ def open_features(net: OpenNetwork, *, keep: bool) -> FrozenFeatures | None:
             torch.set_num_threads(threads)
         found = Whitening(mean.numpy(), matrix.numpy())
         if keep:
-            keep_features(bank.path, bank.record, _MAPS, found)
+            keep_features(bank.folder, bank.record, _MAPS, found)
     mean, matrix = (torch.from_numpy(one).to(net.device) for one in (found.mean, found.matrix))
     return WhitenedMaps(maps, mean, matrix)
 

@@ -110,11 +110,9 @@ class BankSystem:
     @property
     def bytes(self) -> int:
         """Bytes of the tasks' files, and of the base where a seed cannot draw it again."""
-        net = open_network(self.path, "cpu")
-        files = [net.bank.task_path(name) for name in self._names]
-        if self._setting.base.trained:
-            files.append(self.path / BASE_FILE)
-        return sum(file.stat().st_size for file in files)
+        bank = open_network(self.path, "cpu").bank
+        size = sum(bank.read_task(name).bytes_on_disk for name in self._names)
+        return size + ((self.path / BASE_FILE).stat().st_size if self._setting.base.trained else 0)
 
     def last(self) -> Arrays:
         """Give nothing: the bank holds the task."""

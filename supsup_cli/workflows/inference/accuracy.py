@@ -70,8 +70,8 @@ class Measured:
     """
 
     task: EvaluatedTask
-    named: list[NamedTask]
-    recoveries: list[TaskRecovery]
+    named: tuple[NamedTask, ...]
+    recoveries: tuple[TaskRecovery, ...]
 
 
 def measure(opened: OpenTasks, rule: Rule, tests: Sequence[HeldOutTask]) -> list[Measured]:
@@ -163,15 +163,15 @@ def _measured(
     told = [report(one, opened.names) for one in decisions.recovered or ()]
     return Measured(
         shares,
-        [
+        tuple(
             NamedTask(content.task, opened.names[task], count)
             for task, count in enumerate(np.bincount(inferred).tolist())
             if count
-        ],
-        [
+        ),
+        tuple(
             TaskRecovery(**dataclasses.asdict(one), of=content.task, right=one.task == content.task)
             for one in told
-        ],
+        ),
     )
 
 

@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from bank_format.disk.stores import Place
 from supsup_cli.errors import UsageError
 from supsup_cli.workflows.hopfield.recovery import Recovered, report, tell_unrecovered
 from supsup_cli.workflows.inference.decisions import decide
-from supsup_cli.workflows.inference.inputs import InputBatch, InputRequest, joined, read_inputs
+from supsup_cli.workflows.inference.inputs import InputBatch, InputRequest, joined
 from supsup_cli.workflows.inference.rules import (
     DecisionRequest,
     Rule,
@@ -17,7 +18,9 @@ from supsup_cli.workflows.inference.rules import (
     group_places,
     told_of_compiling,
 )
+from supsup_cli.workflows.inference.shared_inputs import SharedInputs
 from supsup_cli.workflows.opening import OpenTasks, open_tasks
+from supsup_cli.workflows.ranks import ALONE, Ranks
 from supsup_cli.workflows.reporting import Reporter
 from supsup_cli.workflows.results.inference import InferredSource, InferResult
 
@@ -25,12 +28,13 @@ _MOST_PANELS = 12
 
 
 def infer_task(
-    path: Path,
+    path: Place,
     inputs: InputRequest,
     decision: DecisionRequest,
     top: int,
     reporter: Reporter,
     plot: Path | None = None,
+    ranks: Ranks = ALONE,
 ) -> InferResult:
     """Name the task of every image, or of every group of images.
 
@@ -41,6 +45,7 @@ def infer_task(
         top: how many of the best scores to tell.
         reporter: hears of the progress.
         plot: where to draw how masks were recovered; None for nowhere.
+        ranks: who shares the images.
 
     Raises:
         UsageError, NoInputError: options or inputs that cannot be used.
@@ -48,7 +53,7 @@ def infer_task(
         BankError: the bank or one of its tasks cannot be read.
     """
     opened = open_tasks(path, decision.device)
-    return infer_open(opened, inputs, decision, top, reporter, plot)
+    return infer_open(opened, inputs, decision, top, reporter, plot, ranks)
 
 
 def infer_open(
@@ -58,16 +63,20 @@ def infer_open(
     top: int,
     reporter: Reporter,
     plot: Path | None = None,
+    ranks: Ranks = ALONE,
 ) -> InferResult:
     """Name the task of every image or group among those that are open; see `infer_task`."""
     if top < 1:
         raise UsageError(f"--top {top}: expected at least 1")
     if plot is not None and decision.method != "hopfield":
         raise UsageError(f"--plot {plot} with --method {decision.method}: expected hopfield")
+    if plot is not None and ranks.count > 1:
+        raise UsageError(f"--plot {plot} under torchrun: expected one process")
     rule = choose_rule(opened, decision, reporter)
     began = time.perf_counter()
     shape = opened.net.bank.record.input.shape
-    batches = read_inputs(inputs, shape, opened.seeds, reporter.note)
+    shared = SharedInputs(ranks, rule.group)
+    batches = shared.read(inputs, shape, opened.seeds, reporter.note)
     results: list[InferredSource] = []
     recoveries: list[tuple[str, Recovered]] = []
     with told_of_compiling(reporter), reporter.track("inferring", None, "images") as advance:
@@ -77,6 +86,7 @@ def infer_open(
             recoveries += recovered[: _MOST_PANELS - len(recoveries)]
             tell_unrecovered(recovered, opened.names, reporter)
             advance(len(batch.sources))
+        results, _ = shared.gathered(InferredSource, results)
     if plot is not None:
         from supsup_cli.workflows.plots import plot_recoveries
 

@@ -2,14 +2,14 @@
 
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bank_format.disk.stores import Place
 from supsup_cli.workflows.hopfield.recovery import Recovered, report, tell_unrecovered
 from supsup_cli.workflows.inference.decisions import decide
-from supsup_cli.workflows.inference.inputs import InputBatch, InputRequest, joined, read_inputs
+from supsup_cli.workflows.inference.inputs import InputBatch, InputRequest, joined
 from supsup_cli.workflows.inference.masks_run import run
 from supsup_cli.workflows.inference.rules import (
     DecisionRequest,
@@ -18,18 +18,21 @@ from supsup_cli.workflows.inference.rules import (
     group_places,
     told_of_compiling,
 )
+from supsup_cli.workflows.inference.shared_inputs import SharedInputs
 from supsup_cli.workflows.opening import OpenTasks, open_tasks
+from supsup_cli.workflows.ranks import ALONE, Ranks
 from supsup_cli.workflows.reporting import Reporter
 from supsup_cli.workflows.results.hopfield import RecoveryReport
 from supsup_cli.workflows.results.inference import PredictedSource, PredictResult
 
 
 def predict(
-    path: Path,
+    path: Place,
     inputs: InputRequest,
     decision: DecisionRequest,
     task: str | None,
     reporter: Reporter,
+    ranks: Ranks = ALONE,
 ) -> PredictResult:
     """Classify every image: under `task` if given (GG), else under its inferred task (GNs, GNu).
 
@@ -40,7 +43,7 @@ def predict(
         BankError: the bank or one of its tasks cannot be read, or there is no such task.
     """
     opened = open_tasks(path, decision.device, None if task is None else [task])
-    return predict_open(opened, inputs, decision, task, reporter)
+    return predict_open(opened, inputs, decision, task, reporter, ranks)
 
 
 def predict_open(
@@ -49,6 +52,7 @@ def predict_open(
     decision: DecisionRequest,
     task: str | None,
     reporter: Reporter,
+    ranks: Ranks = ALONE,
 ) -> PredictResult:
     """Classify every image under tasks that are open already; see `predict`.
 
@@ -60,7 +64,8 @@ def predict_open(
     rule = asked if task is None else None
     began = time.perf_counter()
     shape = opened.net.bank.record.input.shape
-    batches = read_inputs(inputs, shape, opened.seeds, reporter.note)
+    shared = SharedInputs(ranks, rule.group if rule else "image")
+    batches = shared.read(inputs, shape, opened.seeds, reporter.note)
     results: list[PredictedSource] = []
     recoveries: list[RecoveryReport] = []
     with told_of_compiling(reporter), reporter.track("predicting", None, "images") as advance:
@@ -70,6 +75,7 @@ def predict_open(
             tell_unrecovered(recovered, opened.names, reporter)
             recoveries += [report(one, opened.names) for _, one in recovered]
             advance(len(batch.sources))
+        results, recoveries = shared.gathered(PredictedSource, results, recoveries)
     return PredictResult(
         results=tuple(results),
         method=rule.method if rule else None,

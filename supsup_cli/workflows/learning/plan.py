@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bank_format.errors import NameTakenError
+from bank_format.errors import LockedError, NameTakenError
 from bank_format.kinds.mask import Task
 from supsup_cli.core.learning.batches.augmentation import parse_augmentation
 from supsup_cli.core.learning.recipes import RECIPES, Recipe, combination_steps, for_network
@@ -121,7 +121,7 @@ def make_plans(net: OpenNetwork, request: LearnRequest) -> list[Plan]:
     Raises:
         UsageError, NoInputError: data that is not known or not there, names given twice.
         BadNameError: a name that no task can have.
-        LockedError: another process is learning one of them.
+        LockedError: other processes are learning all of them that are not there.
         StorageError: there is something to learn, and the bank cannot be written.
     """
     if request.given is not None:
@@ -143,13 +143,29 @@ def make_plans(net: OpenNetwork, request: LearnRequest) -> list[Plan]:
             raise UsageError(f"{one}: task name {task!r} found twice, expected distinct names")
         seen.add(task)
     # Before the data are read: their digests alone may take minutes.
-    for task in set(tasks).difference(net.bank.tasks()):
-        net.bank.check_claimable(task)
+    _check_claimable(net, [task for task in tasks if task not in set(net.bank.tasks())])
     shape = net.bank.record.input.shape
     return [
         Plan(task, one, catalog.digest(one, shape, request.reading), request.reading)
         for task, one in zip(tasks, data, strict=True)
     ]
+
+
+def _check_claimable(net: OpenNetwork, tasks: Sequence[str]) -> None:
+    """Refuse early where there is nothing to do here: others are at every task that is missing.
+
+    Raises:
+        LockedError: they are.
+        StorageError: the bank cannot be written.
+    """
+    held: list[LockedError] = []
+    for task in tasks:
+        try:
+            net.bank.check_claimable(task)
+        except LockedError as error:
+            held.append(error)
+    if held and len(held) == len(tasks):
+        raise held[0]
 
 
 def equal_task(net: OpenNetwork, plan: Plan, recipe: Recipe, seed: int) -> Task:

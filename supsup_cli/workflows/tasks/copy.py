@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bank_format.bank import Bank
+from bank_format.disk.stores import Place
 from bank_format.errors import NameTakenError
 from bank_format.kinds.mask import Task
 from bank_format.kinds.task_arrays import Arrays
@@ -23,7 +24,7 @@ _Arrays = Mapping[str, NDArray[np.uint8]] | Mapping[str, NDArray[np.float32]] | 
 
 
 def copy_tasks(
-    path: Path, names: Sequence[str], source_path: Path, *, as_name: str | None, dry_run: bool
+    path: Path, names: Sequence[str], source_path: Place, *, as_name: str | None, dry_run: bool
 ) -> CopyResult:
     """Copy tasks of another bank; all are read and compared before the first is copied.
 

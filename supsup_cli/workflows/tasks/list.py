@@ -1,13 +1,12 @@
 """`tasks`: what each task's file says."""
 
-from pathlib import Path
-
 from bank_format.bank import Bank
+from bank_format.disk.stores import Place
 from bank_format.kinds.mask import Task
 from supsup_cli.workflows.results.tasks import ListedTask, TasksResult
 
 
-def list_tasks(path: Path) -> TasksResult:
+def list_tasks(path: Place) -> TasksResult:
     """List the tasks of a bank in order of their names.
 
     Raises:

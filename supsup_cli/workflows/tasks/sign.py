@@ -98,8 +98,8 @@ def _sign(net: OpenNetwork, task: Task, moved: Mapping[str, str], reading: Readi
     signature, arrays = made
     status = "signed"
     try:
-        add_signature(bank.path, bank.record, task, signature, arrays)
+        add_signature(bank.folder, bank.record, task, signature, arrays)
     except NameTakenError:  # another command was faster
         status = "exists"
-    size = signature_path(bank.path, content.task).stat().st_size
+    size = signature_path(bank.folder, content.task).stat().st_size
     return SignedTask(content.task, status, signature.images, size)
