@@ -95,7 +95,7 @@ def _run(
         keep_bank(problem.hint, bank_of(words)),
         slug=problem.slug,
         exit_code=problem.exit_code,
-        as_json="--json" in words,
+        as_json="--json" in words or "--json-lines" in words,
         beside=problem.beside
         if among is None
         else {**problem.beside, "exit_code": problem.exit_code},

@@ -86,6 +86,12 @@ VerifiedBankOption = Annotated[
         callback=usable_uncached_place,
     ),
 ]
+JsonLinesOption = Annotated[
+    bool,
+    typer.Option(
+        "--json-lines", help="Print each answer as a JSON line, as soon as it is decided."
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="No progress, no notes.")]
 DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]

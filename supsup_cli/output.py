@@ -15,11 +15,16 @@ from supsup_cli.workflows.reporting import Advance
 from supsup_cli.workflows.results.common import Result
 
 if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
     from rich.console import Console
     from rich.progress import ProgressColumn
 
 _LONGEST_ANSWER = 100  # characters
 _BOLD, _PLAIN = "\x1b[1m", "\x1b[0m"
+
+
+class ReaderGoneError(Exception):
+    """Whoever read the answers has gone: there is no one to work for."""
 
 
 class Terminal:
@@ -88,6 +93,16 @@ class Terminal:
         if exit_code and not self._as_json:
             self.note(f"this would end with {exit_code} without torchrun")
 
+    def line(self, answer: "DataclassInstance") -> None:
+        """Print one answer of a stream as a JSON object on a line of its own, at once.
+
+        Raises:
+            StorageError: stdout cannot be written.
+            ReaderGoneError: whoever read it has seen enough.
+        """
+        with _writing_stdout(told=True):
+            _print_json(dataclasses.asdict(answer))
+
 
 def flush_stdout() -> None:
     """Write what is still in the buffer, while an error can be told.
@@ -137,17 +152,23 @@ def _tell(line: str) -> None:
 
 
 @contextmanager
-def _writing_stdout() -> Iterator[None]:
+def _writing_stdout(*, told: bool = False) -> Iterator[None]:
     """Write to stdout and flush it; a reader that has gone, such as `head`, has seen enough.
+
+    Args:
+        told: whether the caller has more to write, and wants to know.
 
     Raises:
         StorageError: stdout cannot be written.
+        ReaderGoneError: the reader has gone, and `told` asks for that.
     """
     try:
         yield
         sys.stdout.flush()
     except BrokenPipeError:
         _close_stdout()
+        if told:
+            raise ReaderGoneError from None
     except OSError as error:
         _close_stdout()
         raise StorageError(

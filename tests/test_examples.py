@@ -6,7 +6,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
+
+from supsup_cli.core.networks.specs import NetworkSpec, build_network
+from tests.support.commands import make_class_folder
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -137,6 +142,43 @@ def test_photos_are_learned_and_a_task_is_exported(small: Small) -> None:
     assert "exported" in done.split("$ supsup tasks export")[1]
 
 
+def test_a_pile_of_photos_is_shown_and_sorted(tmp_path: Path) -> None:
+    sizes = {"STEPS": "20", "TRAIN": "40", "TEST": "6"}
+    done = run("photos_trained.sh", str(tmp_path), **sizes)
+    assert done.returncode == 0, done.stderr
+    assert "written: sheet.png" in done.stdout
+    assert "sorted: 96 copied" in done.stdout
+    pile = {path.read_bytes() for path in (tmp_path / "pile").iterdir()}
+    placed = [path for path in (tmp_path / "sorted").rglob("*") if path.is_file()]
+    assert {path.read_bytes() for path in placed} == pile
+    tasks = {path.relative_to(tmp_path / "sorted").parts[0] for path in placed}
+    assert tasks <= {"things", "living", "science", "_new"}
+    right = [path for path in placed if path.parent.name == path.name.rpartition("-")[0]]
+    assert len(right) > len(placed) / 4
+
+
+def test_your_own_photos_are_sorted_over_weights_trained_elsewhere(tmp_path: Path) -> None:
+    network = build_network(NetworkSpec("conv-4", (3, 32, 32), 100))
+    draw = np.random.default_rng(0)
+    weights = {
+        name: draw.normal(0, 0.1, tuple(one.shape)).astype(np.float32)
+        for name, one in network.named_parameters()
+    }
+    save_file(weights, tmp_path / "weights.safetensors")
+    for task in ("pets", "garden"):
+        make_class_folder(tmp_path / "own" / task, {"low": 2, "high": 16}, each=8)
+    own = {
+        "WEIGHTS": str(tmp_path / "weights.safetensors"),
+        "ARCH": "conv-4",
+        "PHOTOS": str(tmp_path / "own"),
+        "PILE": str(tmp_path / "own" / "pets" / "low"),
+    }
+    done = run("photos_trained.sh", str(tmp_path / "work"), STEPS="2", **own)
+    assert done.returncode == 0, done.stderr
+    assert "sorted: 8 copied" in done.stdout
+    assert (tmp_path / "work" / "sheet.png").is_file()
+
+
 def test_mixed_tasks_live_in_one_bank(small: Small) -> None:
     done = small("mixed.sh", STEPS=150, LIMIT=20)
     learned = done.split("$ supsup evaluate")[0]
@@ -150,6 +192,21 @@ def test_a_hundred_tasks_answer_image_by_image(small: Small) -> None:
     told = re.search(r"(\d+) images: (\d+) of the right task", done)
     assert told
     assert told.groups() == ("60", "60")
+
+
+def test_methods_are_compared_on_the_same_tasks(small: Small, tmp_path: Path) -> None:
+    told = small("compare.sh", DATA="mnist-split-0..1", STEPS=20, METHODS="supsup,lower-bound")
+    told_of = {line.split()[0] for line in told.splitlines() if line.strip()}
+    assert told_of >= {"supsup", "lower-bound"}
+    assert (tmp_path / "compare.csv").read_text(encoding="utf-8").startswith("method,")
+
+
+def test_a_coprocess_answers_one_image_at_a_time(small: Small) -> None:
+    told = small("coprocess.sh", TASKS=2, STEPS=60, IMAGES=6)
+    answers = [line.split() for line in told.splitlines() if line.startswith("images/")]
+    assert len(answers) == 6
+    assert [task for _, task, _ in answers].count("mnist-perm-1") >= 5
+    assert all(label.isdigit() for _, _, label in answers)
 
 
 def test_no_example_is_left_untested_or_undescribed() -> None:

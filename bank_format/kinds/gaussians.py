@@ -104,13 +104,15 @@ def read_gaussians(arrays: Arrays, features: int) -> Gaussians:
         features: D of the network.
 
     Raises:
-        ValueError: an array is missing, or has another type or shape.
+        ValueError: an array is missing, has another type or shape, or numbers no Gaussian has.
     """
     means = _checked(arrays, _MEANS, "int8", (-1, features))
     classes = len(means)
     packed = _checked(arrays, _DIRECTIONS, "uint8", (classes, -1, -(-features // 2)))
     count = packed.shape[1]
-    nibbles = np.stack((packed & 15, packed >> 4), axis=-1).reshape(classes, count, -1)
+    nibbles = np.stack((packed & 15, packed >> 4), axis=-1).reshape(
+        classes, count, 2 * packed.shape[2]
+    )
     directions = nibbles[..., :features].astype(np.float32) - _MIDDLE
     noise = _checked(arrays, _NOISE, "float32", (classes,))
     variances = _checked(arrays, _VARIANCES, "float32", (classes, count))
@@ -120,6 +122,9 @@ def read_gaussians(arrays: Arrays, features: int) -> Gaussians:
         raise ValueError("a variance below zero, or a noise or share not above zero")
     scales = _checked(arrays, _MEAN_SCALES, "float32", (classes,))
     lengths = _checked(arrays, _DIRECTION_SCALES, "float32", (classes, count))
+    for factors, levels in ((scales, _MEAN_LEVELS + 1), (lengths, _MIDDLE)):
+        if not (np.abs(factors) <= np.finfo(np.float32).max / levels).all():
+            raise ValueError("a scale found that makes numbers larger than float32 has")
     return Gaussians(
         means.astype(np.float32) * scales[:, None],
         directions * lengths[:, :, None],

@@ -1,7 +1,7 @@
 """The folder signatures/: what was found out later of tasks whose own files have no signature.
 
-A file here belongs to the task whose digest it names. It is derived: without it every answer is
-the same, only slower. A task's own file, if it has a signature, goes before.
+A file here belongs to the task whose digest it names. It is derived: without it the task's mask is
+tried for every decision. A task's own file, if it has a signature, goes before.
 """
 
 from contextlib import suppress

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, TextIO
 import typer
 
 from supsup_cli.boundary import problem_of
-from supsup_cli.errors import PartDeliveredError, RankFailedError
-from supsup_cli.output import Terminal
+from supsup_cli.errors import PartDeliveredError, RankFailedError, UsageError
+from supsup_cli.output import ReaderGoneError, Terminal
 from supsup_cli.stop_signals import stop_signals
 from supsup_cli.torchrun.place import Place, place
 from supsup_cli.workflows.ranks import ALONE, Ranks
 from supsup_cli.workflows.reporting import Advance, Reporter, Silent
 from supsup_cli.workflows.results.common import Result
-from supsup_cli.workflows.results.inference import InferResult, PredictResult
+from supsup_cli.workflows.results.inference import InferResult, LinesResult, PredictResult
 
 _NEW_TASK = 4
 
@@ -147,6 +147,26 @@ class _RankReporter:
         self._group.check()
         advance(self._group.count_units(self._untold))
         self._untold = 0
+
+
+def answer_lines(
+    work: Callable[[Terminal], LinesResult], *, as_json: bool, quiet: bool, fail_on_new: bool
+) -> None:
+    """Do a command's work, which prints its answers itself, and end with the exit code.
+
+    Raises:
+        UsageError: one document was asked for too.
+    """
+    if as_json:
+        raise UsageError("--json with --json-lines: both found, expected one of the two")
+    among = place()
+    if among is not None and among.rank:
+        raise typer.Exit(0)
+    try:
+        result = work(Terminal(as_json=True, quiet=quiet))
+    except ReaderGoneError:
+        raise typer.Exit(0) from None
+    raise typer.Exit(result.exit_code or (_NEW_TASK if fail_on_new and result.new else 0))
 
 
 def _exit_code(result: Result, *, fail_on_new: bool) -> int:

@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
-from supsup_cli.commands.answering import Together, answer_together
+from supsup_cli.commands.answering import Together, answer_lines, answer_together
 from supsup_cli.completion import complete_tasks
 from supsup_cli.data.limits import MAX_PIXELS
+from supsup_cli.errors import UsageError
 from supsup_cli.options import (
     DEFAULT_BANK,
     DataOption,
@@ -19,6 +20,7 @@ from supsup_cli.options import (
     FailOnNewOption,
     GroupOption,
     ImagesArgument,
+    JsonLinesOption,
     JsonOption,
     LimitOption,
     MaxPixelsOption,
@@ -29,7 +31,9 @@ from supsup_cli.options import (
     SeedOption,
     usable_path,
 )
+from supsup_cli.output import Terminal
 from supsup_cli.workflows.results.common import Result
+from supsup_cli.workflows.results.inference import LinesResult
 
 app = typer.Typer()
 
@@ -55,6 +59,7 @@ def infer_task(
     device: DeviceOption = "auto",
     seed: SeedOption = 0,
     as_json: JsonOption = False,
+    json_lines: JsonLinesOption = False,
     quiet: QuietOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -75,6 +80,21 @@ def infer_task(
             bank, inputs, decision, top, together.reporter, plot, together.ranks
         )
 
+    def stream(terminal: Terminal) -> LinesResult:
+        from supsup_cli.data.reading import Reading
+        from supsup_cli.workflows.inference.answer_lines import infer_lines
+        from supsup_cli.workflows.inference.inputs import InputRequest
+        from supsup_cli.workflows.inference.rules import DecisionRequest
+
+        if plot is not None:
+            raise UsageError(f"--plot {plot} with --json-lines: expected none")
+        reading = Reading(max_pixels, data_root, download)
+        inputs = InputRequest(images or (), sys.stdin, data or (), limit, seed, reading)
+        decision = DecisionRequest(method, objective, group, device)
+        return infer_lines(bank, inputs, decision, top, terminal, terminal.line)
+
+    if json_lines:
+        answer_lines(stream, as_json=as_json, quiet=quiet, fail_on_new=fail_on_new)
     answer_together(work, as_json=as_json, quiet=quiet, fail_on_new=fail_on_new)
 
 
@@ -94,12 +114,32 @@ def predict(
     group: GroupOption = "image",
     limit: LimitOption = None,
     fail_on_new: FailOnNewOption = False,
+    sheet: Annotated[
+        Path | None,
+        typer.Option(
+            help="Contact sheet of the images, 400 a page.",
+            metavar="FILE.png",
+            callback=usable_path,
+        ),
+    ] = None,
+    sort: Annotated[
+        Path | None,
+        typer.Option(
+            help="Copy the images into FOLDER/TASK/CLASS, new ones into FOLDER/_new.",
+            metavar="FOLDER",
+            callback=usable_path,
+        ),
+    ] = None,
+    link: Annotated[
+        bool, typer.Option("--link", help="With --sort: hard links in place of copies.")
+    ] = False,
     max_pixels: MaxPixelsOption = MAX_PIXELS,
     data_root: DataRootOption = "",
     download: DownloadOption = False,
     device: DeviceOption = "auto",
     seed: SeedOption = 0,
     as_json: JsonOption = False,
+    json_lines: JsonLinesOption = False,
     quiet: QuietOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -109,6 +149,7 @@ def predict(
         from supsup_cli.data.reading import Reading
         from supsup_cli.workflows.inference import predict as workflow
         from supsup_cli.workflows.inference.inputs import InputRequest
+        from supsup_cli.workflows.inference.photos.predict_photos import Wanted, predict_photos
         from supsup_cli.workflows.inference.rules import DecisionRequest
 
         reading = Reading(max_pixels, data_root, download)
@@ -116,8 +157,31 @@ def predict(
         stdin = together.lines(paths, sys.stdin)
         inputs = InputRequest(paths, stdin, data or (), limit, seed, reading)
         decision = DecisionRequest(method, objective, group, together.device(device))
-        return workflow.predict(bank, inputs, decision, task, together.reporter, together.ranks)
+        return predict_photos(
+            bank,
+            inputs,
+            Wanted(sheet, sort, link),
+            lambda checked: workflow.predict(
+                bank, checked, decision, task, together.reporter, together.ranks
+            ),
+            together.reporter,
+        )
 
+    def stream(terminal: Terminal) -> LinesResult:
+        from supsup_cli.data.reading import Reading
+        from supsup_cli.workflows.inference.answer_lines import predict_lines
+        from supsup_cli.workflows.inference.inputs import InputRequest
+        from supsup_cli.workflows.inference.rules import DecisionRequest
+
+        if sheet is not None or sort is not None:
+            raise UsageError("--sheet or --sort with --json-lines: expected neither")
+        reading = Reading(max_pixels, data_root, download)
+        inputs = InputRequest(images or (), sys.stdin, data or (), limit, seed, reading)
+        decision = DecisionRequest(method, objective, group, device)
+        return predict_lines(bank, inputs, decision, task, terminal, terminal.line)
+
+    if json_lines:
+        answer_lines(stream, as_json=as_json, quiet=quiet, fail_on_new=fail_on_new)
     answer_together(work, as_json=as_json, quiet=quiet, fail_on_new=fail_on_new)
 
 
@@ -146,7 +210,7 @@ def evaluate(
     ] = "",
     limit: LimitOption = None,
     plot: Annotated[
-        Path | None, typer.Option(help="Picture of the accuracies.", callback=usable_path)
+        Path | None, typer.Option(help="Picture of accuracies and confusion.", callback=usable_path)
     ] = None,
     csv: Annotated[
         Path | None, typer.Option(help="Table of tasks and their confusion.", callback=usable_path)

@@ -2,6 +2,7 @@
 
 import glob
 import os
+import select
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -13,6 +14,8 @@ from supsup_cli.data.limits import MOST_FILES, MOST_LINE
 from supsup_cli.errors import NoInputError
 
 _MARK = "\ufeff"  # byte order mark, which some editors put before a list
+_MARK_BYTES = _MARK.encode()
+_CHUNK = 1 << 16  # bytes of a stream, read at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,3 +139,56 @@ def _images_of(path: str, seen: Seen) -> Iterator[Source]:
 
 def _source(path: str, problem: NoInputError | None = None) -> Source:
     return Source(path, os.path.dirname(path) or ".", problem)  # noqa: PTH120
+
+
+def lines_as_they_come(stream: TextIO, most: int) -> Iterator[list[str]]:
+    """Read lines in batches: one as soon as it is there, with those that wait behind it.
+
+    Args:
+        stream: lines of paths; a line's bytes are those of a file's name.
+        most: lines of a batch.
+
+    Yields:
+        at least one line, without its end; the last may lack one.
+
+    Raises:
+        NoInputError: a line is too long to be a path.
+    """
+    try:
+        descriptor = stream.fileno()
+    except OSError:  # no file, but text in memory: all of it is there
+        for line in stream:
+            yield [line.rstrip("\r\n")]
+        return
+    waiting, ended, first = b"", False, True
+    while not ended:
+        part = os.read(descriptor, _CHUNK)
+        ended = not part
+        waiting += part
+        if first and len(waiting) >= len(_MARK_BYTES):
+            waiting, first = waiting.removeprefix(_MARK_BYTES), False
+        *whole, waiting = waiting.split(b"\n")
+        if len(waiting) > MOST_LINE:
+            raise NoInputError(
+                f"-: a line of more than {MOST_LINE:,} bytes, expected a path a line"
+            )
+        if ended and waiting:
+            whole.append(waiting)
+        # Further chunks that are there already join the batch, as long as it is not full.
+        while not ended and whole and len(whole) < most and _ready(descriptor):
+            part = os.read(descriptor, _CHUNK)
+            ended = not part
+            *more, waiting = (waiting + part).split(b"\n")
+            whole += more
+            if ended and waiting:
+                whole.append(waiting)
+        for start in range(0, len(whole), most):
+            some = whole[start : start + most]
+            yield [os.fsdecode(line.removesuffix(b"\r")) for line in some]
+
+
+def _ready(descriptor: int) -> bool:
+    try:
+        return bool(select.select([descriptor], [], [], 0)[0])
+    except OSError:
+        return False

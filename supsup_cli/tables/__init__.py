@@ -2,6 +2,7 @@
 
 from supsup_cli.tables import (
     bank,
+    compare,
     data,
     hopfield,
     inference,
@@ -14,6 +15,7 @@ from supsup_cli.tables.layout import laid_out
 
 __all__ = [
     "bank",
+    "compare",
     "data",
     "hopfield",
     "inference",

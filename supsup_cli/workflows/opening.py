@@ -18,7 +18,7 @@ from bank_format.errors import OtherBaseError
 from bank_format.kinds.bank_json import BankRecord
 from bank_format.kinds.mask import Task
 from supsup_cli.core.images import Pixels
-from supsup_cli.core.inference.exhaustive import MaskedPerceptron
+from supsup_cli.core.inference.perceptrons import MaskedPerceptron
 from supsup_cli.core.masks.density import gain
 from supsup_cli.core.masks.masks import MaskLayout, Masks, MaskStack
 from supsup_cli.core.networks.normalisation import (

@@ -1,5 +1,6 @@
 """Signatures of tasks: made while learning or later, and put side by side for decisions."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from bank_format.errors import DamagedError, NewerFormatError, OtherBaseError
 from bank_format.kinds.features import Whitening
 from bank_format.kinds.gaussians import (
     GAUSSIANS,
@@ -39,14 +41,19 @@ from supsup_cli.core.signatures.maps import (
     reference_images,
     whitening_of,
 )
-from supsup_cli.core.signatures.table import CoarseSignatures, SignatureTable, TaskSignature
+from supsup_cli.core.signatures.table import (
+    CoarseSignatures,
+    SignatureTable,
+    TaskSignature,
+    fit_score,
+)
 from supsup_cli.workflows.opening import OpenNetwork, OpenTasks
 
 # Images of one pass: of one size always, since products of another are summed in another order.
 _BATCH = 256
 _MAPS = "maps-1"  # how features of random convolution nets are made
-# Bytes of a signature's arrays: where a mask is small, a quarter of it; elsewhere 28 KiB, less what
-# the file says of them.
+# Bytes of a signature's arrays: what adds 12 KiB to a task's file where masks are small, elsewhere
+# 28 KiB, with what the file says of them and their quantiles.
 _SMALL_MASK, _SMALL, _LARGE = 1 << 16, 11_000, 27_300
 
 
@@ -68,6 +75,12 @@ class OpenSignatures:
     def unsigned(self) -> NDArray[np.int64]:
         """Which tasks have no signature: indices, int64."""
         return np.array([i for i, one in enumerate(self.signatures) if one is None], np.int64)
+
+    @property
+    def usual_score(self) -> float:
+        """What an image of a task's own scores there, mean over the tasks, nats."""
+        own = [one.own_distance() for one in self.signatures if one is not None]
+        return float(fit_score(torch.tensor(own, dtype=torch.float64), self.features.size).mean())
 
 
 def make_signature(
@@ -96,12 +109,12 @@ def make_signature(
     )
     arrays = store_gaussians(_gaussians(fitted, np.empty(0)))
     if len(held_out):
-        here = torch.arange(min(len(held_out), FEW_IMAGES), device=held_out.device)
+        here = torch.arange(len(held_out), device=held_out.device)
         rounded = _ready(read_gaussians(arrays, features.size), net)
         own = image_features(net, features, held_out.take(here)).to(net.device)
+        apart = [rounded.distances(part, rounded.noise) for part in own.split(_BATCH)]
         quantiles = torch.quantile(
-            rounded.distances(own, rounded.noise).double().cpu(),
-            torch.tensor(CALIBRATION_LEVELS, dtype=torch.float64),
+            torch.cat(apart).double().cpu(), torch.tensor(CALIBRATION_LEVELS, dtype=torch.float64)
         )
         arrays = store_gaussians(_gaussians(fitted, quantiles.numpy()))
     return SignatureRecord(GAUSSIANS, len(chosen)), arrays
@@ -126,7 +139,12 @@ def open_features(net: OpenNetwork, *, keep: bool) -> FrozenFeatures | None:
     found = read_features(bank.path, bank.record, _MAPS)
     if found is None or len(found.mean) != maps.size:
         images = torch.from_numpy(reference_images(bank.record.input.shape)).to(net.device)
-        mean, matrix = whitening_of(image_features(net, maps, images))
+        seen, threads = image_features(net, maps, images), torch.get_num_threads()
+        torch.set_num_threads(1)  # with more, eigenvectors have other last bits
+        try:
+            mean, matrix = whitening_of(seen)
+        finally:
+            torch.set_num_threads(threads)
         found = Whitening(mean.numpy(), matrix.numpy())
         if keep:
             keep_features(bank.folder, bank.record, _MAPS, found)
@@ -145,6 +163,8 @@ def image_features(net: OpenNetwork, features: FrozenFeatures, images: Tensor) -
 
 def open_signatures(opened: OpenTasks) -> OpenSignatures | None:
     """Put the signatures of open tasks side by side; None where no task has one.
+
+    One made later that is damaged counts as none: it is derived, and `verify` reports it.
 
     Raises:
         StorageError: the system refused to read one made later.
@@ -171,7 +191,9 @@ def _signature(net: OpenNetwork, task: Task, size: int) -> TaskSignature | None:
     """Read a task's signature, from its own file or one made later."""
     record, arrays = task.content.signature, task.arrays
     if record is None:
-        later = read_signature(net.bank.path, net.bank.record, task.content.task)
+        later = None
+        with suppress(DamagedError, NewerFormatError, OtherBaseError):
+            later = read_signature(net.bank.path, net.bank.record, task.content.task)
         if later is None or later.content.task_sha256 != task.content_sha256:
             return None
         record, arrays = later.content.signature, later.arrays

@@ -27,11 +27,12 @@ CALIBRATION_LEVELS = (
     *(0.0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98),
     *(0.99, 0.995, 0.996, 0.997, 0.998, 0.999, 1.0),
 )
-# Names of misfits as task files write them; R alone is in files that older versions wrote.
+# Names of misfits as task files write them; the last two are in files that older versions wrote.
 DAMPED_LOG_ODDS = "R-damped"
 DOUBT_AND_TRAITS = "H-traits"
 _LOG_ODDS = "R"
 DOUBT = "H"
+ODDS = (DAMPED_LOG_ODDS, _LOG_ODDS)
 MISFITS = (DAMPED_LOG_ODDS, DOUBT, DOUBT_AND_TRAITS, _LOG_ODDS)  # as FORMAT.md lists them
 # Beside them: how far features lie from a task's signature, which is no misfit of a mask.
 SIGNATURE = "Q"
@@ -149,17 +150,16 @@ def calibration_quantiles(
     pixels: Pixels,
     outputs: Tensor,
     misfit: str = DAMPED_LOG_ODDS,
-    typical: TypicalTraits | None = None,
 ) -> Tensor:
     """Measure the misfit of a task's mask on images of that task that it has not learned from.
 
-    Args and shapes are those of `run_mask`, with N ≥ 1.
+    Args and shapes are those of `run_mask`, with N ≥ 1; `DOUBT_AND_TRAITS` is no misfit here.
 
     Returns:
         (17,) float64 on the CPU, nats: the misfit at `CALIBRATION_LEVELS`, ascending.
     """
     levels = torch.tensor(CALIBRATION_LEVELS, dtype=torch.float64)
-    found, _ = run_mask(network, masks, images, pixels, outputs, misfit, typical)
+    found, _ = run_mask(network, masks, images, pixels, outputs, misfit)
     return torch.quantile(found, levels)
 
 

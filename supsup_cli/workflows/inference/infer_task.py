@@ -81,7 +81,7 @@ def infer_open(
     recoveries: list[tuple[str, Recovered]] = []
     with told_of_compiling(reporter), reporter.track("inferring", None, "images") as advance:
         for batch in batches if rule.single else iter([joined(batches)]):
-            part, recovered = _decide(opened, rule, batch, top)
+            part, recovered = decide_batch(opened, rule, batch, top)
             results += part
             recoveries += recovered[: _MOST_PANELS - len(recoveries)]
             tell_unrecovered(recovered, opened.names, reporter)
@@ -102,9 +102,14 @@ def infer_open(
     )
 
 
-def _decide(
+def decide_batch(
     opened: OpenTasks, rule: Rule, batch: InputBatch, top: int
 ) -> tuple[list[InferredSource], list[tuple[str, Recovered]]]:
+    """Name the task of each group of a batch, in the order of first images.
+
+    Returns:
+        an answer for each group and each broken input; masks recovered, named as the groups.
+    """
     usable = batch.usable
     groups = group_places(rule.group, [batch.folders[place] for place in usable])
     answers: dict[int, InferredSource] = {

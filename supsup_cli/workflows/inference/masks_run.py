@@ -8,9 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from supsup_cli.core.inference.exhaustive import few_logits
 from supsup_cli.core.inference.novelty import DAMPED_LOG_ODDS, DOUBT, judge_logits, run_mask
-from supsup_cli.core.networks.specs import MultilayerPerceptron
+from supsup_cli.core.inference.perceptrons import few_logits
 from supsup_cli.workflows.inference.known import calibration_of
 from supsup_cli.workflows.opening import OpenTasks
 
@@ -83,11 +82,11 @@ def run_few(
     Returns:
         what each mask says of all the images.
     """
-    network = opened.net.network
-    if not isinstance(network, MultilayerPerceptron):
+    layers = opened.perceptron
+    if layers is None:
         return None
     inputs = opened.net.pixels(torch.from_numpy(images).to(opened.net.device))
-    logits = few_logits(network, opened.stack, inputs, list(indices))
+    logits = few_logits(layers.weights, opened.stack, inputs, list(indices))
     if logits is None:
         return None
     return [

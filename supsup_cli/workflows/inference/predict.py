@@ -70,13 +70,10 @@ def predict_open(
     recoveries: list[RecoveryReport] = []
     with told_of_compiling(reporter), reporter.track("predicting", None, "images") as advance:
         for batch in batches if rule is None or rule.single else iter([joined(batches)]):
-            if rule is None or not batch.usable:
-                results += _given(opened, batch)
-            else:
-                part, recovered = _infer(opened, rule, batch)
-                results += part
-                tell_unrecovered(recovered, opened.names, reporter)
-                recoveries += [report(one, opened.names) for _, one in recovered]
+            part, recovered = answer_batch(opened, rule, batch)
+            results += part
+            tell_unrecovered(recovered, opened.names, reporter)
+            recoveries += [report(one, opened.names) for _, one in recovered]
             advance(len(batch.sources))
         results, recoveries = shared.gathered(PredictedSource, results, recoveries)
     return PredictResult(
@@ -89,11 +86,22 @@ def predict_open(
     )
 
 
-def _infer(
-    opened: OpenTasks, rule: Rule, batch: InputBatch
+def answer_batch(
+    opened: OpenTasks, rule: Rule | None, batch: InputBatch
 ) -> tuple[list[PredictedSource], list[tuple[str, Recovered]]]:
-    """Answer for a batch by inferred tasks; name recovered masks by their groups' first images."""
+    """Answer for a batch of inputs, in their order.
+
+    Args:
+        opened: the tasks.
+        rule: how the task is inferred; None where it is given, and the only one open.
+        batch: the inputs.
+
+    Returns:
+        an answer for each input; masks recovered, named by their groups' first images.
+    """
     usable = batch.usable
+    if rule is None or not usable:
+        return _given(opened, batch), []
     groups = group_places(rule.group, [batch.folders[place] for place in usable])
     decisions = decide(opened, rule, batch.images, groups)
     chosen = np.zeros(len(usable), dtype=np.int64)

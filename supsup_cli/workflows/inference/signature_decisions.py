@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from supsup_cli.core.inference.novelty import ODDS
 from supsup_cli.core.inference.short_list import mask_evidence, short_lists
 from supsup_cli.workflows.inference.known import (
     calibration_of,
@@ -23,8 +24,6 @@ from supsup_cli.workflows.signatures import OpenSignatures, image_features
 # Where a task has no calibration: median and quantile at .9 of the misfit, nats, as tasks of
 # permuted MNIST have them (R), and as sure answers do (H). A stated prior, not a measurement.
 _PRIORS = {"R-damped": (-10.0, -7.0), "R": (-10.0, -7.0), "H": (0.05, 0.5), "H-traits": (2.0, 5.0)}
-# The score of a task without a signature: that of Q = D, as an image of its own would have.
-_UNSIGNED = -13.9
 
 
 @dataclass(frozen=True)
@@ -72,9 +71,13 @@ def decide_by_signatures(
         wanted.scatter_(1, scores.argmax(1, keepdim=True), value=True)
         truncated = torch.zeros(len(groups), dtype=torch.bool)
     else:
-        scores[:, torch.from_numpy(signatures.unsigned)] = _UNSIGNED
+        # Tasks without a signature come on top: they keep no other off the list, and score as if
+        # the images were their own.
         wanted, truncated = short_lists(scores, rule.most_tried)
-        wanted[:, torch.from_numpy(signatures.unsigned)] = True
+        unsigned = torch.from_numpy(signatures.unsigned)
+        wanted[:, unsigned] = True
+        counts = torch.tensor([len(one) for one in groups], dtype=torch.float64)
+        scores[:, unsigned] = signatures.usual_score * counts[:, None]
     runs = _run_masks(opened, images, groups, wanted.numpy())
     if not alone:
         scores = scores.masked_fill(~wanted, -torch.inf)
@@ -169,7 +172,8 @@ def _evidence(opened: OpenTasks, index: int, misfits: Tensor) -> Tensor:
         middle, beyond = _PRIORS[misfit_of(opened, index)]
     else:
         middle, beyond = np.interp((0.5, 0.9), calibration.levels, calibration.values).tolist()
-    return mask_evidence(misfits, middle, beyond)
+    odds = misfit_of(opened, index) in ODDS
+    return mask_evidence(misfits, middle, beyond, odds=odds)
 
 
 def _known(

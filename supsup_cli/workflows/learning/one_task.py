@@ -13,15 +13,11 @@ from bank_format.kinds.state import WorkFolder
 from bank_format.kinds.task_arrays import Arrays
 from bank_format.kinds.task_records import ClassRecord, DataRecord, ParentRecord, TaskFacts
 from supsup_cli.core.images import LabelledImages
-from supsup_cli.core.inference.single_mask import measure_traits
-from supsup_cli.core.learning.bn_recalibration import sample_batches
 from supsup_cli.core.learning.one_task import Learning
 from supsup_cli.core.masks.density import mask_values
 from supsup_cli.core.masks.masks import Masks, kept_scores
 from supsup_cli.core.networks.normalisation import Statistics, joined
 from supsup_cli.core.networks.specs import Kind, kind_of
-from supsup_cli.core.networks.traits import TypicalTraits
-from supsup_cli.core.seeds import generator
 from supsup_cli.errors import UsageError
 from supsup_cli.workflows.labelled import labelled
 from supsup_cli.workflows.learning.checkpoints import Checkpoints, plan_digest
@@ -34,12 +30,9 @@ from supsup_cli.workflows.learning.task_facts import (
     recipe_record,
 )
 from supsup_cli.workflows.learning.threads import threads_restored
-from supsup_cli.workflows.opening import NORMALISATION, TRAITS, OpenNetwork
+from supsup_cli.workflows.opening import NORMALISATION, OpenNetwork
 from supsup_cli.workflows.reporting import Advance, Reporter, Stop
 from supsup_cli.workflows.signatures import make_signature
-
-# Images that the traits of a task are measured on, at most.
-_TRAIT_IMAGES = 512
 
 
 @threads_restored()
@@ -83,14 +76,13 @@ def learn_job(
         raise UsageError(f"task {job.task!r}: {error}") from error
     if isinstance(learning, Combination):
         values = learning.masks | learning.statistics
-        typical = _typical(net, job, train, values, recipe.steps)
         facts, arrays = measured_facts(
-            net, job, train, values, outputs, learning.parents, learning.steps, typical
+            net, job, train, values, outputs, learning.parents, learning.steps
         )
         coefficients = learning.coefficients
         made = provenance(net, data.source, checkpoints.seconds())
         with stop.steps():
-            kept = _kept(learning.statistics, typical)
+            kept = _kept(learning.statistics)
             task = net.bank.add_combination(facts, coefficients, kept, made, arrays)
             discard_state(work)
         advance(recipe.steps)
@@ -98,14 +90,13 @@ def learn_job(
     try:
         statistics = learning.statistics()
         values = mask_values(masks, sparse=recipe.density is not None) | statistics
-        typical = _typical(net, job, train, values, learning.steps_done)
         facts, arrays = measured_facts(
-            net, job, train, values, outputs, checkpoints.parents, recipe.steps, typical
+            net, job, train, values, outputs, checkpoints.parents, recipe.steps
         )
         facts = dataclasses.replace(facts, recipe=recipe_record(recipe, learning.kept_step))
     except KeyboardInterrupt:
         raise _stopped(job, learning, checkpoints) from None
-    bits, kept = mask_arrays(masks), _kept(statistics, typical)
+    bits, kept = mask_arrays(masks), _kept(statistics)
     made = provenance(net, data.source, checkpoints.seconds())
     with stop.steps():  # it takes a moment, and is told as done once it is done
         task = net.bank.add_task(facts, bits, kept, made, arrays)
@@ -203,23 +194,8 @@ def mask_arrays(tensors: Masks) -> dict[str, np.ndarray]:
     return {name: np.asarray(tensor.cpu()) for name, tensor in tensors.items()}
 
 
-def _kept(statistics: Statistics, typical: TypicalTraits | None) -> dict[str, np.ndarray]:
-    kept = {NORMALISATION: np.asarray(joined(statistics))} if statistics else {}
-    return kept if typical is None else kept | {TRAITS: np.asarray(typical.joined())}
-
-
-def _typical(
-    net: OpenNetwork, job: LearningJob, train: LabelledImages, values: Masks, steps: int
-) -> TypicalTraits | None:
-    """Measure traits on as many training images as were learned from, at most 512.
-
-    The calibration share is left to judge by: there they are as new as an image to come.
-    """
-    size = job.recipe.batch_size
-    stream = generator(job.seed, "traits", job.task)
-    most = min(_TRAIT_IMAGES, steps * size)
-    batches = sample_batches(train, net.pixels, min(size, _TRAIT_IMAGES), stream, most)
-    return measure_traits(net.network, values, batches)
+def _kept(statistics: Statistics) -> dict[str, np.ndarray]:
+    return {NORMALISATION: np.asarray(joined(statistics))} if statistics else {}
 
 
 def measured_facts(
@@ -230,7 +206,6 @@ def measured_facts(
     outputs: Tensor,
     parents: tuple[ParentRecord, ...],
     steps: int,
-    typical: TypicalTraits | None = None,
 ) -> tuple[TaskFacts, Arrays]:
     """Measure a task's masks and statistics, name → float32, and say what is known of the task.
 
@@ -249,7 +224,7 @@ def measured_facts(
         seed=job.seed,
         steps=steps,
         accuracy=accuracy(net, values, data.test, outputs),
-        calibration=calibration(net, values, data.calibration, outputs, typical),
+        calibration=calibration(net, values, data.calibration, outputs),
         parents=parents,
         signature=signature,
     )

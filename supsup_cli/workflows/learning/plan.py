@@ -28,7 +28,8 @@ class LearnRequest:
     """What to learn and how; None stands for the recipe's own number.
 
     `given` is one task's data in memory, in place of names. Without `signature` a task keeps
-    nothing of its images but the mask.
+    nothing of its images but the mask. `learning_rate` is that of
+    `Recipe.learning_rate`.
     """
 
     data: Sequence[str]
@@ -45,6 +46,7 @@ class LearnRequest:
     reading: Reading = DEFAULT
     given: TaskData | None = None
     augment: str | None = None
+    learning_rate: float | None = None
     signature: bool = True
 
 
@@ -100,8 +102,10 @@ def chosen_recipe(request: LearnRequest, kind: Kind) -> Recipe:
     except ValueError as error:
         raise UsageError(f"--augment: {error}") from error
     recipe = for_network(RECIPES[request.recipe], kind)
+    rate = request.learning_rate
     return dataclasses.replace(
         recipe,
+        learning_rate=recipe.learning_rate if rate is None else rate,
         steps=recipe.steps if request.steps is None else request.steps,
         batch_size=recipe.batch_size if request.batch_size is None else request.batch_size,
         density=recipe.density if density is None else density,

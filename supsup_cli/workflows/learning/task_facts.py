@@ -18,13 +18,13 @@ from supsup_cli import __version__
 from supsup_cli.core.inference.novelty import (
     CALIBRATION_LEVELS,
     DAMPED_LOG_ODDS,
-    DOUBT_AND_TRAITS,
+    DOUBT,
     calibration_quantiles,
 )
 from supsup_cli.core.learning.one_task import class_log_probabilities
 from supsup_cli.core.learning.recipes import Recipe
 from supsup_cli.core.masks.masks import Masks
-from supsup_cli.core.networks.traits import TypicalTraits
+from supsup_cli.core.networks.normalisation import normalising_layers
 from supsup_cli.data.splits import Split
 from supsup_cli.workflows.opening import OpenNetwork
 from supsup_cli.workflows.results.learning import LearnedTask
@@ -49,21 +49,18 @@ def accuracy(net: OpenNetwork, masks: Masks, test: Split, outputs: Tensor) -> Ac
 
 
 def calibration(
-    net: OpenNetwork,
-    masks: Masks,
-    split: Split,
-    outputs: Tensor,
-    typical: TypicalTraits | None = None,
+    net: OpenNetwork, masks: Masks, split: Split, outputs: Tensor
 ) -> CalibrationRecord | None:
     """Measure how a task's own images fit its mask; None without images.
 
-    None too without superfluous outputs, unless it is known which traits are typical.
+    By R, or by H where there are no superfluous outputs, or the network normalises.
     """
-    if len(split) == 0 or (typical is None and len(outputs) == net.bank.record.outputs):
+    if len(split) == 0:
         return None
     images = torch.from_numpy(split.images).to(net.device)
-    misfit = DAMPED_LOG_ODDS if typical is None else DOUBT_AND_TRAITS
-    values = calibration_quantiles(net.network, masks, images, net.pixels, outputs, misfit, typical)
+    odds = len(outputs) < net.bank.record.outputs and not normalising_layers(net.network)
+    misfit = DAMPED_LOG_ODDS if odds else DOUBT
+    values = calibration_quantiles(net.network, masks, images, net.pixels, outputs, misfit)
     return CalibrationRecord(misfit, len(split), CALIBRATION_LEVELS, tuple(values.tolist()))
 
 

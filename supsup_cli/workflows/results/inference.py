@@ -1,6 +1,7 @@
 """What `infer-task`, `predict` and `evaluate` answer."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from supsup_cli.workflows.results.common import SOME_INPUTS_FAILED, FailedInput
 from supsup_cli.workflows.results.hopfield import RecoveryReport
@@ -61,11 +62,25 @@ class PredictedSource:
     masks_tried: int = 0
 
 
+SortStatus = Literal["copied", "linked", "exists", "failed"]
+
+
+@dataclass(frozen=True)
+class SortedImage:
+    """Where `predict --sort` put an image, or why it could not: then `file` is None."""
+
+    source: str
+    file: str | None
+    status: SortStatus
+    error: str | None
+
+
 @dataclass(frozen=True)
 class PredictResult:
     """Answer of `predict`; method, objective and group are None where the task was given.
 
-    `recoveries`: of the method `hopfield`, one for each group, in their order.
+    `recoveries`: of the method `hopfield`, one for each group, in their order. `sheets`: pages of
+    the contact sheet. `sorted_images`: of those that could be read, in their order.
     """
 
     results: tuple[PredictedSource, ...]
@@ -74,11 +89,14 @@ class PredictResult:
     group: str | None
     seconds: float
     recoveries: tuple[RecoveryReport, ...]
+    sheets: tuple[str, ...] = ()
+    sorted_images: tuple[SortedImage, ...] = ()
 
     @property
     def exit_code(self) -> int:
         """Done, but some inputs failed."""
-        return SOME_INPUTS_FAILED if any(one.error for one in self.results) else 0
+        failed = [one.error for one in self.results] + [one.error for one in self.sorted_images]
+        return SOME_INPUTS_FAILED if any(failed) else 0
 
 
 @dataclass(frozen=True)
@@ -148,6 +166,20 @@ class EvaluateResult:
     csv: str | None
     failed: tuple[FailedInput, ...]
     recoveries: tuple[TaskRecovery, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """Done, but some inputs failed."""
+        return SOME_INPUTS_FAILED if self.failed else 0
+
+
+@dataclass(frozen=True)
+class LinesResult:
+    """What a stream of answers came to; `new` counts those of a task that is not known."""
+
+    answers: int
+    failed: int
+    new: int
 
     @property
     def exit_code(self) -> int:

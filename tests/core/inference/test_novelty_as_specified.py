@@ -43,26 +43,27 @@ def test_what_tasks_are_calibrated_with_is_listed(bank: Path) -> None:
     assert written <= set(LISTED)
 
 
-def _specified(images: int, values: list[float], tasks: int, together: int) -> float:
+def _specified(images: int, values: list[float], tasks: int, together: int, scores: int) -> float:
     globs: dict[str, Any] = {"np": np}
     for example in doctest.DocTestParser().get_examples(SECTION):
         if example.source.startswith(("from", "def")):
             exec(example.source, globs)
     stated = {"images": images, "levels": list(CALIBRATION_LEVELS), "values": values}
-    return float(globs["threshold"](stated, tasks, together))
+    return float(globs["threshold"](stated, tasks, together, scores))
 
 
 @pytest.mark.parametrize("images", [20, 90, 600, 3000, 100_000])
 @pytest.mark.parametrize("tasks", [1, 20, 250, 10_000])
 @pytest.mark.parametrize("together", [1, 2, 7, 64])
+@pytest.mark.parametrize("scores", [1, 2])
 def test_the_rule_of_the_specification_is_the_one_that_answers(
-    images: int, tasks: int, together: int
+    images: int, tasks: int, together: int, scores: int
 ) -> None:
     drawn = np.random.default_rng(images + tasks + together).normal(-4, 3, len(CALIBRATION_LEVELS))
     values = sorted(drawn.tolist())
     known = Calibration(DAMPED_LOG_ODDS, images, CALIBRATION_LEVELS, tuple(values))
-    specified = _specified(images, values, tasks, together)
-    assert novelty_threshold(known, tasks, together) == pytest.approx(specified, abs=1e-6)
+    specified = _specified(images, values, tasks, together, scores)
+    assert novelty_threshold(known, tasks, together, scores) == pytest.approx(specified, abs=1e-6)
 
 
 def test_nothing_is_new_beside_few_images_or_an_unknown_score() -> None:
