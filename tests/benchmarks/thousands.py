@@ -16,10 +16,13 @@ import numpy as np
 
 from supsup_cli.data import catalog
 from supsup_cli.workflows.inference.accuracy import HeldOutTask, images_together, measure
-from supsup_cli.workflows.inference.rules import DecisionRequest, choose_rule
-from supsup_cli.workflows.opening import open_tasks
+from supsup_cli.workflows.inference.decisions import decide
+from supsup_cli.workflows.inference.rules import DecisionRequest, Rule, choose_rule
+from supsup_cli.workflows.opening import OpenTasks, open_tasks
 from supsup_cli.workflows.reporting import Silent
 from tests.benchmarks.timing import machine, row
+
+_SINGLES = 100
 
 
 def main() -> None:
@@ -55,7 +58,20 @@ def main() -> None:
     ]
     told = [f"{right:.2%}" for right in rights]
     print(row(f"{rule.method} {rule.objective}", images, *told, f"{images / seconds:.0f}"))
-    print(f"\nwhole test split, task given: mean {np.mean(shares):.2%}, least {min(shares):.2%}")
+    print(f"\none image alone, median of {_SINGLES}: {1e3 * alone(opened, rule, tests):.1f} ms")
+    print(f"whole test split, task given: mean {np.mean(shares):.2%}, least {min(shares):.2%}")
+
+
+def alone(opened: OpenTasks, rule: Rule, tests: list[HeldOutTask]) -> float:
+    """Time decisions about one image each, of as many tasks: the median, seconds."""
+    images = [test.split.take(slice(1)).images for test in tests[:: -(-len(tests) // _SINGLES)]]
+    decide(opened, rule, images[0], [[0]])  # what the first decision prepares
+    seconds = []
+    for image in images:
+        began = time.perf_counter()
+        decide(opened, rule, image, [[0]])
+        seconds.append(time.perf_counter() - began)
+    return float(np.median(seconds))
 
 
 def dealt(names: list[str], images: int) -> list[HeldOutTask]:
