@@ -10,6 +10,7 @@ takes the same four images of each.)
 
 import argparse
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,10 +32,16 @@ def main() -> None:
     parser.add_argument("bank", type=Path)
     parser.add_argument("--method", default="auto")
     parser.add_argument("--objective")
+    parser.add_argument("--times", type=int, default=1, help="time one image among N such banks")
     parser.add_argument("--images", type=int, default=10_000, help="of all tasks together")
     options = parser.parse_args()
     opened = open_tasks(options.bank, "cpu")
     decision = DecisionRequest(options.method, options.objective, "image", "cpu")
+    if options.times > 1:
+        many = repeated(opened, options.times)
+        seconds = alone(many, choose_rule(many, decision, Silent()), dealt(opened.names, _SINGLES))
+        print(f"{len(many.tasks)} tasks, one image alone, median: {1e3 * seconds:.1f} ms")
+        return
     rule = choose_rule(opened, decision, Silent())
     tests = dealt(opened.names, options.images)
     seconds = 0.0
@@ -60,6 +67,18 @@ def main() -> None:
     print(row(f"{rule.method} {rule.objective}", images, *told, f"{images / seconds:.0f}"))
     print(f"\none image alone, median of {_SINGLES}: {1e3 * alone(opened, rule, tests):.1f} ms")
     print(f"whole test split, task given: mean {np.mean(shares):.2%}, least {min(shares):.2%}")
+
+
+def repeated(opened: OpenTasks, times: int) -> OpenTasks:
+    """Put the same tasks beside each other several times: only their number matters for time."""
+    stack = opened.stack
+    gains = None if stack.gains is None else stack.gains.repeat(times, 1)
+    return replace(
+        opened,
+        tasks=opened.tasks * times,
+        stack=replace(stack, packed=stack.packed.repeat(times, 1), gains=gains),
+        own=opened.own.repeat(times, 1),
+    )
 
 
 def alone(opened: OpenTasks, rule: Rule, tests: list[HeldOutTask]) -> float:
