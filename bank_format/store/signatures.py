@@ -25,6 +25,7 @@ __all__ = [
     "list_signatures",
     "read_signature",
     "remove_signature",
+    "settle_signatures",
     "signature_path",
 ]
 
@@ -111,6 +112,16 @@ def copy_signature(source: Place, task: Task, bank: Path, record: BankRecord, co
         there = read_signature(source, record, task.content.task)
         if there is not None and there.content.task_sha256 == task.content_sha256:
             add_signature(bank, record, copy, there.content.signature, there.arrays)
+
+
+def settle_signatures(bank: Path) -> None:
+    """Force the names in signatures/ to the disk, before telling that one is there.
+
+    Raises:
+        StorageError: the system refused.
+    """
+    files.settle(bank / SIGNATURES)
+    files.settle(bank)
 
 
 def remove_signature(bank: Path, task: str) -> None:

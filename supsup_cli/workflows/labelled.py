@@ -24,3 +24,8 @@ def labelled(net: OpenNetwork, split: Split, outputs: Tensor) -> LabelledImages:
     sources = None if split.sources is None else torch.from_numpy(split.sources).to(net.device)
     rows = torch.from_numpy(split.rows).to(net.device)
     return LabelledImages(_STORES[key][1], targets, rows, sources)
+
+
+def device_images(images: NDArray[np.uint8], device: torch.device) -> Tensor:
+    """Put images (N, C, H, W) on a device; what may not be written to is copied."""
+    return torch.from_numpy(images if images.flags.writeable else images.copy()).to(device)

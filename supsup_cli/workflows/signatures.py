@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -71,12 +72,12 @@ class OpenSignatures:
     table: SignatureTable
     signatures: tuple[TaskSignature | None, ...]
 
-    @property
+    @cached_property
     def unsigned(self) -> NDArray[np.int64]:
         """Which tasks have no signature: indices, int64."""
         return np.array([i for i, one in enumerate(self.signatures) if one is None], np.int64)
 
-    @property
+    @cached_property
     def usual_score(self) -> float:
         """What an image of a task's own scores there, mean over the tasks, nats."""
         own = [one.own_distance() for one in self.signatures if one is not None]

@@ -11,6 +11,7 @@ from torch import Tensor
 from supsup_cli.core.inference.novelty import DAMPED_LOG_ODDS, DOUBT, judge_logits, run_mask
 from supsup_cli.core.inference.perceptrons import few_logits
 from supsup_cli.workflows.inference.known import calibration_of
+from supsup_cli.workflows.labelled import device_images
 from supsup_cli.workflows.opening import OpenTasks
 
 
@@ -56,7 +57,7 @@ def run(opened: OpenTasks, index: int, images: NDArray[np.uint8]) -> MaskRun:
     """
     net, misfit = opened.net, misfit_of(opened, index)
     outputs = _outputs(opened, index)
-    there = torch.from_numpy(images).to(net.device)
+    there = device_images(images, net.device)
     layers = opened.perceptron
     if layers is None:
         masks, typical = opened.masks(index), opened.typical(index)
@@ -85,7 +86,7 @@ def run_few(
     layers = opened.perceptron
     if layers is None:
         return None
-    inputs = opened.net.pixels(torch.from_numpy(images).to(opened.net.device))
+    inputs = opened.net.pixels(device_images(images, opened.net.device))
     logits = few_logits(layers.weights, opened.stack, inputs, list(indices))
     if logits is None:
         return None

@@ -18,6 +18,7 @@ from supsup_cli.workflows.inference.known import (
 )
 from supsup_cli.workflows.inference.masks_run import MaskRun, misfit_of, run, run_few
 from supsup_cli.workflows.inference.rules import Rule
+from supsup_cli.workflows.labelled import device_images
 from supsup_cli.workflows.opening import OpenTasks
 from supsup_cli.workflows.signatures import OpenSignatures, image_features
 
@@ -62,7 +63,7 @@ def decide_by_signatures(
         images: (N, C, H, W) uint8.
         groups: positions of the images of each group; each image is in one.
     """
-    there = torch.from_numpy(images).to(opened.net.device)
+    there = device_images(images, opened.net.device)
     features = image_features(opened.net, signatures.features, there)
     scores = _signature_scores(opened, signatures, features, groups)
     alone = rule.method == "signature"

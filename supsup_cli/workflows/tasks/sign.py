@@ -7,7 +7,12 @@ import torch
 
 from bank_format.errors import NameTakenError
 from bank_format.kinds.mask import Task
-from bank_format.store.signatures import add_signature, read_signature, signature_path
+from bank_format.store.signatures import (
+    add_signature,
+    read_signature,
+    settle_signatures,
+    signature_path,
+)
 from supsup_cli.data import catalog
 from supsup_cli.data.reading import Reading
 from supsup_cli.errors import NoInputError, SupsupError, UsageError
@@ -66,6 +71,7 @@ def sign_tasks(
             f"no task could be signed; {failed[0].source}: {failed[0].error}",
             hint="say where the data lies now: supsup tasks sign --data FOLDER",
         )
+    settle_signatures(net.bank.folder)
     return SignResult(tuple(done), tuple(failed))
 
 
