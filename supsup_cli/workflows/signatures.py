@@ -36,6 +36,7 @@ from supsup_cli.core.signatures.fitting import (
     components,
     fit_gaussians,
 )
+from supsup_cli.core.signatures.looks import CoarseSignatures
 from supsup_cli.core.signatures.maps import (
     PooledMaps,
     WhitenedMaps,
@@ -43,7 +44,6 @@ from supsup_cli.core.signatures.maps import (
     whitening_of,
 )
 from supsup_cli.core.signatures.table import (
-    CoarseSignatures,
     SignatureTable,
     TaskSignature,
     fit_score,
