@@ -1,6 +1,5 @@
 #!/bin/sh
-# Several methods on the same tasks, in the same order, each with a learning rate of one grid. All of
-# our own methods on ten permutations take about ten minutes of two cores.
+# Several methods on the same tasks, in the same order, each with a learning rate of one grid.
 #
 #   sh examples/compare.sh [FOLDER]         default: a new temporary folder, removed at the end
 #

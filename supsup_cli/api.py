@@ -197,7 +197,7 @@ class Bank:
 
         Args:
             images: see `predict`.
-            method: auto, one-shot, binary, descent or exhaustive.
+            method: auto, signature, one-shot, binary, descent or exhaustive.
             objective: H, G or R; None takes the method's best.
             group: who shares a decision: image, folder, all, or a number of images.
             top: how many scores each answer has.
