@@ -5,9 +5,12 @@ from typing import Annotated
 
 import typer
 
+from supsup_cli.choices import RATES
 from supsup_cli.commands.answering import Work, answering
 from supsup_cli.data.limits import MAX_PIXELS
 from supsup_cli.options import (
+    DATA,
+    LEARNING,
     MOST_IMAGES,
     MOST_OUTPUTS,
     MOST_STEPS,
@@ -16,7 +19,11 @@ from supsup_cli.options import (
     DeviceOption,
     DownloadOption,
     MaxPixelsOption,
+    RecipeOption,
     SeedOption,
+    choice,
+    examples,
+    file_option,
     parse_shape,
     usable_path,
 )
@@ -27,34 +34,63 @@ from supsup_cli.workflows.results.common import Result
 app = typer.Typer()
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "supsup compare --data mnist-perm-0..4 --methods supsup,batche --steps 200",
+        "supsup compare --data mnist-split-0..4 --methods supsup,psp --plot seen.png",
+    )
+)
 @answering
 def compare(
     data: DataOption = None,
     methods: Annotated[
         list[str] | None,
         typer.Option(
-            help="supsup, batche, psp, … parted by commas; default: all that are installed.",
+            help="Methods like supsup,batche,psp; default: all that are installed.",
             metavar="NAME,…",
+            rich_help_panel=LEARNING,
         ),
     ] = None,
     steps: Annotated[
-        int, typer.Option(help="Updates for a task, of every method.", min=1, max=MOST_STEPS)
+        int,
+        typer.Option(
+            help="Updates per task, the same for every method.",
+            min=1,
+            max=MOST_STEPS,
+            metavar="N",
+            rich_help_panel=LEARNING,
+        ),
     ] = 1000,
     batch_size: Annotated[
-        int, typer.Option(help="Images of an update.", min=1, max=MOST_IMAGES)
-    ] = 128,
-    seeds: Annotated[int, typer.Option(help="Seeds, for mean and spread.", min=1, max=1000)] = 1,
-    rates: Annotated[
-        str,
+        int,
         typer.Option(
-            help="Learning rates: chosen from one grid, or fixed as in the papers.",
-            metavar="grid|fixed",
+            help="Images per update.",
+            min=1,
+            max=MOST_IMAGES,
+            metavar="N",
+            rich_help_panel=LEARNING,
         ),
-    ] = "grid",
-    recipe: Annotated[str, typer.Option(help="How supsup learns its masks.")] = "default",
+    ] = 128,
+    seeds: Annotated[
+        int,
+        typer.Option(
+            help="Repeat with N seeds, for mean and spread.",
+            min=1,
+            max=1000,
+            metavar="N",
+            rich_help_panel=LEARNING,
+        ),
+    ] = 1,
+    rates: Annotated[str, choice("--rates", RATES, "Learning rates", LEARNING)] = "grid",
+    recipe: RecipeOption = "default",
     limit: Annotated[
-        int, typer.Option(help="A seeded N test images of each task.", min=1, metavar="N")
+        int,
+        typer.Option(
+            help="Use N random (seeded) test images of each task.",
+            min=1,
+            metavar="N",
+            rich_help_panel=DATA,
+        ),
     ] = 1000,
     arch: Annotated[str, typer.Option(help="Network, as of init-base.")] = "lenet-300-100",
     input_shape: Annotated[
@@ -84,19 +120,13 @@ def compare(
     ] = False,
     keep: Annotated[
         Path | None,
-        typer.Option(
-            help="Keep what each method makes; go on there when stopped.",
-            metavar="FOLDER",
-            callback=usable_path,
-        ),
+        file_option("Keep what each method makes; the same command goes on there.", "FOLDER"),
     ] = None,
     csv: Annotated[
-        Path | None,
-        typer.Option(help="Accuracy on each task after each task.", callback=usable_path),
+        Path | None, file_option("Write the accuracy on each task after each task.", "FILE.csv")
     ] = None,
     plot: Annotated[
-        Path | None,
-        typer.Option(help="Picture: accuracy against tasks learned.", callback=usable_path),
+        Path | None, file_option("Draw accuracy against tasks learned.", "FILE.png")
     ] = None,
     max_pixels: MaxPixelsOption = MAX_PIXELS,
     data_root: DataRootOption = "",

@@ -5,10 +5,12 @@ from typing import Annotated
 
 import typer
 
+from supsup_cli.choices import CHANGES
 from supsup_cli.commands.answering import Together, Work, answer_together, answering
 from supsup_cli.data.limits import MAX_PIXELS
 from supsup_cli.options import (
     DEFAULT_BANK,
+    LEARNING,
     MOST_IMAGES,
     MOST_OUTPUTS,
     MOST_STEPS,
@@ -21,7 +23,10 @@ from supsup_cli.options import (
     JsonOption,
     MaxPixelsOption,
     QuietOption,
+    RecipeOption,
     SeedOption,
+    choice,
+    examples,
     parse_shape,
     usable_path,
 )
@@ -32,7 +37,13 @@ from supsup_cli.workflows.results.common import Result
 app = typer.Typer()
 
 
-@app.command("init-base")
+@app.command(
+    "init-base",
+    epilog=examples(
+        "supsup init-base",
+        "supsup init-base --bank photos.bank --arch conv-4 --input 3x32x32 --outputs 20",
+    ),
+)
 @answering
 def init_base(
     bank: BankOption = DEFAULT_BANK,
@@ -82,41 +93,85 @@ def init_base(
     return work
 
 
-@app.command("learn-task")
+@app.command(
+    "learn-task",
+    epilog=examples(
+        "supsup learn-task --data mnist-perm-0..9",
+        "supsup learn-task --data pets --augment flip,shift",
+    ),
+)
 def learn_task(
     data: DataOption = None,
     bank: BankOption = DEFAULT_BANK,
-    name: Annotated[str | None, typer.Option(help="The task's name; default: the data's.")] = None,
-    recipe: Annotated[
-        str, typer.Option(help="default, paper, fast, or separable (for tasks that look alike).")
-    ] = "default",
+    name: Annotated[
+        str | None,
+        typer.Option(
+            help="The task's name; default: the data's.", metavar="NAME", rich_help_panel=LEARNING
+        ),
+    ] = None,
+    recipe: RecipeOption = "default",
     steps: Annotated[
-        int | None, typer.Option(help="Updates of the mask.", min=1, max=MOST_STEPS)
+        int | None,
+        typer.Option(
+            help="Updates of the mask; default: the recipe's.",
+            min=1,
+            max=MOST_STEPS,
+            metavar="N",
+            rich_help_panel=LEARNING,
+        ),
     ] = None,
     batch_size: Annotated[
-        int | None, typer.Option(help="Images per update.", min=1, max=MOST_IMAGES)
+        int | None,
+        typer.Option(
+            help="Images per update; default: the recipe's.",
+            min=1,
+            max=MOST_IMAGES,
+            metavar="N",
+            rich_help_panel=LEARNING,
+        ),
     ] = None,
     density: Annotated[
-        str | None, typer.Option(help="Weights to keep: a share, or er:S (denser with S).")
+        str | None,
+        typer.Option(
+            help="Weights to keep: a share like 0.05, or er:S (the larger S, the denser).",
+            metavar="SHARE|er:S",
+            rich_help_panel=LEARNING,
+        ),
     ] = None,
     transfer: Annotated[
-        bool, typer.Option("--transfer", help="Start from the masks of earlier tasks.")
+        bool,
+        typer.Option(
+            "--transfer",
+            help="Start from the masks of earlier tasks.",
+            rich_help_panel=LEARNING,
+        ),
     ] = False,
     combine: Annotated[
         float | None,
-        typer.Option(help="Combine earlier masks if that classifies this share.", metavar="SHARE"),
+        typer.Option(
+            help="Learn no mask if a combination of earlier ones classifies this share rightly.",
+            metavar="SHARE",
+            rich_help_panel=LEARNING,
+        ),
     ] = None,
     augment: Annotated[
-        str | None, typer.Option(help="Change images at random: flip, shift or flip,shift.")
+        str | None,
+        choice("--augment", CHANGES, "Change images at random", LEARNING, also="flip,shift: both"),
     ] = None,
     detect: Annotated[
-        bool, typer.Option("--detect", help="Learn nothing that belongs to a known task (NNs).")
+        bool,
+        typer.Option(
+            "--detect",
+            help="Learn nothing that belongs to a known task (NNs).",
+            rich_help_panel=LEARNING,
+        ),
     ] = False,
     signature: Annotated[
         bool,
         typer.Option(
             "--signature/--no-signature",
-            help="Keep what the frozen network says of the task's images.",
+            help="Keep the frozen network's statistics of the task's images.",
+            rich_help_panel=LEARNING,
         ),
     ] = True,
     max_pixels: MaxPixelsOption = MAX_PIXELS,
