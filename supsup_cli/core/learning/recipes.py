@@ -1,4 +1,4 @@
-"""Recipes: how a mask is learned. The measurements behind them are in examples/README.md."""
+"""Recipes: how a mask is learned. The measurements behind them are in tests/benchmarks/README.md."""
 
 import math
 from collections.abc import Sequence
