@@ -18,6 +18,7 @@ from bank_format.kinds.base import weights_of
 from bank_format.kinds.combination import build_combination
 from bank_format.kinds.mask import Task, build_task
 from bank_format.kinds.state import WorkFolder
+from bank_format.kinds.task_arrays import Arrays
 from bank_format.kinds.task_records import Provenance, TaskFacts
 from bank_format.names import check_task_name
 from bank_format.store import claims
@@ -142,6 +143,7 @@ class Bank:
         masks: Mapping[str, NDArray[np.bool_] | NDArray[np.uint8]],
         statistics: Mapping[str, NDArray[np.float32]],
         provenance: Provenance,
+        arrays: Arrays | None = None,
     ) -> Task:
         """Add a task: its file appears whole and durably, or not at all.
 
@@ -150,6 +152,7 @@ class Bank:
             masks: see `build_task`.
             statistics: float32 arrays by name.
             provenance: where and when.
+            arrays: its own head or signature, see `build_task`.
 
         Returns:
             The task as a reader finds it.
@@ -157,9 +160,9 @@ class Bank:
         Raises:
             NameTakenError: a task of that name is there; it is untouched.
             StorageError: the system refused.
-            ValueError: masks, statistics or facts that do not fit the bank.
+            ValueError: masks, statistics, arrays or facts that do not fit the bank.
         """
-        data = build_task(self.record, facts, masks, statistics, provenance)
+        data = build_task(self.record, facts, masks, statistics, provenance, arrays)
         return self._add(facts.task, data)
 
     def add_combination(

@@ -3,8 +3,9 @@
 Golomb 1966 for a power-of-two parameter (Rice). Ones at positions p₀ < p₁ < … have the gaps
 gᵢ = pᵢ − pᵢ₋₁ − 1 with p₋₁ = −1. A gap is its remainder gᵢ mod 2ᵏ, k bits, and its quotient
 gᵢ // 2ᵏ in unary. All remainders come first, then all quotients, each part padded to a byte:
-so both parts are decoded as whole arrays. The number of weights is an input of the decoder,
-never an output: whatever the bytes say, no allocation exceeds it.
+so both parts are decoded as whole arrays. Where dropped weights are fewer than kept ones, the gaps
+are those between zeros. The number of weights is an input of the decoder, never an output:
+whatever the bytes say, no allocation exceeds it.
 """
 
 from dataclasses import dataclass
@@ -15,7 +16,15 @@ from numpy.typing import NDArray
 
 from bank_format.encoding.bits import pack, packed_size, padding_is_zero, unpack
 
-__all__ = ["Encoding", "PackedCoding", "RiceCoding", "decode", "encode", "stored_bytes"]
+__all__ = [
+    "DroppedCoding",
+    "Encoding",
+    "PackedCoding",
+    "RiceCoding",
+    "decode",
+    "encode",
+    "stored_bytes",
+]
 
 LARGEST_K = 32
 
@@ -40,17 +49,32 @@ class RiceCoding:
     k: int
 
     def __post_init__(self) -> None:
-        if not 0 <= self.k <= LARGEST_K:
-            raise ValueError(f"k is {self.k}, expected 0..{LARGEST_K}")
-        if self.ones < 0:
-            raise ValueError(f"ones is {self.ones}, expected at least 0")
+        _check_numbers(self.k, "ones", self.ones)
 
 
-Encoding: TypeAlias = PackedCoding | RiceCoding
+@dataclass(frozen=True, slots=True)
+class DroppedCoding:
+    """Rice coded gaps between dropped weights: `zeros` of them, with remainders of `k` bits.
+
+    Raises:
+        ValueError: k is not in 0..32, or zeros is negative.
+    """
+
+    coding: Literal["rice-dropped"]
+    zeros: int
+    k: int
+
+    def __post_init__(self) -> None:
+        _check_numbers(self.k, "zeros", self.zeros)
+
+
+Encoding: TypeAlias = PackedCoding | RiceCoding | DroppedCoding
 
 
 def encode(bits: NDArray[np.bool_]) -> tuple[Encoding, NDArray[np.uint8]]:
     """Encode one mask in the fewest bytes; among equals packed first, then the smallest k.
+
+    The gaps are those between the rarer of kept and dropped weights; of equally many, kept ones.
 
     Args:
         bits: bool, any shape, read in C order.
@@ -62,11 +86,14 @@ def encode(bits: NDArray[np.bool_]) -> tuple[Encoding, NDArray[np.uint8]]:
         ValueError: the array is not of type bool.
     """
     packed = pack(bits)
-    positions = np.flatnonzero(bits)
+    drops_fewer = 2 * int(np.count_nonzero(bits)) > bits.size
+    positions = np.flatnonzero(~bits if drops_fewer else bits)
     gaps = _gaps(positions)
     k, size = _best_k(gaps)
     if size >= packed.size:
         return PackedCoding(), packed
+    if drops_fewer:
+        return DroppedCoding("rice-dropped", positions.size, k), _rice_encode(gaps, k)
     return RiceCoding("rice", positions.size, k), _rice_encode(gaps, k)
 
 
@@ -88,7 +115,9 @@ def decode(encoding: Encoding, data: NDArray[np.uint8], count: int) -> NDArray[n
         if not padding_is_zero(data, count):
             raise ValueError(f"padding bits {int(data[-1]) >> count % 8:#x} found, expected zero")
         return data
-    return pack(_rice_decode(encoding, data, count))
+    if isinstance(encoding, DroppedCoding):
+        return pack(~_rice_decode(encoding.zeros, encoding.k, data, count))
+    return pack(_rice_decode(encoding.ones, encoding.k, data, count))
 
 
 def stored_bytes(encoding: Encoding, mask: NDArray[np.uint8], count: int) -> int:
@@ -101,9 +130,17 @@ def stored_bytes(encoding: Encoding, mask: NDArray[np.uint8], count: int) -> int
     """
     if isinstance(encoding, PackedCoding):
         return packed_size(count)
-    gaps = _gaps(np.flatnonzero(unpack(mask, count)))
+    bits = unpack(mask, count)
+    gaps = _gaps(np.flatnonzero(~bits if isinstance(encoding, DroppedCoding) else bits))
     quotients = int((gaps >> encoding.k).sum()) + gaps.size
     return packed_size(gaps.size * encoding.k) + packed_size(quotients)
+
+
+def _check_numbers(k: int, what: str, number: int) -> None:
+    if not 0 <= k <= LARGEST_K:
+        raise ValueError(f"k is {k}, expected 0..{LARGEST_K}")
+    if number < 0:
+        raise ValueError(f"{what} is {number}, expected at least 0")
 
 
 def _gaps(positions: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -137,8 +174,8 @@ def _rice_encode(gaps: NDArray[np.int64], k: int) -> NDArray[np.uint8]:
     return np.concatenate((pack(remainders), pack(quotients)))
 
 
-def _rice_decode(encoding: RiceCoding, data: NDArray[np.uint8], count: int) -> NDArray[np.bool_]:
-    ones, k = encoding.ones, encoding.k
+def _rice_decode(ones: int, k: int, data: NDArray[np.uint8], count: int) -> NDArray[np.bool_]:
+    """Decode the gaps between `ones` bits among `count`: (count,) bool."""
     if data.dtype != np.uint8 or data.ndim != 1:
         raise ValueError(f"coded mask is {data.dtype} {data.shape}, expected uint8 (bytes,)")
     # Smaller than packed is a rule of the format; it also bounds everything allocated below.

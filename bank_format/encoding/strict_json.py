@@ -74,9 +74,14 @@ def to_json(record: object) -> Json:
         return {
             field.name: to_json(value)
             for field, value in values.items()
-            if not (_is_omitted(field) and value == field.default)
+            if not (_is_omitted(field) and value == _default(field))
         }
     raise ValueError(f"a {type(record).__name__} cannot be written as JSON")
+
+
+def _default(field: dataclasses.Field[Any]) -> object:
+    made = field.default_factory
+    return field.default if made is dataclasses.MISSING else made()
 
 
 def _is_omitted(field: dataclasses.Field[Any]) -> bool:
@@ -194,7 +199,7 @@ def _mapping(item: _Decoder) -> _Decoder:
 def _dataclass(record: type) -> _Decoder:
     hints = get_type_hints(record)
     fields = {field.name: _decoder(hints[field.name]) for field in dataclasses.fields(record)}
-    defaults = {one.name: one.default for one in dataclasses.fields(record) if _is_omitted(one)}
+    defaults = {one.name: _default(one) for one in dataclasses.fields(record) if _is_omitted(one)}
 
     def decode(value: Json) -> object:
         if not isinstance(value, dict):

@@ -24,6 +24,8 @@ __all__ = [
     "weights_of",
 ]
 
+# Kinds of which there is a newer version than the first.
+_NEWEST = {"mask": 2}
 _TYPE_NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 
@@ -123,10 +125,11 @@ def check_kind(metadata: Json, kind: str, name: str) -> JsonObject:
             f"{name}: kind {found!r:.40}, version {version!r:.40} found, expected a {kind}",
             invariant="I4",
         )
-    if found != kind or version > FORMAT_VERSION:
+    newest = _NEWEST.get(kind, FORMAT_VERSION)
+    if found != kind or version > newest:
         raise NewerFormatError(
             f"{name}: kind {found[:40]!r} version {version} found, "
-            f"this supsup reads {kind!r} up to version {FORMAT_VERSION}",
+            f"this supsup reads {kind!r} up to version {newest}",
             hint="pip install --upgrade supsup",
             invariant="I4",
         )

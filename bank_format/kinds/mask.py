@@ -13,6 +13,7 @@ from bank_format.encoding.damage import damage
 from bank_format.encoding.sealed import Tensors, Unsealed, seal
 from bank_format.kinds.bank_json import BankRecord, ParameterRecord
 from bank_format.kinds.combination_records import CombinationContent
+from bank_format.kinds.task_arrays import Arrays, read_arrays, stored_arrays
 from bank_format.kinds.task_metadata import (
     HINT,
     build_metadata,
@@ -20,7 +21,12 @@ from bank_format.kinds.task_metadata import (
     check_content_sha256,
     parse_metadata,
 )
-from bank_format.kinds.task_records import Provenance, TaskContent, TaskFacts
+from bank_format.kinds.task_records import (
+    Provenance,
+    TaskContent,
+    TaskFacts,
+    needed_version,
+)
 
 __all__ = ["Task", "build_task", "parse_mask"]
 
@@ -41,6 +47,7 @@ class Task:
         weights: number of masked weights.
         bytes_on_disk: size of the file, bytes.
         coefficients: of a combination, for each masked parameter (parents + 1,) float32.
+        arrays: what else belongs to the task, such as its own head; in their types and shapes.
     """
 
     content: TaskContent | CombinationContent
@@ -51,6 +58,7 @@ class Task:
     weights: int
     bytes_on_disk: int
     coefficients: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    arrays: Arrays = field(default_factory=dict)
 
     @property
     def density(self) -> float:
@@ -64,6 +72,7 @@ def build_task(
     masks: Mapping[str, NDArray[np.bool_] | NDArray[np.uint8]],
     statistics: Mapping[str, NDArray[np.float32]],
     provenance: Provenance,
+    arrays: Arrays | None = None,
 ) -> bytes:
     """Write a task file.
 
@@ -73,9 +82,10 @@ def build_task(
         masks: for each masked parameter a bool array of its shape, or (ceil(n / 8),) uint8 packed.
         statistics: float32 arrays by name, of any shape.
         provenance: where and when.
+        arrays: what else belongs to the task, see `stored_arrays`.
 
     Raises:
-        ValueError: masks, statistics or facts that do not fit the record or the format.
+        ValueError: masks, statistics, arrays or facts that do not fit the record or the format.
     """
     if masks.keys() != {parameter.name for parameter in record.masked}:
         raise ValueError(
@@ -90,12 +100,16 @@ def build_task(
         if values.dtype != np.float32:
             raise ValueError(f"statistics {name} are {values.dtype}, expected float32")
         tensors[f"statistics/{name}"] = values
+    stated, stored = stored_arrays(arrays or {})
+    tensors |= stored
     known = {f.name: getattr(facts, f.name) for f in dataclasses.fields(TaskFacts)}
     content = TaskContent(
         **known,
         base_sha256=record.base_sha256,
         encoding=encoding,
         statistics=tuple(sorted(statistics)),
+        arrays=stated,
+        version=needed_version(encoding, stated),
     )
     _check_fits(content, record)
     return seal(tensors, build_metadata(content, provenance, tensors))
@@ -119,9 +133,12 @@ def parse_mask(sealed: Unsealed, record: BankRecord, task: str, name: str) -> Ta
     with damage(name, "I9", hint=HINT):
         _check_fits(content, record)
         masks, statistics = _decoded(content, record, sealed.tensors)
+        arrays = read_arrays(content.arrays, sealed.tensors)
     digest = check_content_sha256(sealed, name)
     weights = sum(parameter.count for parameter in record.masked)
-    return Task(content, provenance, masks, statistics, digest, weights, sealed.size)
+    return Task(
+        *(content, provenance, masks, statistics, digest, weights, sealed.size), arrays=arrays
+    )
 
 
 def _bits_of(
@@ -148,6 +165,7 @@ def _decoded(
 ) -> tuple[dict[str, NDArray[np.uint8]], dict[str, NDArray[np.float32]]]:
     expected = {f"mask/{name}": _MASK for name in content.encoding}
     expected |= {f"statistics/{name}": _STATISTICS for name in content.statistics}
+    expected |= dict.fromkeys(content.arrays, _MASK)
     found = {name: tensor.dtype for name, tensor in tensors.items()}
     if found != expected:
         different = min(name for name in found | expected if found.get(name) != expected.get(name))

@@ -3,10 +3,12 @@
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
-from bank_format.encoding.codec import Encoding
+from bank_format.encoding.codec import DroppedCoding, Encoding
+from bank_format.encoding.strict_json import OMITTED
+from bank_format.kinds.task_arrays import ArrayRecord, check_array_names
 from bank_format.names import check_digest, check_parameter_name, check_text, is_task_name
 
 __all__ = [
@@ -20,6 +22,7 @@ __all__ = [
     "TaskContent",
     "TaskFacts",
     "check_statistics",
+    "needed_version",
 ]
 
 _CREATED = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z", re.ASCII)
@@ -173,13 +176,16 @@ class TaskContent(TaskFacts):
         base_sha256: the base network the masks belong to.
         encoding: how each masked parameter's bits are stored.
         statistics: names of the float32 tensors kept with the task, sorted.
+        arrays: what else belongs to it, by name: its own head, its signature.
+        version: the lowest that can say all this, see `needed_version`.
     """
 
     kind: Literal["mask"] = "mask"
-    version: Literal[1] = 1
+    version: Literal[1, 2] = 1
     base_sha256: str
     encoding: Mapping[str, Encoding]
     statistics: tuple[str, ...] = ()
+    arrays: Mapping[str, ArrayRecord] = field(default_factory=dict, metadata=OMITTED)
 
     def __post_init__(self) -> None:
         # A slotted dataclass is a copy of its class, which the short form of super() misses.
@@ -188,6 +194,10 @@ class TaskContent(TaskFacts):
         for name in self.encoding:
             check_parameter_name(name)
         check_statistics(self.statistics)
+        check_array_names(self.arrays)
+        needed = needed_version(self.encoding, self.arrays)
+        if self.version != needed:
+            raise ValueError(f"version {self.version} found, expected {needed}, the lowest")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,6 +227,14 @@ class Provenance:
             raise ValueError(f"seconds {self.seconds} found, expected a finite number from 0 on")
         for text in (self.machine, self.source, *self.versions, *self.versions.values()):
             check_text(text)
+
+
+def needed_version(
+    encoding: Mapping[str, Encoding], arrays: Mapping[str, ArrayRecord]
+) -> Literal[1, 2]:
+    """Give the lowest version of the kind `mask` that has these codings and arrays."""
+    dropped = any(isinstance(one, DroppedCoding) for one in encoding.values())
+    return 2 if arrays or dropped else 1
 
 
 def check_statistics(names: tuple[str, ...]) -> None:

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from bank_format.bank import Bank
 from bank_format.errors import NameTakenError
 from bank_format.kinds.mask import Task
-from bank_format.kinds.task_records import ParentRecord, TaskContent
+from bank_format.kinds.task_arrays import Arrays
+from bank_format.kinds.task_records import ParentRecord, TaskContent, needed_version
 from bank_format.store.lineage import needed_parents
 from bank_format.store.task_copies import check_same_base
 from supsup_cli.errors import UsageError
 from supsup_cli.workflows.results.tasks import CopiedTask, CopyResult
 
-_Arrays = Mapping[str, NDArray[np.uint8]] | Mapping[str, NDArray[np.float32]]
+_Arrays = Mapping[str, NDArray[np.uint8]] | Mapping[str, NDArray[np.float32]] | Arrays
 
 
 def copy_tasks(
@@ -129,12 +130,15 @@ def _equal_task(bank: Bank, name: str, theirs: Task, source: Bank) -> Task:
     # How bits are coded is no part of what they are.
     content = dataclasses.replace(theirs.content, task=name)
     if isinstance(content, TaskContent) and isinstance(ours.content, TaskContent):
-        content = dataclasses.replace(content, encoding=ours.content.encoding)
+        encoding = ours.content.encoding
+        version = needed_version(encoding, content.arrays)
+        content = dataclasses.replace(content, encoding=encoding, version=version)
     if (
         content != ours.content
         or not _equal_arrays(ours.coefficients, theirs.coefficients)
         or not _equal_arrays(ours.masks, theirs.masks)
         or not _equal_arrays(ours.statistics, theirs.statistics)
+        or not _equal_arrays(ours.arrays, theirs.arrays)
     ):
         raise NameTakenError(
             f"{bank.task_path(name)}: content {ours.content_sha256[:16]}… found, task "

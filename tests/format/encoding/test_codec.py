@@ -1,4 +1,5 @@
 import doctest
+import math
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,14 @@ from numpy.typing import NDArray
 
 import bank_format
 from bank_format.encoding.bits import pack, packed_size, padding_is_zero, unpack
-from bank_format.encoding.codec import Encoding, PackedCoding, RiceCoding, decode, encode
+from bank_format.encoding.codec import (
+    DroppedCoding,
+    Encoding,
+    PackedCoding,
+    RiceCoding,
+    decode,
+    encode,
+)
 from tests.support.banks import PROVENANCE, create, facts, flips, spec
 
 FORMAT = Path(bank_format.__file__).with_name("FORMAT.md")
@@ -41,16 +49,31 @@ def test_decode_undoes_encode_and_follows_the_definition(
     bits = random_bits(count, density, seed)
     encoding, data = encode(bits)
     assert np.array_equal(decode(encoding, data, count), pack(bits))
-    sizes = {k: len(rice_bit_by_bit(bits, k)) for k in range(14)}
+    rarer = ~bits if 2 * bits.sum() > count else bits
+    sizes = {k: len(rice_bit_by_bit(rarer, k)) for k in range(14)}
     best = min(sizes, key=lambda k: (sizes[k], k))
-    if isinstance(encoding, RiceCoding):
-        assert encoding.ones == bits.sum()
-        assert data.tobytes() == rice_bit_by_bit(bits, encoding.k)
+    if isinstance(encoding, RiceCoding | DroppedCoding):
+        dropped = isinstance(encoding, DroppedCoding)
+        assert dropped == (2 * bits.sum() > count)
+        assert (encoding.zeros if dropped else encoding.ones) == rarer.sum()
+        assert data.tobytes() == rice_bit_by_bit(rarer, encoding.k)
         assert data.size < packed_size(count)
         assert encoding.k == best
     else:
         assert data.tobytes() == pack(bits).tobytes()
         assert sizes[best] >= packed_size(count)
+
+
+@pytest.mark.parametrize("density", [0.0001, 0.001, 0.01, 0.05, 0.1, 0.2, 0.3, 0.38, 0.45, 0.5])
+def test_a_mask_takes_little_more_than_its_entropy(density: float) -> None:
+    count = 1_000_000
+    nats = -density * math.log(density) - (1 - density) * math.log(1 - density)
+    bound = count * nats / math.log(2) / 8
+    for share in (density, 1 - density):
+        bits = random_bits(count, share)
+        encoding, data = encode(bits)
+        assert data.size <= 1.05 * bound + 256
+        assert np.array_equal(decode(encoding, data, count), pack(bits))
 
 
 def test_clustered_ones_get_their_best_parameter_too() -> None:
