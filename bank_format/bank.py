@@ -21,7 +21,7 @@ from bank_format.kinds.state import WorkFolder
 from bank_format.kinds.task_arrays import Arrays
 from bank_format.kinds.task_records import Provenance, TaskFacts
 from bank_format.names import check_task_name
-from bank_format.store import claims
+from bank_format.store import claims, signatures
 from bank_format.store import tasks as task_folder
 from bank_format.store.creation import create_bank
 from bank_format.store.layout import MASKS, WORK, read_base, read_record
@@ -171,6 +171,7 @@ class Bank:
         coefficients: Mapping[str, NDArray[np.float32]],
         statistics: Mapping[str, NDArray[np.float32]],
         provenance: Provenance,
+        arrays: Arrays | None = None,
     ) -> Task:
         """Add a task made of its parents' masks; see `build_combination` and `add_task`.
 
@@ -178,7 +179,7 @@ class Bank:
             NameTakenError, StorageError, ValueError: as `add_task`.
             DamagedError: a parent is missing, or not the one that was combined.
         """
-        data = build_combination(self.record, facts, coefficients, statistics, provenance)
+        data = build_combination(self.record, facts, coefficients, statistics, provenance, arrays)
         return self._add(facts.task, data)
 
     def copy_task(self, name: str, source: Self, as_name: str | None = None) -> Task:
@@ -200,10 +201,12 @@ class Bank:
         here = set(self.tasks())
         for parent in [one.task for one in needed_parents(task) if one.task not in here]:
             self.copy_task(parent, source)
-        return self._add(new, data if new == name else renamed(self.record, task, new))
+        copy = self._add(new, data if new == name else renamed(self.record, task, new))
+        signatures.copy_signature(source.path, task, self.path, self.record, copy)
+        return copy
 
     def remove_task(self, name: str) -> None:
-        """Remove a task's file, durably.
+        """Remove a task's file, durably, and its signature's.
 
         Raises:
             BadNameError, NoSuchTaskError: no such task.
@@ -217,6 +220,7 @@ class Bank:
             files.unlink(path)
         except (FileNotFoundError, NotADirectoryError):
             raise task_folder.no_such_task(self.path, name) from None
+        signatures.remove_signature(self.path, name)
 
     def settle(self) -> None:
         """Force the tasks' names to the disk, before telling that one is there, or is gone.

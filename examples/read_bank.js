@@ -80,7 +80,7 @@ function vote(stored, parents, n) {
 function readTask(folder, task, base, masked, kinds = ["smask", "scombination"]) {
   const { tensors, described, metadata } = readSealed(path.join(folder, `${task}.safetensors`));
   const content = metadata.scontent;
-  must(kinds.includes(content.skind) && content.sversion === "n1", "I4");
+  must(kinds.includes(content.skind) && ["n1", "n2"].includes(content.sversion), "I4");
   must(content.stask === `s${task}`, "I7");
   must(content.sbase_sha256 === base, "I8");
   const digest = `s${sha256(`{"content":${canonical(content)},"tensors":${described}}`)}`;

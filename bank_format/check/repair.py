@@ -6,6 +6,7 @@ found out from the bank anew each time: killed anywhere, the next run does what 
 """
 
 import dataclasses
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import count
@@ -24,6 +25,7 @@ from bank_format.store.layout import (
     HOPFIELD_FILE,
     MASKS,
     QUARANTINE,
+    SIGNATURES,
     SUFFIX,
     read_record,
 )
@@ -144,9 +146,13 @@ def _missed(problems: tuple[Problem, ...], repairs: tuple[Repair, ...]) -> list[
 
 def _derived(bank: Path, repairs: tuple[Repair, ...]) -> list[str]:
     """Say how to make again what was set aside and can be made of the bank's other files."""
-    if all(one.file != HOPFIELD_FILE for one in repairs):
-        return []
-    return [f"{HOPFIELD_FILE} can be made again from the masks: {encode_command(bank)}"]
+    hints = []
+    if any(one.file == HOPFIELD_FILE for one in repairs):
+        hints.append(f"{HOPFIELD_FILE} can be made again from the masks: {encode_command(bank)}")
+    if any(one.file.startswith(f"{SIGNATURES}/") for one in repairs):
+        sign = f"supsup tasks sign --bank {shlex.quote(str(bank))}"
+        hints.append(f"{SIGNATURES}/ can be made again from the tasks' data: {sign}")
+    return hints
 
 
 def _is_trusted(report: VerifyReport) -> bool:

@@ -21,6 +21,7 @@ from bank_format.store.layout import (
     HOPFIELD_FILE,
     MASKS,
     QUARANTINE,
+    SIGNATURES,
     SUFFIX,
     WORK,
     file_limit,
@@ -99,7 +100,7 @@ class _Plan:
         file = problem.file
         if file == BASE_FILE:
             self.add_base(problem)
-        elif file in (HOPFIELD_FILE, WORK):
+        elif file in (HOPFIELD_FILE, SIGNATURES, WORK) or file.startswith(f"{SIGNATURES}/"):
             self.set_aside(problem, lossless=True)
         elif file == MASKS:
             self.set_aside(problem, lossless=False)

@@ -35,19 +35,21 @@ from bank_format.store.layout import (
     HOPFIELD_FILE,
     MASKS,
     QUARANTINE,
+    SIGNATURES,
     SUFFIX,
     WORK,
     is_temporary,
     read_base,
     read_record,
 )
+from bank_format.store.signatures import read_signature
 from bank_format.store.task_reading import parse_task, read_mask
 from bank_format.store.tasks import read_task_file
 
 __all__ = ["Problem", "VerifyReport", "verify"]
 
 _LARGEST_FILE = 2**36  # bytes; for files whose size no record bounds
-_KNOWN = {BANK_FILE, BASE_FILE, HOPFIELD_FILE, MASKS, WORK, QUARANTINE}
+_KNOWN = {BANK_FILE, BASE_FILE, HOPFIELD_FILE, MASKS, SIGNATURES, WORK, QUARANTINE}
 
 
 def verify(path: Path) -> VerifyReport:
@@ -61,6 +63,7 @@ def verify(path: Path) -> VerifyReport:
         read_record(path)
     survey.top()
     survey.tasks()
+    survey.signatures()
     survey.tell_stale()
     survey.work()
     return VerifyReport(tuple(survey.problems), tuple(survey.hints), survey.whole_tasks)
@@ -117,6 +120,26 @@ class _Survey:
                 except NoSuchTaskError:
                     continue  # removed since the folder was listed
                 self.whole_tasks += 1
+
+    def signatures(self) -> None:
+        digests = {pattern.task: pattern.content_sha256 for pattern in self.patterns}
+        unknown = {problem.file for problem in self.problems}
+        for name in sorted(self.names(SIGNATURES)):
+            task, file = name.removesuffix(SUFFIX), f"{SIGNATURES}/{name}"
+            if task == name or not is_task_name(task):
+                self.leftover(file)
+                continue
+            self.tell_link(file)
+            with self.reporting(file):
+                if self.record is None:
+                    self.check_seal(file, "signature")
+                    continue
+                found = read_signature(self.path, self.record, task)
+                known = f"{MASKS}/{task}{SUFFIX}" not in unknown
+                if found and known and found.content.task_sha256 != digests.get(task):
+                    self.hints.append(
+                        f"{file} is of a task that is gone: supsup tasks clean --bank {self.bank}"
+                    )
 
     def work(self) -> None:
         names = self.names(WORK)

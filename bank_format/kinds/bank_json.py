@@ -23,7 +23,7 @@ __all__ = [
     "ParameterRecord",
 ]
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 1  # of bank.json and base.safetensors
 Init: TypeAlias = Literal["signed-constant", "kaiming-normal", "weights"]
 # Those that a seed decides; "weights" come from a file.
 INITS: Final[tuple[Init, ...]] = ("signed-constant", "kaiming-normal")

@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 # Kinds of which there is a newer version than the first.
-_NEWEST = {"mask": 2}
+_NEWEST = {"mask": 2, "combination": 2}
 _TYPE_NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 

@@ -11,6 +11,7 @@ from bank_format.encoding.damage import damage
 from bank_format.encoding.sealed import Tensors, Unsealed, seal
 from bank_format.kinds.bank_json import BankRecord
 from bank_format.kinds.combination_records import CombinationContent
+from bank_format.kinds.task_arrays import Arrays, read_arrays, stored_arrays
 from bank_format.kinds.task_metadata import (
     HINT,
     build_metadata,
@@ -18,7 +19,7 @@ from bank_format.kinds.task_metadata import (
     check_content_sha256,
     parse_metadata,
 )
-from bank_format.kinds.task_records import Provenance, TaskFacts
+from bank_format.kinds.task_records import Provenance, TaskFacts, needed_version
 
 __all__ = ["Combination", "build_combination", "parse_combination"]
 
@@ -31,6 +32,7 @@ def build_combination(
     coefficients: Mapping[str, NDArray[np.float32]],
     statistics: Mapping[str, NDArray[np.float32]],
     provenance: Provenance,
+    arrays: Arrays | None = None,
 ) -> bytes:
     """Write a combination's file.
 
@@ -40,17 +42,25 @@ def build_combination(
         coefficients: see `combined_masks`; finite.
         statistics: float32 arrays by name, of any shape.
         provenance: where and when.
+        arrays: what else belongs to the task, see `stored_arrays`.
 
     Raises:
-        ValueError: coefficients, statistics or facts that do not fit the record or the format.
+        ValueError: coefficients, statistics, arrays or facts that do not fit the record or the
+            format.
     """
+    stated, stored = stored_arrays(arrays or {})
     known = {f.name: getattr(facts, f.name) for f in dataclasses.fields(TaskFacts)}
     content = CombinationContent(
-        **known, base_sha256=record.base_sha256, statistics=tuple(sorted(statistics))
+        **known,
+        version=needed_version({}, stated),
+        base_sha256=record.base_sha256,
+        statistics=tuple(sorted(statistics)),
+        arrays=stated,
     )
     check_classes(content, record)
     tensors: Tensors = {f"{_COEFFICIENTS}/{name}": array for name, array in coefficients.items()}
     tensors |= {f"statistics/{name}": array for name, array in statistics.items()}
+    tensors |= stored
     _check_tensors(content, record, tensors)
     return seal(tensors, build_metadata(content, provenance, tensors))
 
@@ -66,6 +76,7 @@ class Combination:
         statistics: float32 arrays by name.
         content_sha256: 64 hex digits.
         bytes_on_disk: size of the file, bytes.
+        arrays: what else belongs to the task, in their types and shapes.
     """
 
     content: CombinationContent
@@ -74,6 +85,7 @@ class Combination:
     statistics: Mapping[str, NDArray[np.float32]]
     content_sha256: str
     bytes_on_disk: int
+    arrays: Arrays
 
 
 def parse_combination(sealed: Unsealed, record: BankRecord, task: str, name: str) -> Combination:
@@ -97,15 +109,20 @@ def parse_combination(sealed: Unsealed, record: BankRecord, task: str, name: str
     with damage(name, "I9", hint=HINT):
         check_classes(content, record)
         _check_tensors(content, record, tensors)
+        arrays = read_arrays(content.arrays, tensors)
     digest = check_content_sha256(sealed, name)
     coefficients = {
         one.name: tensors[f"{_COEFFICIENTS}/{one.name}"].view(np.float32) for one in record.masked
     }
     statistics = {one: tensors[f"statistics/{one}"].view(np.float32) for one in content.statistics}
-    return Combination(content, provenance, coefficients, statistics, digest, sealed.size)
+    return Combination(content, provenance, coefficients, statistics, digest, sealed.size, arrays)
 
 
 def _check_tensors(content: CombinationContent, record: BankRecord, tensors: Tensors) -> None:
+    missing = content.arrays.keys() - tensors.keys()
+    if missing:
+        raise ValueError(f"tensor {min(missing)} missing")
+    tensors = {name: array for name, array in tensors.items() if name not in content.arrays}
     expected = {f"statistics/{name}" for name in content.statistics}
     count = (len(content.parents) + 1,)
     for parameter in record.masked:

@@ -1,9 +1,18 @@
 """What the file of a combination says: a task made of the masks of others, its parents."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
-from bank_format.kinds.task_records import TaskFacts, check_statistics
+from bank_format.encoding.strict_json import OMITTED
+from bank_format.kinds.task_arrays import ArrayRecord
+from bank_format.kinds.task_records import (
+    TaskFacts,
+    check_arrays,
+    check_statistics,
+    check_version,
+    needed_version,
+)
 from bank_format.names import check_digest
 
 __all__ = ["MOST_PARENTS", "CombinationContent"]
@@ -18,16 +27,21 @@ class CombinationContent(TaskFacts):
     Args:
         base_sha256: the base network the parents' masks belong to.
         statistics: names of the float32 tensors kept with the task, sorted.
+        arrays: what else belongs to it, by name.
+        version: 2 with arrays, else 1.
     """
 
     kind: Literal["combination"] = "combination"
-    version: Literal[1] = 1
+    version: Literal[1, 2] = 1
     base_sha256: str
     statistics: tuple[str, ...] = ()
+    arrays: Mapping[str, ArrayRecord] = field(default_factory=dict, metadata=OMITTED)
 
     def __post_init__(self) -> None:
         # A slotted dataclass is a copy of its class, which the short form of super() misses.
         TaskFacts.__post_init__(self)
+        check_arrays(self.arrays, self.signature)
+        check_version(self.version, needed_version({}, self.arrays))
         check_digest(self.base_sha256)
         check_statistics(self.statistics)
         names = {parent.task for parent in self.parents}

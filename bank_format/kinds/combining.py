@@ -71,6 +71,7 @@ def read_combination(
         sum(parameter.count for parameter in record.masked),
         stated.bytes_on_disk,
         stated.coefficients,
+        stated.arrays,
     )
 
 

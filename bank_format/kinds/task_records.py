@@ -19,9 +19,12 @@ __all__ = [
     "ParentRecord",
     "Provenance",
     "RecipeRecord",
+    "SignatureRecord",
     "TaskContent",
     "TaskFacts",
+    "check_arrays",
     "check_statistics",
+    "check_version",
     "needed_version",
 ]
 
@@ -127,6 +130,24 @@ class ParentRecord:
         check_digest(self.content_sha256)
 
 
+@dataclass(frozen=True, slots=True)
+class SignatureRecord:
+    """How a task's signature was made, see *Signatures* in FORMAT.md.
+
+    Args:
+        model: how its arrays are to be read; a reader that does not know it does without.
+        images: how many of the task's own training images it was made of.
+    """
+
+    model: str
+    images: int
+
+    def __post_init__(self) -> None:
+        check_text(self.model)
+        if self.images < 1:
+            raise ValueError(f"signature of {self.images} images found, expected at least 1")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskFacts:
     """What the learner knows of a task; its masks decide the rest of the content.
@@ -141,6 +162,7 @@ class TaskFacts:
         accuracy: on the test split with the task given; None if there was none.
         calibration: for novelty; None if there was none.
         parents: the tasks that learning started from.
+        signature: how its signature was made; None if it has none.
     """
 
     task: str
@@ -152,6 +174,7 @@ class TaskFacts:
     accuracy: AccuracyRecord | None = None
     calibration: CalibrationRecord | None = None
     parents: tuple[ParentRecord, ...] = ()
+    signature: SignatureRecord | None = field(default=None, metadata=OMITTED)
 
     def __post_init__(self) -> None:
         _check_task(self.task)
@@ -194,10 +217,8 @@ class TaskContent(TaskFacts):
         for name in self.encoding:
             check_parameter_name(name)
         check_statistics(self.statistics)
-        check_array_names(self.arrays)
-        needed = needed_version(self.encoding, self.arrays)
-        if self.version != needed:
-            raise ValueError(f"version {self.version} found, expected {needed}, the lowest")
+        check_arrays(self.arrays, self.signature)
+        check_version(self.version, needed_version(self.encoding, self.arrays))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,6 +256,27 @@ def needed_version(
     """Give the lowest version of the kind `mask` that has these codings and arrays."""
     dropped = any(isinstance(one, DroppedCoding) for one in encoding.values())
     return 2 if arrays or dropped else 1
+
+
+def check_version(version: int, needed: int) -> None:
+    """Refuse a version that is not the lowest which can say what a file says.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if version != needed:
+        raise ValueError(f"version {version} found, expected {needed}, the lowest")
+
+
+def check_arrays(arrays: Mapping[str, ArrayRecord], signature: SignatureRecord | None) -> None:
+    """Refuse names that no array has, and a signature without arrays or arrays without one.
+
+    Raises:
+        ValueError: there are some.
+    """
+    check_array_names(arrays)
+    if any(name.startswith("signature/") for name in arrays) != (signature is not None):
+        raise ValueError("a signature found without its arrays, or arrays of one without it")
 
 
 def check_statistics(names: tuple[str, ...]) -> None:

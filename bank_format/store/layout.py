@@ -17,6 +17,7 @@ __all__ = [
     "HOPFIELD_FILE",
     "MASKS",
     "QUARANTINE",
+    "SIGNATURES",
     "SUFFIX",
     "WORK",
     "file_limit",
@@ -29,6 +30,7 @@ BANK_FILE = "bank.json"
 BASE_FILE = "base.safetensors"
 HOPFIELD_FILE = "hopfield.safetensors"
 MASKS = "masks"
+SIGNATURES = "signatures"
 WORK = "work"
 QUARANTINE = "quarantine"
 SUFFIX = ".safetensors"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bank_format.disk import system_calls
 from bank_format.disk.files import list_names, storage_error, unlink
-from bank_format.store.layout import MASKS, is_temporary
+from bank_format.store.layout import MASKS, SIGNATURES, is_temporary
 
 __all__ = ["Leftover", "find_leftovers", "remove_leftover"]
 
@@ -38,14 +38,14 @@ class Leftover:
 
 
 def find_leftovers(bank: Path) -> list[Leftover]:
-    """List the temporary files in a bank's folder and in masks/, by name; work/ is not looked at.
+    """List the temporary files in a bank, masks/ and signatures/, by name, but not in work/.
 
     Raises:
         StorageError: the system refused.
     """
     now = time.time()
     found = []
-    for folder in (bank, bank / MASKS):
+    for folder in (bank, bank / MASKS, bank / SIGNATURES):
         try:
             names = list_names(folder)
         except (FileNotFoundError, NotADirectoryError):

@@ -46,5 +46,7 @@ def renamed(record: BankRecord, task: Task, name: str) -> bytes:
     """
     facts = dataclasses.replace(task.content, task=name)
     if task.coefficients:
-        return build_combination(record, facts, task.coefficients, task.statistics, task.provenance)
+        return build_combination(
+            record, facts, task.coefficients, task.statistics, task.provenance, task.arrays
+        )
     return build_task(record, facts, task.masks, task.statistics, task.provenance, task.arrays)

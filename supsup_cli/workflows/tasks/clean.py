@@ -1,13 +1,15 @@
 """`tasks clean`: what stopped learners and killed commands left, and nothing else."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from bank_format.bank import Bank
 from bank_format.disk import files
-from bank_format.errors import LockedError, NoSuchTaskError
+from bank_format.errors import BankError, LockedError, NoSuchTaskError
 from bank_format.store.layout import WORK
 from bank_format.store.leftovers import Leftover, find_leftovers, remove_leftover
+from bank_format.store.signatures import list_signatures, read_signature, signature_path
 from supsup_cli.workflows.results.tasks import CleanedFile, CleanedTask, CleanResult
 
 _MOST_NAMED = 5
@@ -16,7 +18,9 @@ _MOST_NAMED = 5
 def clean(
     path: Path, names: Sequence[str], *, dry_run: bool, confirm: Callable[[str], None]
 ) -> CleanResult:
-    """Remove unfinished work that no learner holds, and temporary files that no command needs.
+    """Remove unfinished work that no learner holds, and files that no command needs.
+
+    Those are temporary files of killed commands, and signatures of tasks that are gone.
 
     Args:
         path: the bank's folder.
@@ -34,7 +38,7 @@ def clean(
         bank.check_claimable(name)
     work = asked or bank.unfinished()
     sizes = {name: _size(path / WORK / name) for name in work}
-    leftovers = [] if asked else find_leftovers(path)
+    leftovers = [] if asked else [*find_leftovers(path), *_stale_signatures(bank)]
     there = [name for name in work if files.exists(path / WORK / name)]
     count = len(there) + sum(one.abandoned for one in leftovers)
     if count and not dry_run:
@@ -45,6 +49,22 @@ def clean(
     ]
     cleaned = [CleanedFile(one.file, _remove(one, dry_run)) for one in leftovers]
     return CleanResult(tuple(tasks), tuple(cleaned), dry_run)
+
+
+def _stale_signatures(bank: Bank) -> list[Leftover]:
+    """List the signatures of tasks that are gone; those of tasks that cannot be read may stay."""
+    stale = []
+    for name in list_signatures(bank.path):
+        with suppress(BankError):
+            stored = read_signature(bank.path, bank.record, name)
+            try:
+                digest = bank.read_task(name).content_sha256
+            except NoSuchTaskError:
+                digest = ""
+            if stored is not None and stored.content.task_sha256 != digest:
+                path = signature_path(bank.path, name)
+                stale.append(Leftover(path, str(path.relative_to(bank.path)), True))
+    return stale
 
 
 def _discard(bank: Bank, name: str, dry_run: bool) -> str:
@@ -82,5 +102,5 @@ def _named(tasks: Sequence[str], temporaries: int) -> str:
         more = len(tasks) - _MOST_NAMED
         parts.append(f"unfinished work of {shown}{f' and {more} more' if more > 0 else ''}")
     if temporaries:
-        parts.append(f"{temporaries} temporary files")
+        parts.append(f"{temporaries} files that nothing needs")
     return " and ".join(parts)

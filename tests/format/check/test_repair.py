@@ -94,7 +94,7 @@ def test_a_newer_task_is_left_alone(bank: Bank) -> None:
     tensors, metadata = unseal(path.read_bytes(), "file")
     assert isinstance(metadata, dict)
     assert isinstance(metadata["content"], dict)
-    newer = seal(tensors, metadata | {"content": metadata["content"] | {"version": 2}})
+    newer = seal(tensors, metadata | {"content": metadata["content"] | {"version": 3}})
     path.write_bytes(newer)
     report = repair(bank.path)
     assert (report.repairs, [one.exit_code for one in report.problems]) == ((), [12])

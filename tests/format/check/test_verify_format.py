@@ -60,8 +60,9 @@ def resealed(path: Path, changes: dict[str, Json]) -> None:
 @pytest.mark.parametrize(
     ("changes", "invariant", "message"),
     [
-        ({"version": 2}, "I4", "version 2 found"),
-        ({"version": 2, "novelty": {}}, "I4", "version 2 found"),
+        ({"version": 3}, "I4", "version 3 found"),
+        ({"version": 3, "novelty": {}}, "I4", "version 3 found"),
+        ({"version": 2}, "I5", "content: version 2 found, expected 1"),
         ({"kind": "quilt"}, "I4", "kind 'quilt' version 1 found"),
         ({"kind": "combination"}, "I5", "content.encoding: unknown key"),
         ({"kind": None}, "I4", "kind None"),
@@ -87,7 +88,7 @@ def test_a_right_seal_does_not_excuse_a_wrong_task(
     resealed(bank.task_path("pets"), changes)
     problem = only(verify(bank.path))
     assert problem.invariant == invariant
-    newer_or_other = message.startswith(("version 2", "kind 'quilt'", "base"))
+    newer_or_other = message.startswith(("version 3", "kind 'quilt'", "base"))
     assert problem.exit_code == (12 if newer_or_other else 5)
     assert message in problem.message
     assert str(bank.task_path("pets")) in problem.message

@@ -26,6 +26,7 @@ RECORD = BankRecord(
 CONTENT = TaskContent(
     **{f.name: getattr(facts("pets"), f.name) for f in dataclasses.fields(facts("pets"))},
     base_sha256="0" * 64,
+    version=1,
     encoding={"first.weight": PackedCoding(), "last.weight": RiceCoding("rice", 2, 3)},
     statistics=("norm.mean",),
 )

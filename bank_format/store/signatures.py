@@ -1,0 +1,121 @@
+"""The folder signatures/: what was found out later of tasks whose own files have no signature.
+
+A file here belongs to the task whose digest it names. It is derived: without it every answer is
+the same, only slower. A task's own file, if it has a signature, goes before.
+"""
+
+from contextlib import suppress
+from pathlib import Path
+
+from bank_format.disk import files
+from bank_format.errors import DamagedError, NameTakenError, NewerFormatError, OtherBaseError
+from bank_format.kinds.bank_json import BankRecord
+from bank_format.kinds.mask import Task
+from bank_format.kinds.signature import StoredSignature, build_signature, parse_signature
+from bank_format.kinds.task_arrays import Arrays
+from bank_format.kinds.task_records import SignatureRecord
+from bank_format.names import check_task_name, is_task_name
+from bank_format.store.layout import SIGNATURES, SUFFIX, file_limit
+
+__all__ = [
+    "add_signature",
+    "copy_signature",
+    "list_signatures",
+    "read_signature",
+    "remove_signature",
+    "signature_path",
+]
+
+
+def signature_path(bank: Path, task: str) -> Path:
+    """Return where a task's signature stands, or would stand.
+
+    Raises:
+        BadNameError: no task can have that name.
+    """
+    return Path(bank, SIGNATURES, f"{check_task_name(task)}{SUFFIX}")
+
+
+def list_signatures(bank: Path) -> list[str]:
+    """List the tasks that have a file here, sorted; no file is opened.
+
+    Raises:
+        StorageError: the system refused.
+    """
+    try:
+        found = files.list_names(bank / SIGNATURES)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    names = (name.removesuffix(SUFFIX) for name in found if name.endswith(SUFFIX))
+    return sorted(name for name in names if is_task_name(name))
+
+
+def read_signature(bank: Path, record: BankRecord, task: str) -> StoredSignature | None:
+    """Read a task's file here, checked in full; None where there is none.
+
+    Whoever reads it compares its `task_sha256` with the task's digest.
+
+    Raises:
+        DamagedError, NewerFormatError, OtherBaseError: of the file.
+        StorageError: the system refused.
+    """
+    path = signature_path(bank, task)
+    try:
+        data = files.read_bytes(path, file_limit(record))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return parse_signature(data, record, task, str(path))
+
+
+def add_signature(
+    bank: Path,
+    record: BankRecord,
+    task: Task,
+    signature: SignatureRecord,
+    arrays: Arrays,
+) -> None:
+    """Give a task a signature; what stands there of a task that is gone makes room.
+
+    Raises:
+        NameTakenError: the task has one here; it is untouched.
+        StorageError: the system refused.
+        ValueError: see `build_signature`.
+    """
+    name = task.content.task
+    path = signature_path(bank, name)
+    data = build_signature(record, name, task.content_sha256, signature, arrays)
+    with suppress(DamagedError, OtherBaseError):
+        there = read_signature(bank, record, name)
+        if there is not None and there.content.task_sha256 != task.content_sha256:
+            remove_signature(bank, name)
+    files.make_folder(path.parent)
+    files.write_new(path, data)
+
+
+def copy_signature(source: Path, task: Task, bank: Path, record: BankRecord, copy: Task) -> None:
+    """Copy what another bank found out later of a task; what is damaged there is not worth it.
+
+    Args:
+        source: the other bank's folder, of the same base.
+        task: as it is there.
+        bank: the folder of the bank that has the copy.
+        record: what its bank.json says.
+        copy: the task as it is here, perhaps under another name.
+
+    Raises:
+        StorageError: the system refused.
+    """
+    with suppress(DamagedError, OtherBaseError, NewerFormatError, NameTakenError):
+        there = read_signature(source, record, task.content.task)
+        if there is not None and there.content.task_sha256 == task.content_sha256:
+            add_signature(bank, record, copy, there.content.signature, there.arrays)
+
+
+def remove_signature(bank: Path, task: str) -> None:
+    """Remove a task's file here, durably, if there is one.
+
+    Raises:
+        StorageError: the system refused.
+    """
+    with suppress(FileNotFoundError, NotADirectoryError):
+        files.unlink(signature_path(bank, task))
