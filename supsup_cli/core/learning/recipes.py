@@ -7,7 +7,7 @@ from typing import Literal
 
 from supsup_cli.core.masks.density import Density
 
-Kind = Literal["perceptron", "convolution", "units"]
+Kind = Literal["perceptron", "convolution", "units", "trained"]
 
 _RISING_STEPS = 100
 _FULL_STEPS = 300

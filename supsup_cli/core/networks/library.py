@@ -50,11 +50,11 @@ class _WithoutMemory(TorchFunctionMode):
 
     def __torch_function__(
         self,
-        func: Any,  # noqa: ANN401 - the signature is torch's
-        types: Any,  # noqa: ANN401
+        func: Any,
+        types: Any,
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:  # noqa: ANN401
+    ) -> Any:
         given = dict(kwargs or {})
         if func is torch.empty:
             given["device"] = "meta"
@@ -149,7 +149,7 @@ def _of_timm(arch: str) -> ExpectedInput:
     return ExpectedInput((3, height, width), mean, std, bool(known.fixed_input_size))
 
 
-def _timm(arch: str) -> Any:  # noqa: ANN401 - it may not be installed
+def _timm(arch: str) -> Any:
     try:
         import timm
     except ImportError as error:
