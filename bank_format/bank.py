@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bank_format.disk import files
+from bank_format.disk.stores import Place, StorePath
 from bank_format.encoding.sealed import Tensor
-from bank_format.errors import NoSuchTaskError
+from bank_format.errors import NoSuchTaskError, StorageError
 from bank_format.kinds.bank_json import BankRecord, BankSpec
 from bank_format.kinds.base import weights_of
 from bank_format.kinds.combination import build_combination
@@ -25,9 +26,14 @@ from bank_format.store import claims, signatures
 from bank_format.store import tasks as task_folder
 from bank_format.store.creation import create_bank
 from bank_format.store.layout import MASKS, WORK, read_base, read_record
-from bank_format.store.lineage import children_of, needed_parents, refuse_parent
-from bank_format.store.task_copies import check_same_base, renamed
-from bank_format.store.task_reading import parse_task, read_mask, stacked
+from bank_format.store.lineage import (
+    check_same_base,
+    children_of,
+    needed_parents,
+    refuse_parent,
+    renamed,
+)
+from bank_format.store.tasks import parse_task, read_mask, stacked
 
 __all__ = ["Bank"]
 
@@ -37,11 +43,11 @@ class Bank:
     """An open bank. Opening reads bank.json alone; every read of another file is checked in full.
 
     Args:
-        path: the bank's folder.
+        path: the bank's folder, or where it lies in an object store.
         record: what bank.json says.
     """
 
-    path: Path
+    path: Place
     record: BankRecord
 
     @classmethod
@@ -59,7 +65,7 @@ class Bank:
         return cls(path, record), created
 
     @classmethod
-    def open(cls, path: Path) -> Self:
+    def open(cls, path: Place) -> Self:
         """Open the bank in a folder.
 
         Raises:
@@ -68,6 +74,20 @@ class Bank:
             StorageError: the system refused.
         """
         return cls(path, read_record(path))
+
+    @property
+    def folder(self) -> Path:
+        """The bank's folder, for whoever writes.
+
+        Raises:
+            StorageError: it lies in an object store, where it can only be read.
+        """
+        if isinstance(self.path, StorePath):
+            raise StorageError(
+                f"{self.path}: a bank in an object store, which can only be read",
+                hint="write into a bank in a folder, then copy its files there",
+            )
+        return self.path
 
     def base(self) -> dict[str, NDArray[np.float32]]:
         """Read the frozen weights, checked in full.
@@ -89,7 +109,7 @@ class Bank:
         """
         return task_folder.list_tasks(self.path)
 
-    def task_path(self, name: str) -> Path:
+    def task_path(self, name: str) -> Place:
         """Return where a task's file stands, or would stand.
 
         Raises:
@@ -133,9 +153,10 @@ class Bank:
         Raises:
             BankError: as `read_task`.
         """
-        if names is not None:
-            return stacked(names, self.record.mask_bytes, self.read_task)
-        return stacked(self.tasks(), self.record.mask_bytes, self._read_task_if_there)
+        read = self.read_task if names is not None else self._read_task_if_there
+        there = self.tasks() if names is None else names
+        task_folder.expect_tasks(self.path, there)
+        return stacked(there, self.record.mask_bytes, read)
 
     def add_task(
         self,
@@ -202,7 +223,7 @@ class Bank:
         for parent in [one.task for one in needed_parents(task) if one.task not in here]:
             self.copy_task(parent, source)
         copy = self._add(new, data if new == name else renamed(self.record, task, new))
-        signatures.copy_signature(source.path, task, self.path, self.record, copy)
+        signatures.copy_signature(source.path, task, self.folder, self.record, copy)
         return copy
 
     def remove_task(self, name: str) -> None:
@@ -213,14 +234,14 @@ class Bank:
             InUseError: a combination is made of it.
             StorageError: the system refused.
         """
-        path = self.task_path(name)
+        path = task_folder.task_path(self.folder, name)
         if files.exists(path):
-            refuse_parent(self.path, name, self.children(name))
+            refuse_parent(self.folder, name, self.children(name))
         try:
             files.unlink(path)
         except (FileNotFoundError, NotADirectoryError):
-            raise task_folder.no_such_task(self.path, name) from None
-        signatures.remove_signature(self.path, name)
+            raise task_folder.no_such_task(self.folder, name) from None
+        signatures.remove_signature(self.folder, name)
 
     def settle(self) -> None:
         """Force the tasks' names to the disk, before telling that one is there, or is gone.
@@ -230,7 +251,7 @@ class Bank:
         Raises:
             StorageError: the system refused.
         """
-        task_folder.settle_tasks(self.path)
+        task_folder.settle_tasks(self.folder)
 
     @contextmanager
     def claim(self, name: str) -> Iterator[WorkFolder]:
@@ -256,7 +277,7 @@ class Bank:
         Raises:
             BankError: as `claim`.
         """
-        claims.check_claimable(self._work_folder(name), self.path / MASKS)
+        claims.check_claimable(self._work_folder(name), self.folder / MASKS)
 
     def unfinished(self) -> list[str]:
         """Name the tasks whose learner stopped and left something under work/, sorted.
@@ -264,7 +285,7 @@ class Bank:
         Raises:
             StorageError: the system refused.
         """
-        return claims.unfinished_work(self.path / WORK)
+        return claims.unfinished_work(self.folder / WORK)
 
     def discard_work(self, name: str) -> None:
         """Remove what a stopped learner left under a name.
@@ -280,7 +301,7 @@ class Bank:
         return None
 
     def _work_folder(self, name: str) -> Path:
-        return self.path / WORK / check_task_name(name)
+        return self.folder / WORK / check_task_name(name)
 
     def _parse(self, name: str, data: bytes) -> Task:
         read_parent = partial(read_mask, self.path, self.record)
@@ -288,5 +309,5 @@ class Bank:
 
     def _add(self, name: str, data: bytes) -> Task:
         task = self._parse(name, data)
-        task_folder.commit_task_file(self.path, name, data)
+        task_folder.commit_task_file(self.folder, name, data)
         return task

@@ -1,5 +1,6 @@
 // Reads a bank from the description of its format alone (bank_format/FORMAT.md), without supsup:
-// checks every seal and digest, decodes every mask, prints each task's name and density:
+// checks every seal and digest, decodes every mask and signature, prints each task's name, density
+// and, where it has a signature, its classes, features and the mean length of its directions (1):
 //     node examples/read_bank.js BANK          exit code 0, or 5 where a file is damaged
 const [crypto, fs, path] = [require("node:crypto"), require("node:fs"), require("node:path")];
 const sha256 = (bytes) => crypto.createHash("sha256").update(bytes).digest("hex");
@@ -58,6 +59,12 @@ const onesOf = (bytes) =>
 function decode(coding, stored, n) {
   must(coding.scoding !== "spacked" || stored.length === packedSize(n), "I9");
   if (coding.scoding === "spacked") return onesOf(stored);
+  if (coding.scoding === "srice-dropped") {
+    const dropped = new Set(decode({ ...coding, scoding: "srice", sones: coding.szeros }, stored, n));
+    must([...dropped].every((i) => i < n), "I9");
+    return [...Array(n).keys()].filter((i) => !dropped.has(i));
+  }
+  must(coding.scoding === "srice", "I5");
   const [k, ones] = [Number(coding.sk.slice(1)), Number(coding.sones.slice(1))];
   const split = packedSize(ones * k);
   const ends = onesOf(stored.subarray(split));
@@ -69,6 +76,27 @@ function decode(coding, stored, n) {
   return gaps.map((gap) => (position += gap + 1));
 }
 
+// What is told of a signature of the model gaussians-1; every array must be as long as it states.
+function readSignature(content, tensors) {
+  const shapes = {};
+  for (const [name, { stype, sshape }] of Object.entries(content.sarrays ?? {})) {
+    const shape = sshape.map((size) => Number(size.slice(1)));
+    const bytes = { sfloat16: 2, sfloat32: 4, sint8: 1, suint8: 1 }[stype];
+    must(tensors[name.slice(1)]?.length === shape.reduce((n, size) => n * size, bytes), "I9");
+    shapes[name.slice(1)] = shape;
+  }
+  if (content.ssignature?.smodel !== "sgaussians-1") return [];
+  const [classes, features] = shapes["signature/means"];
+  const [stored, scales] = ["directions", "direction-scales"].map((n) => tensors[`signature/${n}`]);
+  const width = Math.ceil(features / 2);
+  const nibble = (row, i) => ((stored[row * width + (i >> 1)] >> (4 * (i & 1))) & 15) - 8;
+  const lengths = [...Array(scales.length / 4).keys()].map((row) => {
+    const squares = [...Array(features).keys()].map((i) => nibble(row, i) ** 2);
+    return scales.readFloatLE(4 * row) * Math.sqrt(squares.reduce((sum, one) => sum + one, 0));
+  }).filter((length) => length > 0);
+  return [classes, features, lengths.reduce((sum, one) => sum + one, 0) / (lengths.length || 1)];
+}
+
 // The positions where the parents' votes, +1 or -1 each, weighed and added up, exceed the bias.
 function vote(stored, parents, n) {
   const weight = (place) => stored.readFloatLE(4 * place);
@@ -77,7 +105,8 @@ function vote(stored, parents, n) {
   return [...Array(n).keys()].filter((i) => sum(i) > weight(parents.length));
 }
 
-function readTask(folder, task, base, masked, kinds = ["smask", "scombination"]) {
+// A file of a task, or of a signature made later: what it says, once its name and digest are right.
+function readContent(folder, task, base, kinds) {
   const { tensors, described, metadata } = readSealed(path.join(folder, `${task}.safetensors`));
   const content = metadata.scontent;
   must(kinds.includes(content.skind) && ["n1", "n2"].includes(content.sversion), "I4");
@@ -85,6 +114,11 @@ function readTask(folder, task, base, masked, kinds = ["smask", "scombination"])
   must(content.sbase_sha256 === base, "I8");
   const digest = `s${sha256(`{"content":${canonical(content)},"tensors":${described}}`)}`;
   must(metadata.scontent_sha256 === digest, "I10");
+  return { content, tensors, digest, signature: readSignature(content, tensors) };
+}
+
+function readTask(folder, task, base, masked, kinds = ["smask", "scombination"]) {
+  const { content, tensors, digest, signature } = readContent(folder, task, base, kinds);
   const parents = (content.sencoding ? [] : content.sparents).map(({ stask, scontent_sha256 }) => {
     const parent = readTask(folder, stask.slice(1), base, masked, ["smask"]);
     must(parent.digest === scontent_sha256, "I11");
@@ -98,7 +132,8 @@ function readTask(folder, task, base, masked, kinds = ["smask", "scombination"])
     must((ones.at(-1) ?? 0) < sizes[i], "I9");
     return ones;
   });
-  return { digest, masks, density: masks.flat().length / sizes.reduce((sum, n) => sum + n) };
+  const density = masks.flat().length / sizes.reduce((sum, n) => sum + n);
+  return { digest, masks, density, signature };
 }
 
 const bank = process.argv[2] ?? "bank";
@@ -112,7 +147,15 @@ try {
   for (const name of fs.readdirSync(path.join(bank, "masks")).sort()) {
     const task = /^([a-z0-9][a-z0-9._-]{0,63})\.safetensors$/.exec(name)?.[1];
     file = path.join(bank, "masks", name);
-    if (task) console.log(task, readTask(path.dirname(file), task, base, masked).density);
+    if (!task) continue;
+    const { density, digest, signature } = readTask(path.dirname(file), task, base, masked);
+    const later = path.join(bank, "signatures", name);
+    if (!signature.length && fs.existsSync(later)) {
+      file = later;
+      const other = readContent(path.dirname(later), task, base, ["ssignature"]);
+      if (other.content.stask_sha256 === digest) signature.push(...other.signature);
+    }
+    console.log(task, density, ...signature);
   }
 } catch (error) {
   console.error(`${file}: ${error.message}`);

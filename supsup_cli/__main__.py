@@ -1,17 +1,21 @@
 """The program: `supsup`, and `python -m supsup_cli`."""
 
 import gc
-import io
 import os
 import sys
 from contextlib import suppress
+
+from supsup_cli.standard_streams import prepare_streams
 
 _INTERRUPTED = 130
 
 
 def main() -> int:
     """Run one command and return its exit code."""
-    _prepare_streams()
+    prepare_streams()
+    # Read when torch is loaded. Threads that spin while they wait take the processor from whoever
+    # has work: beside two busy processes learning was three times slower so.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     # Importing makes hundreds of thousands of objects that stay. Looking for garbage among them,
     # after every 700 and once more at the end, is a fifth of the time in which `stats` answers.
     gc.set_threshold(50_000, 20, 20)
@@ -30,19 +34,6 @@ def main() -> int:
     if "torch" not in sys.modules:  # its bindings count what is never collected as leaks
         gc.freeze()
     return code
-
-
-def _prepare_streams() -> None:
-    """Let closed streams be empty ones, and let names on stdin be any bytes that files may have."""
-    if sys.stdin is None:
-        sys.stdin = io.StringIO()
-    elif isinstance(sys.stdin, io.TextIOWrapper):
-        sys.stdin.reconfigure(errors="surrogateescape")  # as Python reads names of files
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # as Python sets stderr
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115
 
 
 if __name__ == "__main__":

@@ -17,14 +17,15 @@ from pathlib import Path
 from typing import Any
 
 from bank_format.bank import Bank as _BankOnDisk
+from bank_format.store.tasks import task_path
 from supsup_cli.data.reading import Reading
 from supsup_cli.data.supplied import as_images, task_data
 from supsup_cli.errors import NoInputError
 from supsup_cli.workflows.bank import init_base
 from supsup_cli.workflows.bank.requests import BaseRequest
 from supsup_cli.workflows.inference import infer_task, predict
-from supsup_cli.workflows.inference.deciding import DecisionRequest
 from supsup_cli.workflows.inference.inputs import InputRequest
+from supsup_cli.workflows.inference.rules import DecisionRequest
 from supsup_cli.workflows.learning import learn_task
 from supsup_cli.workflows.learning.plan import LearnRequest
 from supsup_cli.workflows.opening import OpenTasks, open_tasks
@@ -84,7 +85,7 @@ class Bank:
         Args:
             data: the folder or the name.
             name: the task's; None takes the data's own.
-            recipe: default, paper or separable.
+            recipe: default, fast, paper or separable; `fast` is for thousands of tasks.
             steps: updates of the mask; None takes the recipe's.
             batch_size: images per update; None takes the recipe's.
             density: weights to keep, a share or er:S; None keeps about half.
@@ -131,8 +132,8 @@ class Bank:
         Args:
             name: the task's.
             dataset: (image, label) again and again, as a torch Dataset or `zip(images, labels)`
-                gives them. An image is a PIL image, or a tensor or array (C, H, W), uint8 or from
-                0 to 1; a label counts from 0.
+                gives them. An image is a PIL image, a path, or a tensor or array (C, H, W), uint8
+                or from 0 to 1; a label counts from 0.
             test: the same for the test; None holds out a seeded 15 % of each class.
             classes: a name for each label; None takes `dataset.classes`, or else the numbers.
             recipe: see `learn`, as are the others.
@@ -226,7 +227,7 @@ class Bank:
     def _opened(self) -> OpenTasks:
         """Open all tasks, or find them open since the last call: task files never change."""
         bank = _BankOnDisk.open(self.path)
-        paths = [bank.task_path(name) for name in bank.tasks()]
+        paths = [task_path(self.path, name) for name in bank.tasks()]
         now = [(str(path), path.stat().st_ino, path.stat().st_mtime_ns) for path in paths]
         if self._open is None or self._open[0] != now:
             self._open = now, open_tasks(self.path, self._device)

@@ -8,7 +8,16 @@ import typer
 
 from supsup_cli import __version__
 from supsup_cli.boundary import run
-from supsup_cli.commands import bank, data, hopfield, inference, learning, streams, tasks
+from supsup_cli.commands import (
+    bank,
+    compare,
+    data,
+    hopfield,
+    inference,
+    learning,
+    streams,
+    tasks,
+)
 
 app = typer.Typer(
     name="supsup",
@@ -33,7 +42,15 @@ def _supsup(
     pass
 
 
-for _group in (learning.app, streams.app, inference.app, hopfield.app, bank.app, tasks.app):
+for _group in (
+    learning.app,
+    streams.app,
+    inference.app,
+    hopfield.app,
+    compare.app,
+    bank.app,
+    tasks.app,
+):
     app.add_typer(_group)
 app.add_typer(data.app, name="data")
 

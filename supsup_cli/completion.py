@@ -2,8 +2,12 @@
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
+
+if TYPE_CHECKING:
+    from bank_format.disk.stores import Place
 
 _MOST = 1000
 
@@ -47,8 +51,10 @@ def complete_data(incomplete: str) -> list[str]:
         return []
 
 
-def _tasks_of(bank: str | Path, incomplete: str) -> list[str]:
+def _tasks_of(bank: "str | Place", incomplete: str) -> list[str]:
     from bank_format.bank import Bank
+    from bank_format.disk.stores import StorePath
 
-    names = Bank.open(Path(bank)).tasks()
+    place = bank if isinstance(bank, StorePath) else Path(bank)
+    names = Bank.open(place).tasks()
     return [name for name in names if name.startswith(incomplete)][:_MOST]

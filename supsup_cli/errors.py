@@ -7,7 +7,8 @@
     ├── TooManyClassesError         2     too-many-classes  more classes than real outputs
     ├── DeviceError                 2     no-device         the device asked for is not there
     ├── StorageError                13    storage           a file outside the bank: no space, I/O
-    └── StoppedError                130   interrupted       stopped by a signal; the work is kept
+    ├── StoppedError                130   interrupted       stopped by a signal; the work is kept
+    └── RankFailedError             as the other rank's, or 1 and rank-died
 
 Every message is one line that names the file or the task and both values, found and expected;
 `hint` is the next command to type.
@@ -88,3 +89,31 @@ class StoppedError(SupsupError):
     def __init__(self, message: str, *, hint: str, beside: Mapping[str, object]) -> None:
         super().__init__(message, hint=hint)
         self.beside = beside
+
+
+class RankFailedError(SupsupError):
+    """Tell on one rank what ended another; under torchrun alone.
+
+    Args:
+        message: see `SupsupError`; names the rank.
+        hint: see `SupsupError`.
+        slug: of the error there.
+        exit_code: of the error there.
+        beside: what is done, to stand beside the error in a JSON document.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str,
+        slug: str,
+        exit_code: int,
+        beside: Mapping[str, object],
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.slug, self.exit_code, self.beside = slug, exit_code, beside  # type: ignore[misc]
+
+
+class PartDeliveredError(Exception):
+    """End the work of a rank whose part rank 0 has; nothing went wrong."""

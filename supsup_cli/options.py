@@ -7,8 +7,10 @@ from typing import Annotated, TypeVar
 
 import typer
 
+from bank_format.disk.stores import Place
 from supsup_cli.completion import complete_data
 from supsup_cli.data.limits import MOST_PIXELS
+from supsup_cli.stores.addresses import place_of, refuse_address
 
 _AnyPath = TypeVar("_AnyPath", Path, str, Path | None)
 
@@ -27,6 +29,32 @@ def usable_path(path: _AnyPath) -> _AnyPath:
     return path
 
 
+def usable_folder(path: Path) -> Path:
+    """Return the folder of a bank that a command may write into.
+
+    Raises:
+        typer.BadParameter: as `usable_path`.
+        UsageError: the address of a bank in an object store.
+    """
+    refuse_address(usable_path(path))
+    return path
+
+
+def usable_place(path: Path) -> Place:
+    """Return where a bank lies that a command reads: a folder, or an object store.
+
+    Raises:
+        typer.BadParameter: as `usable_path`.
+        UsageError: an address that cannot be used.
+    """
+    return place_of(str(usable_path(path)))
+
+
+def usable_uncached_place(path: Path) -> Place:
+    """Return where a bank lies, as `usable_place`; nothing is taken from the cache."""
+    return place_of(str(usable_path(path)), cached=False)
+
+
 BankOption = Annotated[
     Path,
     typer.Option(
@@ -34,7 +62,34 @@ BankOption = Annotated[
         envvar="SUPSUP_BANK",
         help="The bank's folder.",
         metavar="FOLDER",
-        callback=usable_path,
+        callback=usable_folder,
+    ),
+]
+# Typer knows of no unions. What a callback returns is what the command gets, here a `Place`.
+ReadBankOption = Annotated[
+    Path,
+    typer.Option(
+        "--bank",
+        envvar="SUPSUP_BANK",
+        help="The bank's folder, or s3://BUCKET/PREFIX (gs://, az://).",
+        metavar="PLACE",
+        callback=usable_place,
+    ),
+]
+VerifiedBankOption = Annotated[
+    Path,
+    typer.Option(
+        "--bank",
+        envvar="SUPSUP_BANK",
+        help="The bank's folder, or s3://BUCKET/PREFIX (gs://, az://).",
+        metavar="PLACE",
+        callback=usable_uncached_place,
+    ),
+]
+JsonLinesOption = Annotated[
+    bool,
+    typer.Option(
+        "--json-lines", help="Print each answer as a JSON line, as soon as it is decided."
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]

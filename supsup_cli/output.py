@@ -10,15 +10,21 @@ from typing import TYPE_CHECKING, TextIO
 
 from supsup_cli.errors import StorageError, UsageError
 from supsup_cli.printable import printable
+from supsup_cli.standard_streams import ClosedStdout, takes_styles, terminal_width
 from supsup_cli.workflows.reporting import Advance
 from supsup_cli.workflows.results.common import Result
 
 if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
     from rich.console import Console
     from rich.progress import ProgressColumn
 
-_PIPE_WIDTH = 1000
 _LONGEST_ANSWER = 100  # characters
+_BOLD, _PLAIN = "\x1b[1m", "\x1b[0m"
+
+
+class ReaderGoneError(Exception):
+    """Whoever read the answers has gone: there is no one to work for."""
 
 
 class Terminal:
@@ -31,7 +37,7 @@ class Terminal:
     def note(self, text: str) -> None:
         """Tell one line on stderr, unless asked to be quiet."""
         if not self._quiet:
-            print(f"supsup: {printable(text)}", file=sys.stderr)
+            _tell(f"supsup: {text}")
 
     def confirm(self, question: str, *, hint: str) -> None:
         """Ask before something is done that cannot be undone.
@@ -68,17 +74,34 @@ class Terminal:
             job = bar.add_task(escape(printable(description)), total=total)
             yield lambda done: bar.advance(job, done)
 
-    def answer(self, result: Result) -> None:
+    def answer(self, result: Result, exit_code: int | None = None) -> None:
         """Print a result: one JSON document, or text for people.
+
+        Args:
+            result: what was done.
+            exit_code: where the process cannot end with it, for the document; None elsewhere.
 
         Raises:
             StorageError: stdout cannot be written.
         """
+        more = {} if exit_code is None else {"exit_code": exit_code}
         with _writing_stdout():
             if self._as_json:
-                _print_json({"ok": True, **dataclasses.asdict(result)})
+                _print_json({"ok": True, **dataclasses.asdict(result), **more})
             else:
                 _print_text(result)
+        if exit_code and not self._as_json:
+            self.note(f"this would end with {exit_code} without torchrun")
+
+    def line(self, answer: "DataclassInstance") -> None:
+        """Print one answer of a stream as a JSON object on a line of its own, at once.
+
+        Raises:
+            StorageError: stdout cannot be written.
+            ReaderGoneError: whoever read it has seen enough.
+        """
+        with _writing_stdout(told=True):
+            _print_json(dataclasses.asdict(answer))
 
 
 def flush_stdout() -> None:
@@ -117,23 +140,35 @@ def report_error(
         with suppress(StorageError), _writing_stdout():
             _print_json({"ok": False, "error": error, **beside})
             return
-    print(f"supsup: {printable(message)}", file=sys.stderr)
+    _tell(f"supsup: {message}")
     if hint:
-        print(f"  hint: {printable(hint)}", file=sys.stderr)
+        _tell(f"  hint: {hint}")
+
+
+def _tell(line: str) -> None:
+    """Print a line on stderr; a reader that has gone changes nothing."""
+    with suppress(OSError):
+        print(printable(line), file=sys.stderr, flush=True)
 
 
 @contextmanager
-def _writing_stdout() -> Iterator[None]:
+def _writing_stdout(*, told: bool = False) -> Iterator[None]:
     """Write to stdout and flush it; a reader that has gone, such as `head`, has seen enough.
+
+    Args:
+        told: whether the caller has more to write, and wants to know.
 
     Raises:
         StorageError: stdout cannot be written.
+        ReaderGoneError: the reader has gone, and `told` asks for that.
     """
     try:
         yield
         sys.stdout.flush()
     except BrokenPipeError:
         _close_stdout()
+        if told:
+            raise ReaderGoneError from None
     except OSError as error:
         _close_stdout()
         raise StorageError(
@@ -143,6 +178,11 @@ def _writing_stdout() -> Iterator[None]:
 
 
 def _print_json(document: dict[str, object]) -> None:
+    if isinstance(sys.stdout, ClosedStdout):
+        raise StorageError(
+            "standard output: closed, and the document that --json asks for is lost",
+            hint="type the command again with a standard output: what is done stays done",
+        )
     # Lone surrogates of file names that are not UTF-8 survive as escapes in ASCII.
     # DEL is ASCII and yet drives terminals; inside texts it may be escaped, and elsewhere is none.
     print(json.dumps(document, allow_nan=False).replace("\x7f", "\\u007f"))
@@ -154,13 +194,11 @@ def _print_text(result: Result) -> None:
     for part in tables.lines(result):
         if isinstance(part, str):
             print(printable(part))
-        else:
-            console = _console(sys.stdout)
-            # Captured, because Rich ends the process when the reader of a pipe has gone.
-            with console.capture() as table:
-                console.print(part)
-            for line in table.get().splitlines():
-                print(line.rstrip())
+            continue
+        head, *rows = tables.laid_out(part, terminal_width(sys.stdout))
+        print(f"{_BOLD}{head}{_PLAIN}" if takes_styles(sys.stdout) else head)
+        for line in rows:
+            print(line)
 
 
 def _close_stdout() -> None:
@@ -171,8 +209,7 @@ def _close_stdout() -> None:
 def _console(stream: TextIO) -> "Console":
     from rich.console import Console
 
-    # A pipe has no width: rows stay whole for grep and awk.
-    return Console(file=stream, markup=False, width=None if stream.isatty() else _PIPE_WIDTH)
+    return Console(file=stream, markup=False)
 
 
 def _columns(total: int | None, unit: str) -> "list[ProgressColumn]":

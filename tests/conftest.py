@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,10 @@ import pytest
 # Read when torch is first imported: networks this small gain nothing from threads, and threads
 # that wait for a core that others use make a second's learning last half a minute.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as the console command has it
 
 from tests.support.commands import answer, make_bank
+from tests.support.summation import OtherSums
 
 # A shell ignores SIGINT for what it runs in the background, and children inherit that: tests of
 # Ctrl+C would wait for an interruption that nobody sees.
@@ -21,10 +24,27 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 TASKS = ("mnist-perm-0..2", "mnist-split-3")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the numeric tests, whose modules compute with torch: see tests/processors.sh."""
+    for item in items:
+        if isinstance(item, pytest.Function) and hasattr(item.module, "torch"):
+            item.add_marker(pytest.mark.numeric)
+
+
 @pytest.fixture(autouse=True)
 def _no_bank_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("SUPSUP_BANK", "SUPSUP_DATA"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _sums_as_elsewhere() -> Iterator[None]:
+    """Let products add up in other orders where tests/processors.sh asks for it."""
+    if not os.environ.get("SUPSUP_OTHER_SUMS"):
+        yield
+        return
+    with OtherSums():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -19,5 +19,6 @@ ruff format --check .
 ruff check .
 lint-imports
 mypy
+tests/processors.sh --share
 # One thread a test process: two processes that both use all cores would spin on each other.
 OMP_NUM_THREADS=1 pytest -n "${TEST_PROCESSES:-2}" "$@"

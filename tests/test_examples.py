@@ -1,3 +1,4 @@
+import json
 import os
 import re
 import subprocess
@@ -5,7 +6,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
+
+from supsup_cli.core.networks.specs import NetworkSpec, build_network
+from tests.support.commands import make_class_folder
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -109,7 +115,7 @@ def test_a_stream_opens_a_mask_for_each_task(small: Small) -> None:
 
 def test_masks_are_recovered_from_attractors(small: Small, tmp_path: Path) -> None:
     plot = tmp_path / "recovery.png"
-    done = small("hopfield.sh", ARCH="units-256-256", STEPS=60, LIMIT=128, PLOT=plot)
+    done = small("hopfield.sh", ARCH="units-256-256", STEPS=200, LIMIT=128, PLOT=plot)
     encoded = done.split("$ supsup encode-hopfield")[1:]
     assert "encoded: 5 masks of 512 units by the rule storkey" in encoded[0]
     assert "extended: 6 masks of 512 units" in encoded[1]
@@ -136,6 +142,43 @@ def test_photos_are_learned_and_a_task_is_exported(small: Small) -> None:
     assert "exported" in done.split("$ supsup tasks export")[1]
 
 
+def test_a_pile_of_photos_is_shown_and_sorted(tmp_path: Path) -> None:
+    sizes = {"STEPS": "20", "TRAIN": "40", "TEST": "6"}
+    done = run("photos_trained.sh", str(tmp_path), **sizes)
+    assert done.returncode == 0, done.stderr
+    assert "written: sheet.png" in done.stdout
+    assert "sorted: 96 copied" in done.stdout
+    pile = {path.read_bytes() for path in (tmp_path / "pile").iterdir()}
+    placed = [path for path in (tmp_path / "sorted").rglob("*") if path.is_file()]
+    assert {path.read_bytes() for path in placed} == pile
+    tasks = {path.relative_to(tmp_path / "sorted").parts[0] for path in placed}
+    assert tasks <= {"things", "living", "science", "_new"}
+    right = [path for path in placed if path.parent.name == path.name.rpartition("-")[0]]
+    assert len(right) > len(placed) / 4
+
+
+def test_your_own_photos_are_sorted_over_weights_trained_elsewhere(tmp_path: Path) -> None:
+    network = build_network(NetworkSpec("conv-4", (3, 32, 32), 100))
+    draw = np.random.default_rng(0)
+    weights = {
+        name: draw.normal(0, 0.1, tuple(one.shape)).astype(np.float32)
+        for name, one in network.named_parameters()
+    }
+    save_file(weights, tmp_path / "weights.safetensors")
+    for task in ("pets", "garden"):
+        make_class_folder(tmp_path / "own" / task, {"low": 2, "high": 16}, each=8)
+    own = {
+        "WEIGHTS": str(tmp_path / "weights.safetensors"),
+        "ARCH": "conv-4",
+        "PHOTOS": str(tmp_path / "own"),
+        "PILE": str(tmp_path / "own" / "pets" / "low"),
+    }
+    done = run("photos_trained.sh", str(tmp_path / "work"), STEPS="2", **own)
+    assert done.returncode == 0, done.stderr
+    assert "sorted: 8 copied" in done.stdout
+    assert (tmp_path / "work" / "sheet.png").is_file()
+
+
 def test_mixed_tasks_live_in_one_bank(small: Small) -> None:
     done = small("mixed.sh", STEPS=150, LIMIT=20)
     learned = done.split("$ supsup evaluate")[0]
@@ -151,13 +194,28 @@ def test_a_hundred_tasks_answer_image_by_image(small: Small) -> None:
     assert told.groups() == ("60", "60")
 
 
+def test_methods_are_compared_on_the_same_tasks(small: Small, tmp_path: Path) -> None:
+    told = small("compare.sh", DATA="mnist-split-0..1", STEPS=20, METHODS="supsup,lower-bound")
+    told_of = {line.split()[0] for line in told.splitlines() if line.strip()}
+    assert told_of >= {"supsup", "lower-bound"}
+    assert (tmp_path / "compare.csv").read_text(encoding="utf-8").startswith("method,")
+
+
+def test_a_coprocess_answers_one_image_at_a_time(small: Small) -> None:
+    told = small("coprocess.sh", TASKS=2, STEPS=60, IMAGES=6)
+    answers = [line.split() for line in told.splitlines() if line.startswith("images/")]
+    assert len(answers) == 6
+    assert [task for _, task, _ in answers].count("mnist-perm-1") >= 5
+    assert all(label.isdigit() for _, _, label in answers)
+
+
 def test_no_example_is_left_untested_or_undescribed() -> None:
     examples = {path.name for path in EXAMPLES.iterdir()}
     examples -= {"install.sh", "workplace.sh", "README.md"}
     described = (EXAMPLES / "README.md").read_text(encoding="utf-8")
     scripts = {name for name in examples if name.endswith(".sh")}
     tests = Path(__file__).read_text(encoding="utf-8")
-    assert [name for name in scripts if f'("{name}"' not in tests] == []
+    assert [name for name in scripts if f'"{name}"' not in tests] == []
     # The one that is no script has its own file of tests, test_javascript_reader.
     pictures = {"density.png", "output_sizes.png", "scaling.png", "transfer.png"}
     assert examples - scripts == {"read_bank.js", *pictures}
@@ -168,3 +226,36 @@ def test_no_example_is_left_untested_or_undescribed() -> None:
 def test_scripts_are_plain_sh(path: Path) -> None:
     done = subprocess.run(["sh", "-n", str(path)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_workers_share_the_tasks_of_one_bank(small: Small) -> None:
+    told = small(
+        "workers.sh", WORKERS=2, ARCH="mlp-16", STEPS=20, DATA="mnist-perm-0..3", OMP_NUM_THREADS=1
+    )
+    assert "4 whole tasks; the bank is whole" in told
+
+
+def test_the_job_of_a_cluster_runs_as_one_task_of_one_node(tmp_path: Path) -> None:
+    """Where there is no scheduler, its commands are stood in for by ones that run what follows."""
+    stands = {
+        "srun": 'while [ "${1#--}" != "$1" ]; do shift; done; exec "$@"',
+        "scontrol": "echo localhost",
+    }
+    for name, script in stands.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    bank = tmp_path / "bank"
+    done = run(
+        "slurm.sh",
+        PATH=f"{tmp_path}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        BANK=str(bank),
+        DATA="mnist-split-0..1",
+        SLURM_JOB_NUM_NODES="1",
+        SLURM_NTASKS_PER_NODE="2",
+        SLURM_JOB_ID="7",
+        SLURM_JOB_NODELIST="localhost",
+    )
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout.splitlines()[-1])
+    assert [one["task"] for one in document["tasks"]] == ["mnist-split-0", "mnist-split-1"]
+    assert document["exit_code"] == 0

@@ -2,11 +2,11 @@
 
 import shlex
 from dataclasses import dataclass
-from pathlib import Path
 
+from bank_format.disk.stores import Place
 from bank_format.errors import BankError, DamagedError, OtherBaseError
 from bank_format.kinds.bank_json import BankRecord
-from bank_format.kinds.base_again import can_regenerate, init_command
+from bank_format.kinds.base import can_regenerate, init_command
 from bank_format.store.layout import BANK_FILE, BASE_FILE
 
 __all__ = ["Problem", "VerifyReport", "problem_of"]
@@ -51,7 +51,7 @@ class VerifyReport:
     tasks: int
 
 
-def problem_of(error: BankError, file: str, bank: Path, record: BankRecord | None) -> Problem:
+def problem_of(error: BankError, file: str, bank: Place, record: BankRecord | None) -> Problem:
     """Make a problem of what reading a file raised.
 
     Args:
@@ -67,7 +67,7 @@ def problem_of(error: BankError, file: str, bank: Path, record: BankRecord | Non
     return Problem(file, error.message, invariant, hint, error.slug, error.exit_code)
 
 
-def _way_out(file: str, bank: Path, record: BankRecord | None) -> str:
+def _way_out(file: str, bank: Place, record: BankRecord | None) -> str:
     option = f"--bank {shlex.quote(str(bank))}"
     if file == BANK_FILE:
         again = f"supsup init-base {option} with the options the bank was made with"

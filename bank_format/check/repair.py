@@ -17,7 +17,7 @@ from bank_format.check.repair_plan import Repair, plan_repairs
 from bank_format.check.verify import verify
 from bank_format.disk import files
 from bank_format.errors import OtherBaseError, StorageError
-from bank_format.kinds.base_again import regenerate_base
+from bank_format.kinds.base import regenerate_base
 from bank_format.store.attractors import encode_command
 from bank_format.store.layout import (
     BANK_FILE,

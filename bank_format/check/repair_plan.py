@@ -13,11 +13,12 @@ from bank_format.encoding.canonical_json import Json
 from bank_format.encoding.sealed import unseal
 from bank_format.errors import BankError, DamagedError, OtherBaseError
 from bank_format.kinds.bank_json import BankRecord
-from bank_format.kinds.base_again import regenerate_base
+from bank_format.kinds.base import regenerate_base
 from bank_format.kinds.hopfield import hopfield_limit
 from bank_format.names import is_task_name
 from bank_format.store.layout import (
     BASE_FILE,
+    FEATURES_FILE,
     HOPFIELD_FILE,
     MASKS,
     QUARANTINE,
@@ -27,7 +28,7 @@ from bank_format.store.layout import (
     file_limit,
     read_base,
 )
-from bank_format.store.task_reading import check_alone
+from bank_format.store.tasks import check_alone
 
 __all__ = ["Action", "Repair", "plan_repairs"]
 
@@ -100,7 +101,9 @@ class _Plan:
         file = problem.file
         if file == BASE_FILE:
             self.add_base(problem)
-        elif file in (HOPFIELD_FILE, SIGNATURES, WORK) or file.startswith(f"{SIGNATURES}/"):
+        elif file in (FEATURES_FILE, HOPFIELD_FILE, SIGNATURES, WORK) or file.startswith(
+            f"{SIGNATURES}/"
+        ):
             self.set_aside(problem, lossless=True)
         elif file == MASKS:
             self.set_aside(problem, lossless=False)

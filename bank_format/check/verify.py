@@ -12,7 +12,9 @@ from functools import partial
 from pathlib import Path
 
 from bank_format.check.problems import Problem, VerifyReport, problem_of
+from bank_format.disk.atomic import is_temporary
 from bank_format.disk.files import list_names, read_bytes
+from bank_format.disk.stores import Place
 from bank_format.encoding.sealed import unseal
 from bank_format.errors import (
     BankError,
@@ -22,9 +24,9 @@ from bank_format.errors import (
 )
 from bank_format.kinds.bank_json import BankRecord
 from bank_format.kinds.base import check_kind
-from bank_format.kinds.hopfield_records import HopfieldContent, PatternRecord
-from bank_format.kinds.state import WorkFolder, is_work_file
-from bank_format.kinds.work_parts import list_parts, read_part
+from bank_format.kinds.features import parse_features
+from bank_format.kinds.hopfield import HopfieldContent, PatternRecord
+from bank_format.kinds.state import WorkFolder, is_work_file, list_parts, read_part
 from bank_format.names import is_task_name
 from bank_format.store.attractors import check_attractors, compare, encode_command
 from bank_format.store.claims import unfinished_work
@@ -32,27 +34,27 @@ from bank_format.store.layout import (
     BANK_FILE,
     BASE_FILE,
     CLAIM,
+    FEATURES_FILE,
     HOPFIELD_FILE,
     MASKS,
     QUARANTINE,
     SIGNATURES,
     SUFFIX,
     WORK,
-    is_temporary,
+    file_limit,
     read_base,
     read_record,
 )
 from bank_format.store.signatures import read_signature
-from bank_format.store.task_reading import parse_task, read_mask
-from bank_format.store.tasks import read_task_file
+from bank_format.store.tasks import parse_task, read_mask, read_task_file
 
 __all__ = ["Problem", "VerifyReport", "verify"]
 
 _LARGEST_FILE = 2**36  # bytes; for files whose size no record bounds
-_KNOWN = {BANK_FILE, BASE_FILE, HOPFIELD_FILE, MASKS, SIGNATURES, WORK, QUARANTINE}
+_KNOWN = {BANK_FILE, BASE_FILE, FEATURES_FILE, HOPFIELD_FILE, MASKS, SIGNATURES, WORK, QUARANTINE}
 
 
-def verify(path: Path) -> VerifyReport:
+def verify(path: Place) -> VerifyReport:
     """Read every byte of a bank and report every problem; nothing is changed.
 
     Raises:
@@ -65,14 +67,15 @@ def verify(path: Path) -> VerifyReport:
     survey.tasks()
     survey.signatures()
     survey.tell_stale()
-    survey.work()
+    if isinstance(path, Path):  # nobody learns in a store
+        survey.work(path)
     return VerifyReport(tuple(survey.problems), tuple(survey.hints), survey.whole_tasks)
 
 
 class _Survey:
     """Problems and hints of one bank, as they are found."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Place) -> None:
         self.path = path
         self.bank = shlex.quote(str(path))
         self.record: BankRecord | None = None
@@ -95,6 +98,9 @@ class _Survey:
         if HOPFIELD_FILE in names:
             with self.reporting(HOPFIELD_FILE):
                 self.check_attractors()
+        if FEATURES_FILE in names:
+            with self.reporting(FEATURES_FILE):
+                self.check_features()
         for name in sorted(names):
             if name in _KNOWN:
                 self.tell_link(name)
@@ -141,14 +147,14 @@ class _Survey:
                         f"{file} is of a task that is gone: supsup tasks clean --bank {self.bank}"
                     )
 
-    def work(self) -> None:
+    def work(self, bank: Path) -> None:
         names = self.names(WORK)
         stopped: list[str] = []
         with self.reporting(WORK):
-            stopped = unfinished_work(self.path / WORK)
+            stopped = unfinished_work(bank / WORK)
         for name in sorted(names):
             folder = f"{WORK}/{name}"
-            if not is_task_name(name) or not (self.path / folder).is_dir():
+            if not is_task_name(name) or not (bank / folder).is_dir():
                 self.leftover(folder)
                 continue
             self.tell_link(folder)
@@ -158,7 +164,7 @@ class _Survey:
                     f"goes on with it, supsup tasks clean {name} --bank {self.bank} discards it"
                 )
             if self.record is not None:
-                self.check_state(name, self.record)
+                self.check_state(bank, name, self.record)
             for other in sorted(self.names(folder) - {CLAIM}):
                 if is_temporary(other) or not is_work_file(other):
                     self.leftover(f"{folder}/{other}")
@@ -184,6 +190,13 @@ class _Survey:
         else:
             self.stored = check_attractors(self.path, self.record)
 
+    def check_features(self) -> None:
+        if self.record is None:
+            self.check_seal(FEATURES_FILE, "features")
+            return
+        path = self.path / FEATURES_FILE
+        parse_features(read_bytes(path, file_limit(self.record)), self.record, str(path))
+
     def tell_stale(self) -> None:
         """Tell what attractors lack or have too much; nothing is known of a damaged task."""
         if self.stored is None:
@@ -195,8 +208,8 @@ class _Survey:
             command = encode_command(self.path, self.stored.rule)
             self.hints.append(f"{HOPFIELD_FILE} {stale.told}: {command}")
 
-    def check_state(self, task: str, record: BankRecord) -> None:
-        work = WorkFolder(self.path / WORK / task, task, record)
+    def check_state(self, bank: Path, task: str, record: BankRecord) -> None:
+        work = WorkFolder(bank / WORK / task, task, record)
         try:
             work.read()
             for part in list_parts(work):
@@ -230,7 +243,7 @@ class _Survey:
 
     def tell_link(self, file: str) -> None:
         path = self.path / file
-        if path.is_symlink():
+        if isinstance(path, Path) and path.is_symlink():
             self.hints.append(
                 f"{file} is a link to {path.readlink()}, which a copy of the bank may lack: "
                 f"cp -rL {self.bank} FOLDER makes a copy without links"

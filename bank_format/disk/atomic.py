@@ -15,17 +15,17 @@ from bank_format.disk import system_calls
 from bank_format.errors import NameTakenError, StorageError
 
 __all__ = [
-    "TEMPORARY_SUFFIX",
     "Identity",
     "commit",
     "give_name",
     "give_name_over",
     "identity_of",
+    "is_temporary",
     "opened",
     "sync_folder",
 ]
 
-TEMPORARY_SUFFIX = ".tmp"
+_TEMPORARY_SUFFIX = ".tmp"
 _NO_LINKS = {
     errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV,
     errno.EINVAL,
@@ -45,7 +45,7 @@ def commit(path: Path, data: bytes, name: Callable[[Path, Path, Identity], None]
         name: `give_name` or `give_name_over`.
     """
     temporary = path.with_name(
-        f".{path.name[:100]}.{os.getpid()}.{secrets.token_hex(8)}{TEMPORARY_SUFFIX}"
+        f".{path.name[:100]}.{os.getpid()}.{secrets.token_hex(8)}{_TEMPORARY_SUFFIX}"
     )
     try:
         made = _write_temporary(temporary, data)
@@ -106,6 +106,11 @@ def sync_folder(folder: Path) -> None:
         except OSError as error:
             if error.errno not in _NO_FOLDER_SYNC:
                 raise
+
+
+def is_temporary(name: str) -> bool:
+    """Tell whether a name is that of a file not yet committed."""
+    return name.startswith(".") and name.endswith(_TEMPORARY_SUFFIX)
 
 
 @contextmanager

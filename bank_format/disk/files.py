@@ -19,7 +19,6 @@ from pathlib import Path
 
 from bank_format.disk import system_calls
 from bank_format.disk.atomic import (
-    TEMPORARY_SUFFIX,
     Identity,
     commit,
     give_name,
@@ -28,10 +27,10 @@ from bank_format.disk.atomic import (
     opened,
     sync_folder,
 )
+from bank_format.disk.stores import Place, StorePath
 from bank_format.errors import DamagedError, StorageError
 
 __all__ = [
-    "TEMPORARY_SUFFIX",
     "Identity",
     "exists",
     "identity",
@@ -41,6 +40,7 @@ __all__ = [
     "read_bytes",
     "replace",
     "settle",
+    "size_of",
     "storage_error",
     "unlink",
     "write_new",
@@ -58,14 +58,16 @@ _HINTS = {
 }
 
 
-def read_bytes(path: Path, limit: int) -> bytes:
-    """Read a whole file of at most `limit` bytes.
+def read_bytes(path: Place, limit: int) -> bytes:
+    """Read a whole file of at most `limit` bytes, or an object of a store.
 
     Raises:
         FileNotFoundError, NotADirectoryError: there is no such file.
         DamagedError: it is no regular file, or longer than `limit`.
         StorageError: the system refused.
     """
+    if isinstance(path, StorePath):
+        return _read_object(path, limit)
     try:
         # A FIFO under a bank's name must not hang the reader: O_NONBLOCK changes nothing else.
         with opened(path, os.O_RDONLY | os.O_NONBLOCK) as descriptor:
@@ -147,14 +149,16 @@ def unlink(path: Path) -> None:
         raise storage_error("remove", path, error) from error
 
 
-def list_names(folder: Path) -> list[str]:
-    """List the names in a folder, sorted; no file is opened.
+def list_names(folder: Place) -> list[str]:
+    """List the names in a folder, sorted; no file is opened. A store has no folder without files.
 
     Raises:
         FileNotFoundError, NotADirectoryError: there is no such folder.
         StorageError: the system refused.
     """
     try:
+        if isinstance(folder, StorePath):
+            return folder.store.list(folder.key)
         return sorted(system_calls.listdir(folder))
     except (FileNotFoundError, NotADirectoryError):
         raise
@@ -189,6 +193,20 @@ def settle(folder: Path) -> None:
         raise storage_error("sync", folder, error) from error
 
 
+def size_of(path: Place) -> int:
+    """Tell how many bytes a file has, or an object of a store.
+
+    Raises:
+        StorageError: the system refused, or there is none.
+    """
+    try:
+        if isinstance(path, StorePath):
+            return path.store.stat(path.key).size
+        return system_calls.stat(path).st_size
+    except OSError as error:
+        raise storage_error("look at", path, error) from error
+
+
 def exists(path: Path) -> bool:
     """Tell whether anything stands under a path, be it a link to nothing.
 
@@ -210,11 +228,26 @@ def identity(path: Path) -> Identity | None:
         raise storage_error("look at", path, error) from error
 
 
-def storage_error(verb: str, path: Path, error: OSError) -> StorageError:
+def storage_error(verb: str, path: Place, error: OSError) -> StorageError:
     """Name the file in what the system said, with a hint that fits the reason."""
     reason = error.strerror or str(error)
+    if isinstance(path, StorePath):
+        hint = "check the network, the address and your permissions there, and run it again"
+        return StorageError(f"{path}: cannot {verb}: {reason}", hint=hint)
     hint = _HINTS.get(error.errno or 0, "check the folder's permissions and its disk")
     return StorageError(f"{path}: cannot {verb}: {reason}", hint=hint)
+
+
+def _read_object(path: StorePath, limit: int) -> bytes:
+    try:
+        data = path.store.read(path.key, limit)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise storage_error("read", path, error) from error
+    if len(data) > limit:
+        raise DamagedError(f"{path}: more bytes found, expected at most {limit}")
+    return data
 
 
 def _commit(path: Path, data: bytes, name: Callable[[Path, Path, Identity], None]) -> None:

@@ -4,7 +4,8 @@ A field with `OMITTED` in its metadata has no key while it has its default value
 
 Known hints: int, float, str, Literal of text, tuple[X, ...] and tuples of fixed length,
 Mapping[str, X], dataclasses, and unions of these with None. A dataclass in a union is told by
-its exact set of keys. No value is converted: 1 is no float, true is no int.
+its exact set of keys. No value is converted: 1 is no float, true is no int. A refusal is put
+together on the way out: nothing is spent on values in order, which a large bank has millions of.
 """
 
 import dataclasses
@@ -24,10 +25,10 @@ from typing import (
 )
 
 from bank_format.encoding.canonical_json import Json
-from bank_format.encoding.refused import RefusedError, wrong
 from bank_format.encoding.remembered import remembered
 
 __all__ = ["OMITTED", "from_json", "to_json"]
+
 
 # Metadata of a field: `field(default=…, metadata=OMITTED)`.
 OMITTED: Final = {"omitted": True}
@@ -53,7 +54,7 @@ def from_json(record: type[_Record], value: Json, path: str = "") -> _Record:
     """
     try:
         return cast("_Record", _decoder(record)(value))
-    except RefusedError as refused:
+    except _RefusedError as refused:
         raise ValueError(refused.told(path)) from None
 
 
@@ -82,6 +83,42 @@ def to_json(record: object) -> Json:
 def _default(field: dataclasses.Field[Any]) -> object:
     made = field.default_factory
     return field.default if made is dataclasses.MISSING else made()
+
+
+class _RefusedError(Exception):
+    """A value was refused.
+
+    Args:
+        text: what was wrong.
+        where: ".key" or "[index]" for each step that leads there from the value at hand.
+        named: whether the message needs a name of the value, even at the top.
+    """
+
+    def __init__(self, text: str, where: str = "", *, named: bool = False) -> None:
+        super().__init__(text)
+        self._text = text
+        self._named = named
+        self._where = where
+
+    def under(self, step: str) -> "_RefusedError":
+        """Add the step that leads to the value so far, ".key" or "[index]"."""
+        self._where = step + self._where
+        return self
+
+    def told(self, path: str) -> str:
+        """Give the message, with the keys that lead to the value at the top; they may be empty."""
+        whole = path + self._where if path else self._where.removeprefix(".")
+        if not whole and self._named:
+            whole = "value"
+        return f"{whole}: {self._text}" if whole else self._text
+
+
+def _wrong(value: Json, expected: str) -> _RefusedError:
+    """Refuse a value of another type: what was found, in 60 characters, and what was expected."""
+    found = repr(value)
+    if len(found) > 60:
+        found = f"{found[:60]}…"
+    return _RefusedError(f"{found} found, expected {expected}", named=True)
 
 
 def _is_omitted(field: dataclasses.Field[Any]) -> bool:
@@ -114,14 +151,14 @@ def _plain(kind: type) -> _Decoder:
     def decode(value: Json) -> object:
         # type() and not isinstance(): a bool is an int, and must not pass for one.
         if type(value) is not kind:
-            raise wrong(value, kind.__name__)
+            raise _wrong(value, kind.__name__)
         return value
 
     def decode_integer(value: Json) -> object:
         if type(value) is not int:
-            raise wrong(value, "int")
+            raise _wrong(value, "int")
         if abs(value) > _LARGEST_INTEGER:
-            raise wrong(value, "an integer of 64 bits")
+            raise _wrong(value, "an integer of 64 bits")
         return value
 
     return decode_integer if kind is int else decode
@@ -130,7 +167,7 @@ def _plain(kind: type) -> _Decoder:
 def _literal(allowed: tuple[str, ...]) -> _Decoder:
     def decode(value: Json) -> object:
         if value not in allowed:
-            raise wrong(value, " or ".join(map(repr, allowed)))
+            raise _wrong(value, " or ".join(map(repr, allowed)))
         return value
 
     return decode
@@ -151,14 +188,14 @@ def _list(item: _Decoder, plain: type | None = None) -> _Decoder:
 
     def decode(value: Json) -> object:
         if not isinstance(value, list):
-            raise wrong(value, "a list")
+            raise _wrong(value, "a list")
         if {*map(type, value)} == whole:
             return tuple(value)
         decoded: list[object] = []
         try:
             for one in value:
                 decoded.append(item(one))
-        except RefusedError as refused:
+        except _RefusedError as refused:
             raise refused.under(f"[{len(decoded)}]") from None
         return tuple(decoded)
 
@@ -168,12 +205,12 @@ def _list(item: _Decoder, plain: type | None = None) -> _Decoder:
 def _fixed(items: list[_Decoder]) -> _Decoder:
     def decode(value: Json) -> object:
         if not isinstance(value, list) or len(value) != len(items):
-            raise wrong(value, f"a list of {len(items)}")
+            raise _wrong(value, f"a list of {len(items)}")
         decoded: list[object] = []
         try:
             for item, one in zip(items, value, strict=True):
                 decoded.append(item(one))
-        except RefusedError as refused:
+        except _RefusedError as refused:
             raise refused.under(f"[{len(decoded)}]") from None
         return tuple(decoded)
 
@@ -183,13 +220,13 @@ def _fixed(items: list[_Decoder]) -> _Decoder:
 def _mapping(item: _Decoder) -> _Decoder:
     def decode(value: Json) -> object:
         if not isinstance(value, dict):
-            raise wrong(value, "an object")
+            raise _wrong(value, "an object")
         decoded: dict[str, object] = {}
         key = ""
         try:
             for key, one in value.items():
                 decoded[key] = item(one)
-        except RefusedError as refused:
+        except _RefusedError as refused:
             raise refused.under(f".{key}") from None
         return decoded
 
@@ -203,25 +240,25 @@ def _dataclass(record: type) -> _Decoder:
 
     def decode(value: Json) -> object:
         if not isinstance(value, dict):
-            raise wrong(value, "an object")
+            raise _wrong(value, "an object")
         if value.keys() != fields.keys() and value.keys() | defaults.keys() != fields.keys():
             different = min((value.keys() | defaults.keys()) ^ fields.keys())
             what = "unknown" if different in value else "missing"
-            raise RefusedError(f"{what} key", f".{different}")
+            raise _RefusedError(f"{what} key", f".{different}")
         for key, default in defaults.items():
             if key in value and value[key] == default:
-                raise RefusedError("its default found, expected no such key", f".{key}")
+                raise _RefusedError("its default found, expected no such key", f".{key}")
         decoded: dict[str, object] = {}
         key = ""
         try:
             for key, one in value.items():
                 decoded[key] = fields[key](one)
-        except RefusedError as refused:
+        except _RefusedError as refused:
             raise refused.under(f".{key}") from None
         try:
             return record(**decoded)
         except ValueError as error:
-            raise RefusedError(str(error)) from None
+            raise _RefusedError(str(error)) from None
 
     return decode
 
@@ -239,7 +276,7 @@ def _union(members: tuple[Any, ...]) -> _Decoder:
     def decode(value: Json) -> object:
         found = by_keys.get(frozenset(value)) if isinstance(value, dict) else plain.get(type(value))
         if found is None:
-            raise wrong(value, " or ".join(sorted(member.__name__ for member in members)))
+            raise _wrong(value, " or ".join(sorted(member.__name__ for member in members)))
         return found(value)
 
     return decode

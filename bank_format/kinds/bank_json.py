@@ -1,19 +1,24 @@
-"""What a bank's files say, as frozen values that check themselves.
+"""bank.json: what it says, and canonical JSON with its own digest, read first of all of a bank.
 
-A record refuses what the format does not allow with a ValueError; who reads a file adds its
-name. `strict_json` turns records into JSON and back. BankRecord is bank.json; see task_records
-for what a task file says.
+Records are frozen values that check themselves: what the format does not allow they refuse with a
+ValueError; who reads a file adds its name. `strict_json` turns records into JSON and back. See
+`task_records` for what a task file says.
 """
 
+import hashlib
 import math
 from dataclasses import dataclass, field, fields
 from typing import Final, Literal, TypeAlias
 
 from bank_format.encoding.bits import packed_size
-from bank_format.encoding.strict_json import OMITTED
+from bank_format.encoding.canonical_json import canonical, parse_canonical
+from bank_format.encoding.damage import damage
+from bank_format.encoding.strict_json import OMITTED, from_json, to_json
+from bank_format.errors import NewerFormatError
 from bank_format.names import check_digest, check_parameter_name, check_text
 
 __all__ = [
+    "BANK_FILE_LIMIT",
     "FORMAT_VERSION",
     "INITS",
     "BankRecord",
@@ -21,6 +26,8 @@ __all__ = [
     "Init",
     "InputRecord",
     "ParameterRecord",
+    "build_bank_file",
+    "parse_bank_file",
 ]
 
 FORMAT_VERSION: Final = 1  # of bank.json and base.safetensors
@@ -29,6 +36,9 @@ Init: TypeAlias = Literal["signed-constant", "kaiming-normal", "weights"]
 INITS: Final[tuple[Init, ...]] = ("signed-constant", "kaiming-normal")
 MOST_PARAMETERS = 10_000
 MOST_WEIGHTS = 2**33
+BANK_FILE_LIMIT = 8 * 2**20  # bytes
+_FORMAT: Literal["supsup-bank"] = "supsup-bank"
+_HINT = "restore the file from a copy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,3 +179,53 @@ class BankRecord(BankSpec):
     def spec(self) -> BankSpec:
         """The spec alone."""
         return BankSpec(**{one.name: getattr(self, one.name) for one in fields(BankSpec)})
+
+
+def build_bank_file(record: BankRecord) -> bytes:
+    """Write bank.json.
+
+    Raises:
+        ValueError: a value of a type that a reader would refuse.
+    """
+    value = to_json(record)
+    from_json(BankRecord, value)
+    if not isinstance(value, dict):
+        raise ValueError("a record that is no JSON object")
+    return canonical({**value, "sha256": _digest(canonical(value))}) + b"\n"
+
+
+def parse_bank_file(data: bytes, name: str) -> BankRecord:
+    """Read bank.json, checked in full.
+
+    Raises:
+        DamagedError: anything but what `build_bank_file` writes.
+        NewerFormatError: a version or kind this reader does not know.
+    """
+    with damage(name, "I3", hint=_HINT):
+        if data[-1:] != b"\n":
+            raise ValueError("no final newline")
+        value = parse_canonical(data[:-1])
+        if not isinstance(value, dict):
+            raise ValueError("no JSON object")
+    with damage(name, "I2", hint=_HINT):
+        stated = value.pop("sha256", None)
+        digest = _digest(canonical(value))
+        if stated != digest:
+            raise ValueError(f"sha256 {str(stated)[:16]} found, expected {digest[:16]}…")
+    with damage(name, "I4", hint=_HINT):
+        version, kind = value.get("version"), value.get("kind")
+        if value.get("format") != _FORMAT or type(version) is not int or version < 1:
+            raise ValueError(f"format and version are not {_FORMAT!r} and a number from 1 on")
+    if version > FORMAT_VERSION or kind != "base":
+        raise NewerFormatError(
+            f"{name}: kind {str(kind)[:40]!r} version {version} found, "
+            f"this supsup reads 'base' up to version {FORMAT_VERSION}",
+            hint="pip install --upgrade supsup",
+            invariant="I4",
+        )
+    with damage(name, "I5", hint=_HINT):
+        return from_json(BankRecord, value)
+
+
+def _digest(text: bytes) -> str:
+    return hashlib.sha256(text + b"\n").hexdigest()

@@ -1,6 +1,7 @@
-"""base.safetensors: the frozen weights, and the digest that two equal bases share."""
+"""base.safetensors: the frozen weights, the digest that two equal bases share, a lost base anew."""
 
 import hashlib
+import shlex
 from collections.abc import Mapping
 
 import numpy as np
@@ -12,15 +13,18 @@ from bank_format.encoding.damage import damage
 from bank_format.encoding.sealed import DTYPES, Tensor, Tensors, seal, unseal
 from bank_format.encoding.strict_json import to_json
 from bank_format.errors import DamagedError, NewerFormatError, OtherBaseError
-from bank_format.kinds.bank_json import FORMAT_VERSION, BankSpec
+from bank_format.kinds.bank_json import FORMAT_VERSION, BankRecord, BankSpec
 from bank_format.kinds.seeded import signed_constant_tensors
 
 __all__ = [
     "base_sha256",
     "build_base",
+    "can_regenerate",
     "check_kind",
     "describe_tensors",
+    "init_command",
     "parse_base",
+    "regenerate_base",
     "weights_of",
 ]
 
@@ -179,3 +183,42 @@ def _check_tensors(spec: BankSpec, tensors: Mapping[str, Tensor]) -> None:
 
 def _bytes(tensor: Tensor) -> NDArray[np.uint8]:
     return tensor.view(np.uint8)
+
+
+def can_regenerate(record: BankRecord) -> bool:
+    """Tell whether the seed alone decides the base, so that nothing of the lost file is needed."""
+    return record.init == "signed-constant"
+
+
+def regenerate_base(record: BankRecord) -> bytes:
+    """Write base.safetensors again from the seed.
+
+    Args:
+        record: what bank.json says.
+
+    Returns:
+        The file's bytes, those that were lost.
+
+    Raises:
+        ValueError: the seed does not decide the base, or gives another than bank.json names.
+    """
+    if not can_regenerate(record):
+        raise ValueError(f"a base of init {record.init!r} is not decided by its seed alone")
+    tensors = signed_constant_tensors(record.seed, record.parameters)
+    found = base_sha256(record.spec, tensors)
+    if found != record.base_sha256:
+        raise ValueError(
+            f"seed {record.seed} gives base {found[:16]}…, expected {record.base_sha256[:16]}…"
+        )
+    return build_base(record.spec, tensors)
+
+
+def init_command(record: BankRecord) -> str:
+    """Spell the command that makes a bank of this record, but for its folder."""
+    shape = "x".join(map(str, record.input.shape))
+    init = "--weights FILE.safetensors" if record.init == "weights" else f"--init {record.init}"
+    return (
+        f"supsup init-base --arch {shlex.quote(record.arch)} --input {shape} "
+        f"--outputs {record.outputs} --real-outputs {record.real_outputs} "
+        f"{init} --seed {record.seed}"
+    )

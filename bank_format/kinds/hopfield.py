@@ -8,6 +8,7 @@ the one in memory gives. Sums over the tasks take the place of means for the sam
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,16 +19,63 @@ from bank_format.encoding.strict_json import from_json, to_json
 from bank_format.errors import OtherBaseError
 from bank_format.kinds.bank_json import BankRecord, BankSpec
 from bank_format.kinds.base import check_kind
-from bank_format.kinds.hopfield_records import HopfieldContent, PatternRecord, Rule
 from bank_format.kinds.task_metadata import check_content_sha256, content_sha256
+from bank_format.names import check_digest, is_task_name
 
 __all__ = [
+    "RULES",
     "Attractors",
+    "HopfieldContent",
+    "PatternRecord",
+    "Rule",
     "build_hopfield",
     "check_hopfield",
     "hopfield_limit",
     "parse_hopfield",
 ]
+
+Rule: TypeAlias = Literal["storkey", "hebbian"]
+RULES: Final[tuple[Rule, ...]] = ("storkey", "hebbian")
+
+
+@dataclass(frozen=True, slots=True)
+class PatternRecord:
+    """A task whose masks are stored, with the digest of what it was."""
+
+    task: str
+    content_sha256: str
+
+    def __post_init__(self) -> None:
+        if not is_task_name(self.task):
+            raise ValueError(f"task name {self.task[:80]!r} found, expected one a task can have")
+        check_digest(self.content_sha256)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HopfieldContent:
+    """All that content_sha256 covers besides the tensors.
+
+    Args:
+        base_sha256: the base network the masks belong to.
+        rule: how a pattern is added to the matrices.
+        tasks: those that are stored, in the order of adding; at least one.
+    """
+
+    kind: Literal["hopfield"] = "hopfield"
+    version: Literal[1] = 1
+    base_sha256: str
+    rule: Rule
+    tasks: tuple[PatternRecord, ...]
+
+    def __post_init__(self) -> None:
+        check_digest(self.base_sha256)
+        names = {one.task for one in self.tasks}
+        if not self.tasks or len(names) != len(self.tasks):
+            raise ValueError(
+                f"{len(self.tasks)} tasks of {len(names)} names found, "
+                "expected at least one, and distinct names"
+            )
+
 
 _COUPLINGS, _SUM = "couplings", "sum"
 

@@ -65,6 +65,17 @@ class Task:
         """The share of the masked weights that is kept, 0..1."""
         return sum(map(count_ones, self.masks.values())) / self.weights
 
+    @property
+    def sparse(self) -> bool:
+        """Whether its masks keep a chosen share of each layer; kept weights then count for more."""
+        return "density" in self.content.recipe.settings
+
+    @property
+    def accuracy(self) -> float | None:
+        """The share of test images classified rightly, the task given, 0..1; None if unknown."""
+        found = self.content.accuracy
+        return found.correct / found.images if found else None
+
 
 def build_task(
     record: BankRecord,

@@ -1,23 +1,24 @@
 """Unfinished work: the state that a learner keeps under work/<task>/ to go on after a stop.
 
 A state is derived: whoever finds it damaged, or made for something else, learns anew. So it is
-no part of any answer, and discarding it loses time and nothing else.
+no part of any answer, and discarding it loses time and nothing else. What is large and seldom
+changes stands apart: in parts, files named after their seals, which a state names.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from bank_format.disk.files import list_names, read_bytes, replace, unlink
-from bank_format.encoding.sealed import HEADER_LIMIT, Tensor, Tensors, seal, unseal
+from bank_format.disk.atomic import is_temporary
+from bank_format.disk.files import exists, list_names, make_folder, read_bytes, replace, unlink
+from bank_format.encoding.sealed import HEADER_LIMIT, SEAL_SIZE, Tensor, Tensors, seal, unseal
 from bank_format.encoding.strict_json import from_json, to_json
 from bank_format.errors import DamagedError, OtherBaseError
 from bank_format.kinds.bank_json import BankRecord, BankSpec
 from bank_format.kinds.base import check_kind
 from bank_format.names import check_digest, is_task_name
-from bank_format.store.layout import is_temporary
 
 __all__ = [
     "PART_FILE",
@@ -28,8 +29,12 @@ __all__ = [
     "build_state",
     "discard_state",
     "is_work_file",
+    "list_parts",
     "parse_state",
+    "read_part",
+    "remove_parts",
     "state_limit",
+    "write_part",
 ]
 
 STATE_FILE = "state.safetensors"
@@ -115,7 +120,7 @@ class WorkFolder:
             ValueError: a plan, step or tensor that has no place in a state file.
         """
         data = build_state(self.record, self.task, state)
-        replace(self.path, data)
+        _put(self.path, data)
         return len(data)
 
     def discard(self) -> None:
@@ -208,3 +213,73 @@ def _of_this_machine(tensors: Tensors) -> Tensors:
         name: tensor.astype(tensor.dtype.newbyteorder("="), copy=False)
         for name, tensor in tensors.items()
     }
+
+
+def _put(path: Path, data: bytes) -> None:
+    """Write a file of a state; where locks do not hold, another learner may have tidied up."""
+    if not exists(path.parent):
+        make_folder(path.parent)
+    replace(path, data)
+
+
+def write_part(work: WorkFolder, part: WorkState) -> str:
+    """Write a part of a state that is about to be written, durably.
+
+    Returns:
+        Its seal, 64 hex digits, which names it.
+
+    Raises:
+        StorageError: the system refused.
+        ValueError: a plan, step or tensor that has no place in it.
+    """
+    data = build_state(work.record, work.task, part)
+    name = data[-SEAL_SIZE:].hex()
+    _put(_path(work, name), data)
+    return name
+
+
+def read_part(work: WorkFolder, name: str) -> WorkState:
+    """Read a part, checked in full.
+
+    Raises:
+        DamagedError: it is not there, or is not the file that was written under that name.
+        NewerFormatError, OtherBaseError: see `parse_state`.
+        StorageError: the system refused.
+    """
+    path = _path(work, name)
+    try:
+        data = read_bytes(path, state_limit(work.record))
+    except (FileNotFoundError, NotADirectoryError):
+        raise DamagedError(f"{path}: no such file found, expected one", hint=_HINT) from None
+    part = parse_state(data, work.record, work.task, str(path))
+    found = data[-SEAL_SIZE:].hex()
+    if found != name:
+        raise DamagedError(f"{path}: seal {found[:16]}… found, expected its name", hint=_HINT)
+    return part
+
+
+def list_parts(work: WorkFolder) -> list[str]:
+    """Name the parts that stand in a folder of work, needed or not, sorted.
+
+    Raises:
+        StorageError: the system refused.
+    """
+    try:
+        matches = map(PART_FILE.fullmatch, list_names(work.folder))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return sorted(match[1] for match in matches if match)
+
+
+def remove_parts(work: WorkFolder, *, but: Collection[str]) -> None:
+    """Remove the parts that the state does not name.
+
+    Raises:
+        StorageError: the system refused.
+    """
+    for name in set(list_parts(work)).difference(but):
+        unlink(_path(work, name))
+
+
+def _path(work: WorkFolder, name: str) -> Path:
+    return work.folder / f"part-{name}.safetensors"

@@ -6,16 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bank_format.disk import files
+from bank_format.disk.stores import Place
 from bank_format.errors import DamagedError
 from bank_format.kinds.bank_json import BankRecord
 from bank_format.kinds.hopfield import (
     Attractors,
+    HopfieldContent,
+    PatternRecord,
     build_hopfield,
     check_hopfield,
     hopfield_limit,
     parse_hopfield,
 )
-from bank_format.kinds.hopfield_records import HopfieldContent, PatternRecord
 from bank_format.kinds.mask import Task
 from bank_format.store.layout import HOPFIELD_FILE
 from bank_format.store.tasks import settle_tasks
@@ -58,7 +60,7 @@ class Stale:
         )
 
 
-def read_attractors(bank: Path, record: BankRecord) -> tuple[Attractors, int] | None:
+def read_attractors(bank: Place, record: BankRecord) -> tuple[Attractors, int] | None:
     """Read a bank's attractors, checked in full; None where there are none.
 
     Returns:
@@ -78,7 +80,7 @@ def read_attractors(bank: Path, record: BankRecord) -> tuple[Attractors, int] | 
         raise DamagedError(error.message, hint=again, invariant=error.invariant) from error
 
 
-def check_attractors(bank: Path, record: BankRecord) -> HopfieldContent | None:
+def check_attractors(bank: Place, record: BankRecord) -> HopfieldContent | None:
     """Check a bank's attractors in full and tell what their file says; None where there is none.
 
     Raises:
@@ -121,7 +123,7 @@ def compare(stored: Sequence[PatternRecord], tasks: Iterable[PatternRecord]) -> 
     return Stale(tuple(missing), tuple(gone))
 
 
-def encode_command(bank: Path, rule: str = "storkey") -> str:
+def encode_command(bank: Place, rule: str = "storkey") -> str:
     """Spell the command that makes a bank's attractors, or brings them up to date."""
     option = "" if rule == "storkey" else f" --rule {rule}"
     return f"supsup encode-hopfield --bank {shlex.quote(str(bank))}{option}"
@@ -134,7 +136,7 @@ def _named(names: Sequence[str]) -> str:
     return f"{count} ({shown}{f' and {more} more' if more > 0 else ''})"
 
 
-def _read(bank: Path, record: BankRecord) -> bytes | None:
+def _read(bank: Place, record: BankRecord) -> bytes | None:
     try:
         return files.read_bytes(bank / HOPFIELD_FILE, hopfield_limit(record))
     except (FileNotFoundError, NotADirectoryError):

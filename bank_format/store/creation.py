@@ -5,11 +5,11 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
+from bank_format.disk.atomic import is_temporary
 from bank_format.disk.files import exists, list_names, make_folder, settle, write_new
 from bank_format.encoding.sealed import Tensor
 from bank_format.errors import NameTakenError, NoBankError, OtherBaseError
-from bank_format.kinds.bank_file import build_bank_file
-from bank_format.kinds.bank_json import BankRecord, BankSpec
+from bank_format.kinds.bank_json import BankRecord, BankSpec, build_bank_file
 from bank_format.kinds.base import base_sha256, build_base
 from bank_format.store.layout import (
     BANK_FILE,
@@ -18,7 +18,6 @@ from bank_format.store.layout import (
     MASKS,
     QUARANTINE,
     WORK,
-    is_temporary,
     read_base,
     read_record,
 )

@@ -1,19 +1,19 @@
 """Where a bank's files lie, and reading the two that every bank has."""
 
 import shlex
-from pathlib import Path
 
-from bank_format.disk.files import TEMPORARY_SUFFIX, read_bytes
+from bank_format.disk.files import read_bytes
+from bank_format.disk.stores import Place
 from bank_format.encoding.sealed import HEADER_LIMIT, Tensors
 from bank_format.errors import DamagedError, NoBankError
-from bank_format.kinds.bank_file import BANK_FILE_LIMIT, parse_bank_file
-from bank_format.kinds.bank_json import BankRecord, BankSpec
+from bank_format.kinds.bank_json import BANK_FILE_LIMIT, BankRecord, BankSpec, parse_bank_file
 from bank_format.kinds.base import parse_base
 
 __all__ = [
     "BANK_FILE",
     "BASE_FILE",
     "CLAIM",
+    "FEATURES_FILE",
     "HOPFIELD_FILE",
     "MASKS",
     "QUARANTINE",
@@ -21,7 +21,6 @@ __all__ = [
     "SUFFIX",
     "WORK",
     "file_limit",
-    "is_temporary",
     "read_base",
     "read_record",
 ]
@@ -29,6 +28,7 @@ __all__ = [
 BANK_FILE = "bank.json"
 BASE_FILE = "base.safetensors"
 HOPFIELD_FILE = "hopfield.safetensors"
+FEATURES_FILE = "features.safetensors"
 MASKS = "masks"
 SIGNATURES = "signatures"
 WORK = "work"
@@ -45,12 +45,7 @@ def file_limit(spec: BankSpec) -> int:
     return 2 * HEADER_LIMIT + 8 * spec.weights
 
 
-def is_temporary(name: str) -> bool:
-    """Tell whether a name is that of a file not yet committed."""
-    return name.startswith(".") and name.endswith(TEMPORARY_SUFFIX)
-
-
-def read_record(path: Path) -> BankRecord:
+def read_record(path: Place) -> BankRecord:
     """Read bank.json of the bank in a folder.
 
     Raises:
@@ -67,7 +62,7 @@ def read_record(path: Path) -> BankRecord:
     return parse_bank_file(data, str(path / BANK_FILE))
 
 
-def read_base(path: Path, record: BankRecord) -> Tensors:
+def read_base(path: Place, record: BankRecord) -> Tensors:
     """Read base.safetensors of the bank in a folder, checked in full; tensors as stored.
 
     Raises:

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bank_format.disk import system_calls
+from bank_format.disk.atomic import is_temporary
 from bank_format.disk.files import list_names, storage_error, unlink
-from bank_format.store.layout import MASKS, SIGNATURES, is_temporary
+from bank_format.store.layout import MASKS, SIGNATURES
 
 __all__ = ["Leftover", "find_leftovers", "remove_leftover"]
 

@@ -1,10 +1,15 @@
-"""Which tasks are made of which: a combination cannot be read without its parents."""
+"""Which tasks are made of which, within a bank and as copies of another bank's.
 
+A combination cannot be read without its parents.
+"""
+
+import dataclasses
 import shlex
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from bank_format.disk.stores import Place
 from bank_format.encoding.damage import damage
 from bank_format.encoding.sealed import unseal
 from bank_format.encoding.strict_json import from_json
@@ -18,15 +23,22 @@ from bank_format.errors import (
 )
 from bank_format.kinds.bank_json import BankRecord
 from bank_format.kinds.base import check_kind
+from bank_format.kinds.combination import build_combination
 from bank_format.kinds.combination_records import CombinationContent
-from bank_format.kinds.mask import Task
+from bank_format.kinds.mask import Task, build_task
 from bank_format.kinds.task_metadata import HINT
 from bank_format.kinds.task_records import ParentRecord
 from bank_format.names import check_task_name
-from bank_format.store.task_reading import read_mask
-from bank_format.store.tasks import list_tasks, read_task_file, task_path
+from bank_format.store.tasks import list_tasks, read_mask, read_task_file, task_path
 
-__all__ = ["children_of", "named_parents", "needed_parents", "refuse_parent"]
+__all__ = [
+    "check_same_base",
+    "children_of",
+    "named_parents",
+    "needed_parents",
+    "refuse_parent",
+    "renamed",
+]
 
 # As it stands in the header, where the content is JSON inside JSON.
 _KIND = b'\\"kind\\":\\"combination\\"'
@@ -60,7 +72,7 @@ def named_parents(data: bytes, name: str) -> tuple[ParentRecord, ...]:
         return from_json(CombinationContent, stated, "content").parents
 
 
-def children_of(bank: Path, record: BankRecord, parents: Sequence[str]) -> dict[str, list[str]]:
+def children_of(bank: Place, record: BankRecord, parents: Sequence[str]) -> dict[str, list[str]]:
     """Name for each of some tasks the combinations, none of these, that need it, sorted.
 
     What a damaged or missing parent was is known by its name alone. A combination that is damaged
@@ -101,3 +113,44 @@ def refuse_parent(bank: Path, name: str, children: Sequence[str]) -> None:
         "expected none; nothing was removed",
         hint=f"remove those first: supsup tasks remove {named} --bank {shlex.quote(str(bank))}",
     )
+
+
+def check_same_base(
+    bank: Place, record: BankRecord, source: Place, source_record: BankRecord
+) -> None:
+    """Refuse a bank whose tasks cannot be used in another.
+
+    Args:
+        bank: the folder of the bank that would have them.
+        record: what its bank.json says.
+        source: the folder of the bank that has them.
+        source_record: what its bank.json says.
+
+    Raises:
+        OtherBaseError: they have different bases.
+    """
+    theirs, ours = source_record.base_sha256, record.base_sha256
+    if theirs != ours:
+        raise OtherBaseError(
+            f"{source}: base {theirs[:16]}… found, {bank} has {ours[:16]}…",
+            hint="copy between banks made with the same options of supsup init-base",
+        )
+
+
+def renamed(record: BankRecord, task: Task, name: str) -> bytes:
+    """Write the file of a task's copy under another name; its provenance goes with it.
+
+    Args:
+        record: of the bank.
+        task: as read.
+        name: the copy's.
+
+    Raises:
+        ValueError: a combination under the name of one of its parents.
+    """
+    facts = dataclasses.replace(task.content, task=name)
+    if task.coefficients:
+        return build_combination(
+            record, facts, task.coefficients, task.statistics, task.provenance, task.arrays
+        )
+    return build_task(record, facts, task.masks, task.statistics, task.provenance, task.arrays)

@@ -1,13 +1,15 @@
 """The folder signatures/: what was found out later of tasks whose own files have no signature.
 
-A file here belongs to the task whose digest it names. It is derived: without it every answer is
-the same, only slower. A task's own file, if it has a signature, goes before.
+A file here belongs to the task whose digest it names. It is derived: without it the task's mask is
+tried for every decision. A task's own file, if it has a signature, goes before.
 """
 
 from contextlib import suppress
 from pathlib import Path
+from typing import cast
 
 from bank_format.disk import files
+from bank_format.disk.stores import AnyPlace, Place
 from bank_format.errors import DamagedError, NameTakenError, NewerFormatError, OtherBaseError
 from bank_format.kinds.bank_json import BankRecord
 from bank_format.kinds.mask import Task
@@ -23,20 +25,21 @@ __all__ = [
     "list_signatures",
     "read_signature",
     "remove_signature",
+    "settle_signatures",
     "signature_path",
 ]
 
 
-def signature_path(bank: Path, task: str) -> Path:
+def signature_path(bank: AnyPlace, task: str) -> AnyPlace:
     """Return where a task's signature stands, or would stand.
 
     Raises:
         BadNameError: no task can have that name.
     """
-    return Path(bank, SIGNATURES, f"{check_task_name(task)}{SUFFIX}")
+    return cast("AnyPlace", bank / SIGNATURES / f"{check_task_name(task)}{SUFFIX}")
 
 
-def list_signatures(bank: Path) -> list[str]:
+def list_signatures(bank: Place) -> list[str]:
     """List the tasks that have a file here, sorted; no file is opened.
 
     Raises:
@@ -50,7 +53,7 @@ def list_signatures(bank: Path) -> list[str]:
     return sorted(name for name in names if is_task_name(name))
 
 
-def read_signature(bank: Path, record: BankRecord, task: str) -> StoredSignature | None:
+def read_signature(bank: Place, record: BankRecord, task: str) -> StoredSignature | None:
     """Read a task's file here, checked in full; None where there is none.
 
     Whoever reads it compares its `task_sha256` with the task's digest.
@@ -92,7 +95,7 @@ def add_signature(
     files.write_new(path, data)
 
 
-def copy_signature(source: Path, task: Task, bank: Path, record: BankRecord, copy: Task) -> None:
+def copy_signature(source: Place, task: Task, bank: Path, record: BankRecord, copy: Task) -> None:
     """Copy what another bank found out later of a task; what is damaged there is not worth it.
 
     Args:
@@ -109,6 +112,16 @@ def copy_signature(source: Path, task: Task, bank: Path, record: BankRecord, cop
         there = read_signature(source, record, task.content.task)
         if there is not None and there.content.task_sha256 == task.content_sha256:
             add_signature(bank, record, copy, there.content.signature, there.arrays)
+
+
+def settle_signatures(bank: Path) -> None:
+    """Force the names in signatures/ to the disk, before telling that one is there.
+
+    Raises:
+        StorageError: the system refused.
+    """
+    files.settle(bank / SIGNATURES)
+    files.settle(bank)
 
 
 def remove_signature(bank: Path, task: str) -> None:

@@ -1,19 +1,177 @@
 """How every command answers."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from io import StringIO
+from typing import TYPE_CHECKING, TextIO
 
 import typer
 
-from supsup_cli.output import Terminal
-from supsup_cli.workflows.exit_codes import exit_code
+from supsup_cli.boundary import problem_of
+from supsup_cli.errors import PartDeliveredError, RankFailedError, UsageError
+from supsup_cli.output import ReaderGoneError, Terminal
+from supsup_cli.stop_signals import stop_signals
+from supsup_cli.torchrun.place import Place, place
+from supsup_cli.workflows.ranks import ALONE, Ranks
+from supsup_cli.workflows.reporting import Advance, Reporter, Silent
 from supsup_cli.workflows.results.common import Result
+from supsup_cli.workflows.results.inference import InferResult, LinesResult, PredictResult
+
+_NEW_TASK = 4
+
+if TYPE_CHECKING:
+    from supsup_cli.torchrun.group import RankGroup
+
+_LOOK_EVERY = 0.25  # seconds
 
 
 def answer(
     work: Callable[[Terminal], Result], *, as_json: bool, quiet: bool, fail_on_new: bool = False
 ) -> None:
-    """Do a command's work, print what it answers and end with its exit code."""
+    """Do a command's work, print what it answers and end with its exit code.
+
+    Under torchrun rank 0 does it, and the other ranks nothing.
+    """
+    among = place()
+    if among is not None and among.rank:
+        raise typer.Exit(0)
     terminal = Terminal(as_json=as_json, quiet=quiet)
-    result = work(terminal)
-    terminal.answer(result)
-    raise typer.Exit(exit_code(result, fail_on_new=fail_on_new))
+    _finish(terminal, work(terminal), among, fail_on_new=fail_on_new)
+
+
+class Together:
+    """What the work of a command that several ranks may share is given.
+
+    Attributes:
+        reporter: hears of the progress of all ranks; the notes of rank 0 alone are told.
+        ranks: who shares the work.
+    """
+
+    def __init__(self, reporter: Reporter, group: "RankGroup | None" = None) -> None:
+        self.reporter = reporter if group is None else _RankReporter(reporter, group)
+        self.ranks: Ranks = ALONE if group is None else group
+        self._group = group
+
+    def device(self, name: str) -> str:
+        """Name the device of this rank where `name` leaves it open."""
+        return name if self._group is None else self._group.device(name)
+
+    def lines(self, words: Sequence[str], stdin: TextIO) -> TextIO:
+        """Give every rank the lines that rank 0 alone can read, where "-" asks for them."""
+        if self._group is None or "-" not in words:
+            return stdin
+        return StringIO(self._group.told(stdin.read))
+
+
+def answer_together(
+    work: Callable[[Together], Result], *, as_json: bool, quiet: bool, fail_on_new: bool = False
+) -> None:
+    """Do a command's work as `answer` does; under torchrun all ranks do it together."""
+    among = place()
+    terminal = Terminal(as_json=as_json, quiet=quiet)
+    if among is None:
+        answer(
+            lambda own: work(Together(own)), as_json=as_json, quiet=quiet, fail_on_new=fail_on_new
+        )
+        return
+    with _failing_together(among) as group:
+        result = work(Together(terminal if among.rank == 0 else Silent(), group))
+        _finish(terminal, result, among, fail_on_new=fail_on_new)
+
+
+def _finish(terminal: Terminal, result: Result, among: Place | None, *, fail_on_new: bool) -> None:
+    """Print a result and end; torchrun takes any code but 0 for a failure: the document has it."""
+    code = _exit_code(result, fail_on_new=fail_on_new)
+    terminal.answer(result, None if among is None else code)
+    raise typer.Exit(code if among is None else 0)
+
+
+@contextmanager
+def _failing_together(among: Place) -> "Iterator[RankGroup]":
+    """Join the other ranks; whatever ends one of them is told by rank 0, and ends them all.
+
+    Raises:
+        RankFailedError: another rank ended the command, and this one is to say so.
+        typer.Exit: rank 0 has what this one did.
+    """
+    from supsup_cli.torchrun.group import Failure, joined
+
+    with joined(among) as group, stop_signals() as stop:
+        try:
+            yield group
+        except PartDeliveredError:
+            raise typer.Exit(0) from None
+        except (RankFailedError, typer.Exit):
+            raise
+        except (Exception, KeyboardInterrupt) as error:
+            one = problem_of(error, (), stop)
+            cause = group.cause() if stop.asked else None
+            if cause is not None:
+                cause.beside = {**one.beside, **cause.beside}
+                raise cause from error
+            if among.rank and not stop.asked:
+                group.post(Failure(one.message, one.hint, one.slug, one.exit_code, one.beside))
+            raise
+
+
+class _RankReporter:
+    """A reporter that counts what all ranks do, and looks now and then whether one failed."""
+
+    def __init__(self, own: Reporter, group: "RankGroup") -> None:
+        self._own = own
+        self._group = group
+        self._looked = 0.0
+        self._untold = 0
+
+    def note(self, text: str) -> None:
+        """Tell one line."""
+        self._own.note(text)
+
+    @contextmanager
+    def track(self, description: str, total: int | None, unit: str) -> Iterator[Advance]:
+        """Follow a long job of all ranks."""
+        with self._own.track(description, total, unit) as advance:
+            self._group.while_waiting = lambda: self._advance(advance, 0)
+            try:
+                yield lambda done: self._advance(advance, done)
+            finally:
+                self._group.while_waiting = lambda: None
+
+    def _advance(self, advance: Advance, done: int) -> None:
+        advance(done)
+        self._untold += done
+        if time.monotonic() < self._looked + _LOOK_EVERY:
+            return
+        self._looked = time.monotonic()
+        self._group.check()
+        advance(self._group.count_units(self._untold))
+        self._untold = 0
+
+
+def answer_lines(
+    work: Callable[[Terminal], LinesResult], *, as_json: bool, quiet: bool, fail_on_new: bool
+) -> None:
+    """Do a command's work, which prints its answers itself, and end with the exit code.
+
+    Raises:
+        UsageError: one document was asked for too.
+    """
+    if as_json:
+        raise UsageError("--json with --json-lines: both found, expected one of the two")
+    among = place()
+    if among is not None and among.rank:
+        raise typer.Exit(0)
+    try:
+        result = work(Terminal(as_json=True, quiet=quiet))
+    except ReaderGoneError:
+        raise typer.Exit(0) from None
+    raise typer.Exit(result.exit_code or (_NEW_TASK if fail_on_new and result.new else 0))
+
+
+def _exit_code(result: Result, *, fail_on_new: bool) -> int:
+    """Choose the code of a result: its own unless that is 0, then 4 for a new task if asked for."""
+    if not fail_on_new or not isinstance(result, InferResult | PredictResult):
+        return result.exit_code
+    new = any(one.known is False for one in result.results)
+    return result.exit_code or (_NEW_TASK if new else 0)

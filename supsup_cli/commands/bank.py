@@ -14,6 +14,8 @@ from supsup_cli.options import (
     DryRunOption,
     JsonOption,
     QuietOption,
+    ReadBankOption,
+    VerifiedBankOption,
     usable_path,
 )
 from supsup_cli.output import Terminal
@@ -24,7 +26,7 @@ app = typer.Typer()
 
 @app.command()
 def stats(
-    bank: BankOption = DEFAULT_BANK,
+    bank: ReadBankOption = DEFAULT_BANK,
     overlaps: Annotated[bool, typer.Option("--overlaps", help="Compare every pair.")] = False,
     plot: Annotated[
         Path | None, typer.Option(help="Picture of the overlaps.", callback=usable_path)
@@ -45,7 +47,7 @@ def stats(
 
 @app.command()
 def verify(
-    bank: BankOption = DEFAULT_BANK,
+    bank: VerifiedBankOption = DEFAULT_BANK,
     repair: Annotated[
         bool,
         typer.Option(

@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from supsup_cli.commands.answering import answer
+from supsup_cli.commands.answering import Together, answer_lines, answer_together
 from supsup_cli.completion import complete_tasks
 from supsup_cli.data.limits import MAX_PIXELS
+from supsup_cli.errors import UsageError
 from supsup_cli.options import (
     DEFAULT_BANK,
-    BankOption,
     DataOption,
     DataRootOption,
     DebugOption,
@@ -20,17 +20,20 @@ from supsup_cli.options import (
     FailOnNewOption,
     GroupOption,
     ImagesArgument,
+    JsonLinesOption,
     JsonOption,
     LimitOption,
     MaxPixelsOption,
     MethodOption,
     ObjectiveOption,
     QuietOption,
+    ReadBankOption,
     SeedOption,
     usable_path,
 )
 from supsup_cli.output import Terminal
 from supsup_cli.workflows.results.common import Result
+from supsup_cli.workflows.results.inference import LinesResult
 
 app = typer.Typer()
 
@@ -38,7 +41,7 @@ app = typer.Typer()
 @app.command("infer-task")
 def infer_task(
     images: ImagesArgument = None,
-    bank: BankOption = DEFAULT_BANK,
+    bank: ReadBankOption = DEFAULT_BANK,
     data: DataOption = None,
     method: MethodOption = "auto",
     objective: ObjectiveOption = None,
@@ -56,29 +59,49 @@ def infer_task(
     device: DeviceOption = "auto",
     seed: SeedOption = 0,
     as_json: JsonOption = False,
+    json_lines: JsonLinesOption = False,
     quiet: QuietOption = False,
     debug: DebugOption = False,
 ) -> None:
     """Name the task that each image belongs to, from the image alone (GN)."""
 
-    def work(terminal: Terminal) -> Result:
+    def work(together: Together) -> Result:
         from supsup_cli.data.reading import Reading
         from supsup_cli.workflows.inference import infer_task as workflow
-        from supsup_cli.workflows.inference.deciding import DecisionRequest
         from supsup_cli.workflows.inference.inputs import InputRequest
+        from supsup_cli.workflows.inference.rules import DecisionRequest
 
+        reading = Reading(max_pixels, data_root, download)
+        paths = images or ()
+        stdin = together.lines(paths, sys.stdin)
+        inputs = InputRequest(paths, stdin, data or (), limit, seed, reading)
+        decision = DecisionRequest(method, objective, group, together.device(device))
+        return workflow.infer_task(
+            bank, inputs, decision, top, together.reporter, plot, together.ranks
+        )
+
+    def stream(terminal: Terminal) -> LinesResult:
+        from supsup_cli.data.reading import Reading
+        from supsup_cli.workflows.inference.answer_lines import infer_lines
+        from supsup_cli.workflows.inference.inputs import InputRequest
+        from supsup_cli.workflows.inference.rules import DecisionRequest
+
+        if plot is not None:
+            raise UsageError(f"--plot {plot} with --json-lines: expected none")
         reading = Reading(max_pixels, data_root, download)
         inputs = InputRequest(images or (), sys.stdin, data or (), limit, seed, reading)
         decision = DecisionRequest(method, objective, group, device)
-        return workflow.infer_task(bank, inputs, decision, top, terminal, plot)
+        return infer_lines(bank, inputs, decision, top, terminal, terminal.line)
 
-    answer(work, as_json=as_json, quiet=quiet, fail_on_new=fail_on_new)
+    if json_lines:
+        answer_lines(stream, as_json=as_json, quiet=quiet, fail_on_new=fail_on_new)
+    answer_together(work, as_json=as_json, quiet=quiet, fail_on_new=fail_on_new)
 
 
 @app.command()
 def predict(
     images: ImagesArgument = None,
-    bank: BankOption = DEFAULT_BANK,
+    bank: ReadBankOption = DEFAULT_BANK,
     data: DataOption = None,
     task: Annotated[
         str | None,
@@ -91,34 +114,80 @@ def predict(
     group: GroupOption = "image",
     limit: LimitOption = None,
     fail_on_new: FailOnNewOption = False,
+    sheet: Annotated[
+        Path | None,
+        typer.Option(
+            help="Contact sheet of the images, 400 a page.",
+            metavar="FILE.png",
+            callback=usable_path,
+        ),
+    ] = None,
+    sort: Annotated[
+        Path | None,
+        typer.Option(
+            help="Copy the images into FOLDER/TASK/CLASS, new ones into FOLDER/_new.",
+            metavar="FOLDER",
+            callback=usable_path,
+        ),
+    ] = None,
+    link: Annotated[
+        bool, typer.Option("--link", help="With --sort: hard links in place of copies.")
+    ] = False,
     max_pixels: MaxPixelsOption = MAX_PIXELS,
     data_root: DataRootOption = "",
     download: DownloadOption = False,
     device: DeviceOption = "auto",
     seed: SeedOption = 0,
     as_json: JsonOption = False,
+    json_lines: JsonLinesOption = False,
     quiet: QuietOption = False,
     debug: DebugOption = False,
 ) -> None:
     """Name the task and the class of each image."""
 
-    def work(terminal: Terminal) -> Result:
+    def work(together: Together) -> Result:
         from supsup_cli.data.reading import Reading
         from supsup_cli.workflows.inference import predict as workflow
-        from supsup_cli.workflows.inference.deciding import DecisionRequest
         from supsup_cli.workflows.inference.inputs import InputRequest
+        from supsup_cli.workflows.inference.photos.predict_photos import Wanted, predict_photos
+        from supsup_cli.workflows.inference.rules import DecisionRequest
 
+        reading = Reading(max_pixels, data_root, download)
+        paths = images or ()
+        stdin = together.lines(paths, sys.stdin)
+        inputs = InputRequest(paths, stdin, data or (), limit, seed, reading)
+        decision = DecisionRequest(method, objective, group, together.device(device))
+        return predict_photos(
+            bank,
+            inputs,
+            Wanted(sheet, sort, link),
+            lambda checked: workflow.predict(
+                bank, checked, decision, task, together.reporter, together.ranks
+            ),
+            together.reporter,
+        )
+
+    def stream(terminal: Terminal) -> LinesResult:
+        from supsup_cli.data.reading import Reading
+        from supsup_cli.workflows.inference.answer_lines import predict_lines
+        from supsup_cli.workflows.inference.inputs import InputRequest
+        from supsup_cli.workflows.inference.rules import DecisionRequest
+
+        if sheet is not None or sort is not None:
+            raise UsageError("--sheet or --sort with --json-lines: expected neither")
         reading = Reading(max_pixels, data_root, download)
         inputs = InputRequest(images or (), sys.stdin, data or (), limit, seed, reading)
         decision = DecisionRequest(method, objective, group, device)
-        return workflow.predict(bank, inputs, decision, task, terminal)
+        return predict_lines(bank, inputs, decision, task, terminal, terminal.line)
 
-    answer(work, as_json=as_json, quiet=quiet, fail_on_new=fail_on_new)
+    if json_lines:
+        answer_lines(stream, as_json=as_json, quiet=quiet, fail_on_new=fail_on_new)
+    answer_together(work, as_json=as_json, quiet=quiet, fail_on_new=fail_on_new)
 
 
 @app.command()
 def evaluate(
-    bank: BankOption = DEFAULT_BANK,
+    bank: ReadBankOption = DEFAULT_BANK,
     tasks: Annotated[
         list[str] | None,
         typer.Option(
@@ -128,12 +197,20 @@ def evaluate(
     method: MethodOption = "auto",
     objective: ObjectiveOption = None,
     group: GroupOption = "image",
+    data: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--data",
+            help="Where a task's data lies now, if it moved (again and again).",
+            metavar="FOLDER",
+        ),
+    ] = None,
     group_sizes: Annotated[
         str, typer.Option(help="Compare groups of these many images.", metavar="N,N,…")
     ] = "",
     limit: LimitOption = None,
     plot: Annotated[
-        Path | None, typer.Option(help="Picture of the accuracies.", callback=usable_path)
+        Path | None, typer.Option(help="Picture of accuracies and confusion.", callback=usable_path)
     ] = None,
     csv: Annotated[
         Path | None, typer.Option(help="Table of tasks and their confusion.", callback=usable_path)
@@ -149,12 +226,12 @@ def evaluate(
 ) -> None:
     """Measure test accuracy with the task given (GG) and inferred (GNu, GNs)."""
 
-    def work(terminal: Terminal) -> Result:
+    def work(together: Together) -> Result:
         from supsup_cli.data.reading import Reading
         from supsup_cli.workflows.inference import evaluate as workflow
-        from supsup_cli.workflows.inference.deciding import DecisionRequest
+        from supsup_cli.workflows.inference.rules import DecisionRequest
 
-        decision = DecisionRequest(method, objective, group, device)
+        decision = DecisionRequest(method, objective, group, together.device(device))
         request = workflow.EvaluateRequest(
             tasks or (),
             limit,
@@ -163,7 +240,8 @@ def evaluate(
             plot,
             csv,
             Reading(max_pixels, data_root, download),
+            data or (),
         )
-        return workflow.evaluate(bank, decision, request, terminal)
+        return workflow.evaluate(bank, decision, request, together.reporter, together.ranks)
 
-    answer(work, as_json=as_json, quiet=quiet)
+    answer_together(work, as_json=as_json, quiet=quiet)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from supsup_cli.commands.answering import answer
+from supsup_cli.commands.answering import Together, answer, answer_together
 from supsup_cli.data.limits import MAX_PIXELS
 from supsup_cli.options import (
     DEFAULT_BANK,
@@ -126,6 +126,13 @@ def learn_task(
     detect: Annotated[
         bool, typer.Option("--detect", help="Learn nothing that belongs to a known task (NNs).")
     ] = False,
+    signature: Annotated[
+        bool,
+        typer.Option(
+            "--signature/--no-signature",
+            help="Keep what the frozen network says of the task's images.",
+        ),
+    ] = True,
     max_pixels: MaxPixelsOption = MAX_PIXELS,
     data_root: DataRootOption = "",
     download: DownloadOption = False,
@@ -137,7 +144,7 @@ def learn_task(
 ) -> None:
     """Learn a mask for each task and commit each as it is done (GG, GN: the task is known)."""
 
-    def work(terminal: Terminal) -> Result:
+    def work(together: Together) -> Result:
         from supsup_cli.data.reading import Reading
         from supsup_cli.workflows.learning import learn_task as workflow
         from supsup_cli.workflows.learning.plan import LearnRequest
@@ -149,15 +156,16 @@ def learn_task(
             steps=steps,
             batch_size=batch_size,
             seed=seed,
-            device=device,
+            device=together.device(device),
             density=density,
             transfer=transfer,
             combine=combine,
             augment=augment,
             detect=detect,
+            signature=signature,
             reading=Reading(max_pixels, data_root, download),
         )
         with stop_signals() as stop:
-            return workflow.learn_task(bank, request, terminal, stop)
+            return workflow.learn_task(bank, request, together.reporter, stop, together.ranks)
 
-    answer(work, as_json=as_json, quiet=quiet)
+    answer_together(work, as_json=as_json, quiet=quiet)

@@ -9,15 +9,23 @@ import typer
 
 from supsup_cli.commands.answering import answer
 from supsup_cli.completion import complete_source_tasks, complete_tasks
+from supsup_cli.data.limits import MAX_PIXELS
 from supsup_cli.options import (
     DEFAULT_BANK,
     BankOption,
+    DataOption,
+    DataRootOption,
     DebugOption,
+    DeviceOption,
+    DownloadOption,
     DryRunOption,
     JsonOption,
+    MaxPixelsOption,
     QuietOption,
+    ReadBankOption,
     YesOption,
     usable_path,
+    usable_place,
 )
 from supsup_cli.output import Terminal
 from supsup_cli.workflows.results.common import Result
@@ -34,7 +42,7 @@ _TasksArgument = Annotated[
 @group.callback(invoke_without_command=True)
 def tasks(
     context: typer.Context,
-    bank: BankOption = DEFAULT_BANK,
+    bank: ReadBankOption = DEFAULT_BANK,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
     debug: DebugOption = False,
@@ -56,7 +64,7 @@ def tasks(
 @group.command()
 def show(
     names: _TasksArgument,
-    bank: BankOption = DEFAULT_BANK,
+    bank: ReadBankOption = DEFAULT_BANK,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
     debug: DebugOption = False,
@@ -67,6 +75,34 @@ def show(
         from supsup_cli.workflows.tasks import show as workflow
 
         return workflow.show_tasks(bank, names)
+
+    answer(work, as_json=as_json, quiet=quiet)
+
+
+@group.command()
+def sign(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="Tasks; default: all.", autocompletion=complete_tasks),
+    ] = None,
+    bank: BankOption = DEFAULT_BANK,
+    data: DataOption = None,
+    max_pixels: MaxPixelsOption = MAX_PIXELS,
+    data_root: DataRootOption = "",
+    download: DownloadOption = False,
+    device: DeviceOption = "auto",
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Make signatures for tasks that have none, from the data they were learned from."""
+
+    def work(terminal: Terminal) -> Result:
+        from supsup_cli.data.reading import Reading
+        from supsup_cli.workflows.tasks import sign as workflow
+
+        reading = Reading(max_pixels, data_root, download)
+        return workflow.sign_tasks(bank, names or (), data or (), device, reading, terminal)
 
     answer(work, as_json=as_json, quiet=quiet)
 
@@ -110,7 +146,7 @@ def copy(
     source: Annotated[
         Path,
         typer.Option(
-            "--from", help="The bank to copy from.", metavar="FOLDER", callback=usable_path
+            "--from", help="The bank to copy from.", metavar="PLACE", callback=usable_place
         ),
     ],
     bank: BankOption = DEFAULT_BANK,

@@ -2,35 +2,18 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Container
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-from supsup_cli.data import embedded, imagenet, published, variants
-from supsup_cli.data.folders import (
-    folder_classes,
-    folder_digest,
-    listing_digest,
-    load_folder,
-    load_folder_test,
-    load_listing,
-    load_listing_test,
-)
-from supsup_cli.data.images import fit_images
-from supsup_cli.data.names import Variant, resolve
+from supsup_cli.data import imagenet, published
+from supsup_cli.data.folders.loading import folder_data
+from supsup_cli.data.mnist import MnistData
+from supsup_cli.data.names import resolve
 from supsup_cli.data.reading import DEFAULT, Reading
-from supsup_cli.data.splits import (
-    InputShape,
-    Split,
-    TaskData,
-    TestData,
-    calibration_share,
-    part_calibration,
-)
-
-NATIVE_SHAPE: InputShape = (1, 28, 28)
+from supsup_cli.data.splits import InputShape, TaskData, TestData
+from supsup_cli.errors import NoInputError
 
 _SPLIT_SIZES = ((12_665, 2_115), (12_089, 2_042), (11_263, 1_874), (12_183, 1_986), (11_800, 1_983))
 
@@ -70,13 +53,53 @@ def known() -> list[KnownData]:
     ]
 
 
+class Data(Protocol):
+    """One task's data, of one kind; nothing is read before it is asked for.
+
+    A new kind of data is a class with these, and a line in `open_data`.
+    """
+
+    @property
+    def variant(self) -> object:
+        """What stands for the name in the digest, as text."""
+
+    @property
+    def native_shape(self) -> InputShape:
+        """Shape (C, H, W) that images are written out in: their own, and for photos 224."""
+
+    def classes(self) -> tuple[tuple[str, ...], tuple[int, ...]]:
+        """Name the classes and the output of each, without decoding an image."""
+
+    def source_digest(self) -> str:
+        """Digest what the images come from: 64 hex digits."""
+
+    def load(self, input_shape: InputShape, seed: int, digest: str, /) -> TaskData:
+        """Load the three splits."""
+
+    def load_test(self, input_shape: InputShape, seed: int, /) -> TestData:
+        """Load the test split alone; no training image is decoded."""
+
+
+def open_data(data: str, reading: Reading = DEFAULT) -> Data:
+    """Find what one `--data` value stands for.
+
+    Raises:
+        UsageError: the data is unknown.
+        NoInputError: the folder is missing.
+    """
+    meaning = resolve(data)
+    if isinstance(meaning, Path):
+        return folder_data(meaning, reading)
+    if meaning.form in published.SETS:
+        return published.published_data(meaning, reading)
+    if meaning.form == imagenet.FORM:
+        return imagenet.imagenet_data(meaning, reading)
+    return MnistData(meaning)
+
+
 def native_shape(data: str) -> InputShape:
     """Tell the shape that data are written out in: their own, and for photos of any size 224."""
-    meaning = resolve(data)
-    form = meaning.form if isinstance(meaning, Variant) else imagenet.FORM
-    if form in published.SETS:
-        return (3, 32, 32)
-    return (3, 224, 224) if form == imagenet.FORM else NATIVE_SHAPE
+    return open_data(data).native_shape
 
 
 def digest(data: str, input_shape: InputShape, reading: Reading = DEFAULT) -> str:
@@ -97,19 +120,38 @@ def digest(data: str, input_shape: InputShape, reading: Reading = DEFAULT) -> st
         UsageError: the data is unknown.
         NoInputError: the data is missing, or the folder holds fewer than two classes.
     """
-    meaning = resolve(data)
-    variant = "folder" if isinstance(meaning, Path) else str(meaning)
-    if isinstance(meaning, Path):
-        source = folder_digest(meaning)
-    elif meaning.form in published.SETS:
-        source = published.published_digest(meaning.form, reading)
-    elif meaning.form == imagenet.FORM:
-        source = listing_digest(imagenet.list_imagenet(int(meaning.number), reading))
-    else:
-        source = embedded.source_digest()
-    description = {"source": source, "variant": variant, "input": list(input_shape)}
-    text = json.dumps(description, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return _digest(open_data(data, reading), input_shape)
+
+
+def reading_of(
+    data: str, input_shape: InputShape, wanted: Container[str], reading: Reading = DEFAULT
+) -> Reading | None:
+    """Find how data must be read to be some that a task was learned from.
+
+    What a folder means has changed: a task of before goes on being measured by what it was
+    learned from.
+
+    Args:
+        data: one name or folder.
+        input_shape: (C, H, W) that images are fitted to.
+        wanted: digests, as tasks record them.
+        reading: where data lie.
+
+    Returns:
+        the reading whose digest is among those wanted, today's rule before the first; or None.
+
+    Raises:
+        UsageError, NoInputError: as `digest`, and by the first rule there is nothing either.
+    """
+    first = replace(reading, first_rule=True)
+    try:
+        if digest(data, input_shape, reading) in wanted:
+            return reading
+    except NoInputError:
+        if not _has_digest(data, input_shape, wanted, first):
+            raise
+        return first
+    return first if _has_digest(data, input_shape, wanted, first) else None
 
 
 def classes_of(data: str, reading: Reading = DEFAULT) -> tuple[tuple[str, ...], tuple[int, ...]]:
@@ -119,8 +161,7 @@ def classes_of(data: str, reading: Reading = DEFAULT) -> tuple[tuple[str, ...], 
         UsageError: the data is unknown, or a class name cannot be written down.
         NoInputError: the data is missing, or the folder holds fewer than two classes.
     """
-    meaning = resolve(data)
-    return folder_classes(meaning) if isinstance(meaning, Path) else _classes(meaning, reading)
+    return open_data(data, reading).classes()
 
 
 def load(
@@ -145,17 +186,8 @@ def load(
         NoInputError: the data is missing or unusable.
         StorageError: there is no room for the images, or they cannot be fetched.
     """
-    meaning = resolve(data)
-    identity = digest(data, input_shape, reading)
-    if isinstance(meaning, Path):
-        return load_folder(meaning, input_shape, seed, identity, reading)
-    if meaning.form == imagenet.FORM:
-        listing = imagenet.list_imagenet(int(meaning.number), reading)
-        return load_listing(listing, str(meaning), input_shape, seed, identity, reading)
-    classes, outputs = _classes(meaning, reading)
-    train, calibration = _parts(meaning, input_shape, reading, seed)
-    test = Split(*_half(meaning, input_shape, reading, train=False))
-    return TaskData(str(meaning), classes, outputs, train, calibration, test, identity)
+    opened = open_data(data, reading)
+    return opened.load(input_shape, seed, _digest(opened, input_shape))
 
 
 def load_test(
@@ -166,57 +198,21 @@ def load_test(
     Args and Raises are those of `load`; a folder's `seed` must be the one its task was learned
     with, and a folder without a usable test image is refused.
     """
-    meaning = resolve(data)
-    if isinstance(meaning, Path):
-        return load_folder_test(meaning, input_shape, seed, reading)
-    if meaning.form == imagenet.FORM:
-        listing = imagenet.list_imagenet(int(meaning.number), reading)
-        return load_listing_test(listing, str(meaning), input_shape, seed, reading)
-    classes, outputs = _classes(meaning, reading)
-    test = Split(*_half(meaning, input_shape, reading, train=False))
-    return TestData(str(meaning), classes, outputs, test)
+    return open_data(data, reading).load_test(input_shape, seed)
 
 
-def _classes(variant: Variant, reading: Reading) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """Name the classes and their outputs: MNIST's are the digits, all others count from 0."""
-    index = int(variant.number)
-    if variant.form == imagenet.FORM:
-        classes = imagenet.list_imagenet(index, reading).classes
-        return classes, tuple(range(len(classes)))
-    if variant.form in published.SETS:
-        *_, names = published.load_published(variant.form, index, reading, train=False)
-        return names, tuple(range(len(names)))
-    digits = (2 * index, 2 * index + 1) if variant.form == "mnist-split" else tuple(range(10))
-    return tuple(str(digit) for digit in digits), digits
+def _digest(data: Data, input_shape: InputShape) -> str:
+    description = {
+        "source": data.source_digest(),
+        "variant": str(data.variant),
+        "input": list(input_shape),
+    }
+    text = json.dumps(description, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _parts(
-    variant: Variant, input_shape: InputShape, reading: Reading, seed: int
-) -> tuple[Split, Split]:
-    """Part the training half. Permutations share one store, so that none is written out whole."""
-    if variant.form != "mnist-perm" or input_shape != NATIVE_SHAPE:
-        return part_calibration(*_half(variant, input_shape, reading, train=True), seed)
-    images, labels = embedded.load_mnist(True)
-    sources = variants.permutation(images[0].size, int(variant.number))
-    chosen = calibration_share(labels, seed)
-    train, calibration = (
-        Split(images, labels[here], np.flatnonzero(here), sources) for here in (~chosen, chosen)
-    )
-    return train, calibration
-
-
-def _half(
-    variant: Variant, input_shape: InputShape, reading: Reading, *, train: bool
-) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    if variant.form in published.SETS:
-        index = int(variant.number)
-        images, labels, _ = published.load_published(variant.form, index, reading, train=train)
-        return fit_images(images, input_shape), labels
-    images, labels = embedded.load_mnist(train)
-    if variant.form == "mnist-perm":
-        images = variants.permuted(images, int(variant.number))
-    elif variant.form == "mnist-rot":
-        images = variants.rotated(images, float(variant.number))
-    elif variant.form == "mnist-split":
-        images, labels = variants.split(images, labels, int(variant.number))
-    return fit_images(images, input_shape), labels
+def _has_digest(data: str, input_shape: InputShape, wanted: Container[str], first: Reading) -> bool:
+    try:
+        return isinstance(resolve(data), Path) and digest(data, input_shape, first) in wanted
+    except NoInputError:
+        return False

@@ -1,4 +1,4 @@
-"""From an image file to 8-bit pixels: opened with care, decoded within bounds, upright.
+"""From an image file, or an image that a program opened, to 8-bit pixels: with care, within bounds.
 
 What a file says of itself is not believed: its kind, its size and its pixels are checked before
 anything is decoded. Pixels being decoded at one time are bounded over all threads, and take up to
@@ -12,16 +12,15 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
+from PIL.ImageFile import ImageFile
 
 from supsup_cli.data.limits import MAX_PIXELS, MOST_FILE_BYTES
+from supsup_cli.data.pixels import upright_pixels
 from supsup_cli.errors import ImageError
 
 # Named, because Pillow also opens formats that start other programs (EPS starts Ghostscript).
-_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
-_STRIP = 2**20  # pixels that are converted at once
+_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM", "JPEG2000", "DIB")
 _ENOUGH = 2  # pixels for each pixel of the input, so that reducing can still smooth
 
 # Pillow's own log would reach stderr through Python's handler of last resort.
@@ -57,12 +56,10 @@ _STDERR = threading.Lock()
 
 @contextmanager
 def decoded(path: str, max_pixels: int, side: int) -> Iterator[Image.Image]:
-    """Decode a file's first image, upright as its EXIF says, to 8-bit grey ("L") or colour ("RGB").
+    """Decode a file's first image as `upright_pixels` says, to "L" or "RGB".
 
-    Transparent parts are laid over black. 16-bit samples are scaled by 1/257; floating samples
-    count as 0..1 if none is outside, else as 0..255. A JPEG is decoded at 1/2, 1/4 or 1/8 of its
-    size where both sides still have twice the pixels that are needed: a photo of 12 megapixels
-    then takes a tenth of the time and of the memory.
+    A JPEG is decoded at 1/2, 1/4 or 1/8 of its size where both sides still have twice the pixels
+    that are needed: a photo of 12 megapixels then takes a tenth of the time and of the memory.
 
     Args:
         path: the file.
@@ -73,24 +70,72 @@ def decoded(path: str, max_pixels: int, side: int) -> Iterator[Image.Image]:
         ImageError: the file cannot be read as an image, whatever the reason; also for an error in
             the body.
     """
-    try:
+    # Any bytes may be a TGA, which has no signature: there the name decides.
+    formats = (*_FORMATS, "TGA") if path.lower().endswith(".tga") else _FORMATS
+    with _one_error(path):
         descriptor = _open_regular(path)
-        with open(descriptor, "rb") as file, Image.open(file, formats=_FORMATS) as image:  # noqa: PTH123
+        with open(descriptor, "rb") as file, Image.open(file, formats=formats) as image:  # noqa: PTH123
             pixels = image.width * image.height
             if pixels > max_pixels:
                 raise ImageError(path, f"{pixels:,} pixels, expected at most {max_pixels:,}")
-            image.draft(None, (_ENOUGH * side, _ENOUGH * side))
+            _reduce(image, side)
             # libjpeg keeps all coefficients of a progressive one, whatever is made of them
             whole = "progressive" in image.info or "progression" in image.info
             with _BUDGET.take(pixels if whole else image.width * image.height):
                 _load(image)
-                yield _eight_bit(_upright(image))
+                yield upright_pixels(image)
+
+
+@contextmanager
+def decoded_in_memory(image: Image.Image, name: str, side: int) -> Iterator[Image.Image]:
+    """Decode an image that a program opened as `decoded` decodes its file; it stays as it is.
+
+    Args:
+        image: of any mode, its samples read or not.
+        name: that an error is told under.
+        side: see `decoded`; what is decoded already is not decoded again, smaller.
+
+    Raises:
+        ImageError: its samples cannot be read.
+    """
+    with _one_error(name):
+        again = _opened_again(image)
+        if again is not None:
+            _reduce(again, side)
+        chosen = image if again is None else again
+        _load(chosen)
+        yield upright_pixels(chosen)
+
+
+def _reduce(image: Image.Image, side: int) -> None:
+    image.draft(None, (_ENOUGH * side, _ENOUGH * side))
+
+
+def _opened_again(image: Image.Image) -> Image.Image | None:
+    """Open an image's file a second time, if its first frame was not decoded yet.
+
+    Reducing would change the program's own image. And Pillow maps a TIFF that lies there without
+    compression, and was opened by its name, into memory with its sides exchanged if it is turned.
+    """
+    if not isinstance(image, ImageFile) or not image.tile or image.tell() != 0:
+        return None
+    file = image.fp
+    if file is None or file.closed:
+        return None
+    file.seek(0)
+    return Image.open(file, formats=(*_FORMATS, "TGA"))
+
+
+@contextmanager
+def _one_error(path: str) -> Iterator[None]:
+    try:
+        yield
     except ImageError:
         raise
     except Image.DecompressionBombError as error:
-        raise ImageError(path, f"too many pixels, expected at most {max_pixels:,}") from error
+        raise ImageError(path, f"too many pixels, expected at most {MAX_PIXELS:,}") from error
     except UnidentifiedImageError as error:
-        expected = ", ".join(_FORMATS)
+        expected = ", ".join((*_FORMATS, "TGA"))
         raise ImageError(path, f"not an image, expected one of {expected}") from error
     except OSError as error:
         raise ImageError(path, _one_line(error.strerror or str(error))) from error
@@ -154,54 +199,3 @@ def _silenced_stderr() -> Iterator[None]:
 
 def _one_line(text: str) -> str:
     return " ".join(text.split())[:300] or "no reason given"
-
-
-def _upright(image: Image.Image) -> Image.Image:
-    try:
-        return ImageOps.exif_transpose(image)
-    except Exception:  # the pixels are already decoded: a damaged EXIF block is no loss
-        return image
-
-
-def _eight_bit(image: Image.Image) -> Image.Image:
-    """Bring any mode of Pillow's to "L" or "RGB", a strip at a time: copies would take memory."""
-    if image.mode in ("L", "RGB") and not image.has_transparency_data:
-        return image
-    rows = max(1, _STRIP // image.width)
-    strips = [
-        (0, top, image.width, min(top + rows, image.height)) for top in range(0, image.height, rows)
-    ]
-    unit = image.mode == "F" and all(_within_unit(image.crop(strip)) for strip in strips)
-    whole: Image.Image | None = None
-    for strip in strips:
-        part = _eight_bit_strip(image.crop(strip), unit=unit)
-        whole = whole or Image.new(part.mode, image.size)
-        whole.paste(part, strip)
-    return whole or image
-
-
-def _within_unit(image: Image.Image) -> bool:
-    samples = _samples(image)
-    return bool(samples.min() >= 0 and samples.max() <= 1)
-
-
-def _samples(image: Image.Image) -> NDArray[np.float32]:
-    return np.nan_to_num(np.asarray(image, dtype=np.float32), nan=0.0)
-
-
-def _eight_bit_strip(image: Image.Image, *, unit: bool) -> Image.Image:
-    if image.mode.startswith("I"):
-        # 257 = 65535 / 255, which maps white to white; adding 128 rounds to the nearest
-        deep = np.clip(np.asarray(image).astype(np.int64), 0, 65535)
-        return Image.fromarray(((deep + 128) // 257).astype(np.uint8))
-    if image.mode == "F":
-        samples = _samples(image)
-        levels = np.rint(samples * 255 if unit else np.clip(samples, 0, 255))
-        return Image.fromarray(levels.astype(np.uint8))
-    if image.has_transparency_data:
-        layer = image.convert("RGBA")
-        black = Image.new("RGBA", layer.size, (0, 0, 0, 255))
-        return Image.alpha_composite(black, layer).convert("RGB")
-    if image.mode in ("1", "L"):
-        return image.convert("L")
-    return image.convert("RGB")

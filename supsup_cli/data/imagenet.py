@@ -5,20 +5,30 @@ ROOT/imagenet. Any number of class folders will do: with the thousand of ImageNe
 those of the paper's SplitImageNet.
 """
 
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
-from supsup_cli.data.class_folders import Listing
+from supsup_cli.data.folders.class_folders import Listing
+from supsup_cli.data.folders.loading import ListedData
+from supsup_cli.data.folders.named_classes import class_names, list_chosen
+from supsup_cli.data.names import Variant
 from supsup_cli.data.published import missing_root
 from supsup_cli.data.reading import Reading
-from supsup_cli.data.sources import is_folder, list_folder, walk_images
 from supsup_cli.errors import NoInputError
 
 FORM: Final = "imagenet-split"
 _CLASSES = 10
 _ORDER_SEED = 1  # of the paper's split
+
+
+def imagenet_data(variant: Variant, reading: Reading) -> ListedData:
+    """Take the classes of one ImageNet task."""
+    name = str(variant)
+    files = partial(list_imagenet, int(variant.number), reading)
+    return ListedData(name, name, files, reading)
 
 
 def list_imagenet(index: int, reading: Reading) -> Listing:
@@ -40,7 +50,7 @@ def list_imagenet(index: int, reading: Reading) -> Listing:
                 hint="fetch ImageNet from image-net.org (it asks for an account), and unpack it as "
                 f"{root}/train/CLASS/IMAGE.JPEG and {root}/val/CLASS/IMAGE.JPEG",
             )
-    names = [one.name for one in list_folder(str(root / "train")) if is_folder(one)]
+    names = class_names(root / "train")
     order = np.random.RandomState(_ORDER_SEED).permutation(len(names)).tolist()
     classes = tuple(names[one] for one in order[_CLASSES * index : _CLASSES * (index + 1)])
     if len(classes) < _CLASSES:
@@ -48,13 +58,4 @@ def list_imagenet(index: int, reading: Reading) -> Listing:
             f"{root / 'train'}: {len(names)} class folders found, {FORM}-{index} needs "
             f"{_CLASSES * (index + 1)}"
         )
-    train = {name: list(walk_images(str(root / "train" / name))) for name in classes}
-    present = {name: root / "val" / name for name in classes}
-    test = {
-        name: list(walk_images(str(folder))) if folder.is_dir() else []
-        for name, folder in present.items()
-    }
-    for name in classes:
-        if not train[name]:
-            raise NoInputError(f"{root / 'train' / name}: 0 images found, expected at least 1")
-    return Listing(root, classes, train, test, ())
+    return list_chosen(root, "train", "val", classes)

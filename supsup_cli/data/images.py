@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from supsup_cli.data.decoding import decoded
+from supsup_cli.data.decoding import decoded, decoded_in_memory
 from supsup_cli.data.limits import MAX_PIXELS
 from supsup_cli.data.splits import InputShape
 from supsup_cli.errors import ImageError
@@ -73,6 +73,30 @@ def read_images(
             return [attempt(paths[0])]
         with ThreadPoolExecutor(_THREADS) as pool:
             return list(pool.map(attempt, paths))
+
+
+def fit_image(image: Image.Image, input_shape: InputShape, name: str) -> NDArray[np.uint8]:
+    """Fit an image that a program opened: the same pixels that `read_image` gives for its file.
+
+    A large JPEG whose samples the program has read already is the exception: its file would be
+    decoded smaller, and the pixels differ by what smoothing it twice makes.
+
+    Args:
+        image: of any mode; it stays as it is.
+        input_shape: (C, H, W) of the network's input.
+        name: that an error is told under.
+
+    Returns:
+        (C, H, W) uint8.
+
+    Raises:
+        ImageError: its samples cannot be read.
+    """
+    with (
+        warnings.catch_warnings(action="ignore"),
+        decoded_in_memory(image, name, max(input_shape[1:])) as pixels,
+    ):
+        return _cover(pixels, input_shape)
 
 
 def fit_images(images: NDArray[np.uint8], input_shape: InputShape) -> NDArray[np.uint8]:

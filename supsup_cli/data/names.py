@@ -3,6 +3,7 @@
 import difflib
 import os
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -114,7 +115,7 @@ def task_name(data: str) -> str:
         raise UsageError(
             f"{data}: the folder's name gives the task name {name!r}, expected 1 to 64 of "
             "a-z 0-9 . _ - beginning with a letter or digit",
-            hint=f"supsup learn-task --data {data} --name NAME",
+            hint=f"supsup learn-task --data {shlex.quote(data)} --name NAME",
         )
     return name
 

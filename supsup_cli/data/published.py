@@ -1,4 +1,7 @@
-"""CIFAR-10 and CIFAR-100 through torchvision, parted into tasks of a few classes each.
+"""CIFAR-10 and CIFAR-100 in tasks of a few classes each: through torchvision, or as class folders.
+
+Both ways have the same tasks: in order of their names, class folders count as the published labels.
+Their digests differ, since class folders do not tell in which order the images were published.
 
 torchvision reads the published files only if their MD5 is the published one: they are pickles, and
 other bytes of that name could do anything.
@@ -6,77 +9,149 @@ other bytes of that name could do anything.
 
 import hashlib
 import io
+import shlex
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from supsup_cli.data.folders.class_folders import Listing
+from supsup_cli.data.folders.loading import ListedData
+from supsup_cli.data.folders.named_classes import class_names, list_chosen
+from supsup_cli.data.images import fit_images
+from supsup_cli.data.names import Variant
 from supsup_cli.data.reading import Reading
+from supsup_cli.data.splits import InputShape, Split, TaskData, TestData, part_calibration
 from supsup_cli.errors import NoInputError, StorageError
+from supsup_cli.temporary import imports_without_temporary_folder
+
+_NATIVE: InputShape = (3, 32, 32)
 
 _Order = Callable[[], NDArray[np.int64]]
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """Describe one data set: torchvision's class, classes of a task, their seeded order."""
+    """Describe one data set: torchvision's class, classes of a task, their seeded order.
+
+    `folder` is where torchvision keeps it, `images` where class folders lie.
+    """
 
     kind: str
     folder: str
+    images: str
     classes: int
     order: _Order
 
 
 SETS = {
-    "cifar10-split": Published("CIFAR10", "cifar-10-batches-py", 2, lambda: np.arange(10)),
+    "cifar10-split": Published(
+        "CIFAR10", "cifar-10-batches-py", "cifar10", 2, lambda: np.arange(10)
+    ),
     # Wortsman et al. 2020, section 4.1: 20 tasks of 5 random classes
     "cifar100-split": Published(
-        "CIFAR100", "cifar-100-python", 5, lambda: np.random.RandomState(0).permutation(100)
+        "CIFAR100",
+        "cifar-100-python",
+        "cifar100",
+        5,
+        lambda: np.random.RandomState(0).permutation(100),
     ),
 }
 
 
-def load_published(
-    form: str, index: int, reading: Reading, *, train: bool
-) -> tuple[NDArray[np.uint8], NDArray[np.int64], tuple[str, ...]]:
-    """Load one task's half of a published data set.
+def published_data(variant: Variant, reading: Reading) -> "PublishedData | ListedData":
+    """Take one task, from torchvision's files or, where those are not there, from class folders."""
+    one = SETS[variant.form]
+    root = Path(reading.root).expanduser()
+    folder = root / one.images
+    if reading.root and not (root / one.folder).is_dir() and (folder / "train").is_dir():
+        name = str(variant)
+        files = partial(_list_task, variant, folder)
+        return ListedData(name, name, files, reading, native_shape=_NATIVE)
+    return PublishedData(variant, reading)
 
-    Args:
-        form: a key of `SETS`.
-        index: which classes: the index-th few of the seeded order.
+
+def _list_task(variant: Variant, folder: Path) -> Listing:
+    """List the files of one task's classes.
+
+    Raises:
+        NoInputError: there are not as many class folders as the data set has, or no test.
+    """
+    one = SETS[variant.form]
+    order = one.order()
+    for split in ("train", "test"):
+        found = class_names(folder / split)
+        if len(found) != len(order):
+            raise NoInputError(
+                f"{folder / split}: {len(found)} class folders found, expected the {len(order)} of "
+                f"{one.kind}",
+                hint=f"unpack {one.kind} as {folder}/train/CLASS/IMAGE.png and "
+                f"{folder}/test/CLASS/IMAGE.png",
+            )
+    names = class_names(folder / "train")
+    number = int(variant.number)
+    chosen = order[one.classes * number : one.classes * (number + 1)].tolist()
+    return list_chosen(folder, "train", "test", [names[place] for place in chosen])
+
+
+@dataclass(frozen=True)
+class PublishedData:
+    """A few classes of a published data set; they count from output 0.
+
+    Attributes:
+        variant: its form a key of `SETS`, its number which classes: the index-th few of the order.
         reading: where the files lie, and whether they may be fetched.
-        train: the training half, or the test half.
-
-    Returns:
-        images (N, 3, 32, 32) uint8, labels (N,) int64 from 0 on, and the classes' names.
-
-    Raises:
-        NoInputError: the files are not there, or are not the published ones.
-        StorageError: they cannot be read or fetched.
+        native_shape: (C, H, W) of the images.
     """
-    images, targets, names = _half(form, reading, train, _stamp(form, reading))
-    one = SETS[form]
-    chosen = one.order()[one.classes * index : one.classes * (index + 1)]
-    places = np.flatnonzero(np.isin(targets, chosen))
-    labels = np.argmax(targets[places, None] == chosen, axis=1).astype(np.int64)
-    return images[places], labels, tuple(names[number] for number in chosen.tolist())
 
+    variant: Variant
+    reading: Reading
+    native_shape: InputShape = _NATIVE
 
-def published_digest(form: str, reading: Reading) -> str:
-    """Digest a published data set's images and labels, both halves.
+    def classes(self) -> tuple[tuple[str, ...], tuple[int, ...]]:
+        """Name the classes and the output of each.
 
-    Returns:
-        SHA-256, 64 hex digits.
+        Raises:
+            NoInputError: the files are not there, or are not the published ones.
+            StorageError: they cannot be read or fetched.
+        """
+        *_, names = self._half(train=False)
+        return names, tuple(range(len(names)))
 
-    Raises:
-        NoInputError, StorageError: see `load_published`.
-    """
-    return _digest(form, reading, _stamp(form, reading))
+    def source_digest(self) -> str:
+        """Digest the whole set's images and labels, both halves: SHA-256, 64 hex digits."""
+        form = self.variant.form
+        return _digest(form, self.reading, _stamp(form, self.reading))
+
+    def load(self, input_shape: InputShape, seed: int, digest: str) -> TaskData:
+        """Load the three splits; see `catalog.load`."""
+        test = self.load_test(input_shape, seed)
+        images, labels, _ = self._half(train=True)
+        train, calibration = part_calibration(fit_images(images, input_shape), labels, seed)
+        return TaskData(
+            test.name, test.classes, test.outputs, train, calibration, test.test, digest
+        )
+
+    def load_test(self, input_shape: InputShape, _seed: int) -> TestData:
+        """Load the test split alone; see `catalog.load_test`."""
+        images, labels, names = self._half(train=False)
+        test = Split(fit_images(images, input_shape), labels)
+        return TestData(str(self.variant), names, tuple(range(len(names))), test)
+
+    def _half(self, *, train: bool) -> tuple[NDArray[np.uint8], NDArray[np.int64], tuple[str, ...]]:
+        """Give images (N, 3, 32, 32) uint8, labels (N,) int64 from 0 on, and the classes' names."""
+        form, index = self.variant.form, int(self.variant.number)
+        images, targets, names = _half(form, self.reading, train, _stamp(form, self.reading))
+        one = SETS[form]
+        chosen = one.order()[one.classes * index : one.classes * (index + 1)]
+        places = np.flatnonzero(np.isin(targets, chosen))
+        labels = np.argmax(targets[places, None] == chosen, axis=1).astype(np.int64)
+        return images[places], labels, tuple(names[number] for number in chosen.tolist())
 
 
 def missing_root(form: str) -> NoInputError:
@@ -108,7 +183,8 @@ def _digest(form: str, reading: Reading, stamp: object) -> str:
 
 
 def _open(form: str, reading: Reading, train: bool) -> Any:  # of torchvision, which has no types
-    import torchvision.datasets
+    with imports_without_temporary_folder():
+        import torchvision.datasets
 
     one = SETS[form]
     place = Path(reading.root).expanduser() / one.folder
@@ -125,8 +201,10 @@ def _open(form: str, reading: Reading, train: bool) -> Any:  # of torchvision, w
     except Exception as error:  # torchvision's RuntimeError, or whatever damaged bytes raise
         raise NoInputError(
             f"{place}: {'damaged files' if place.is_dir() else 'nothing there'} found, expected "
-            f"{one.kind} as it was published ({' '.join(str(error).split())[:120]})",
-            hint=f"supsup learn-task --data {form}-0 --data-root {reading.root} --download",
+            f"{one.kind} as it was published, or its class folders in {one.images} beside it "
+            f"({' '.join(str(error).split())[:120]})",
+            hint=f"supsup learn-task --data {form}-0 --data-root {shlex.quote(reading.root)} "
+            "--download",
         ) from error
 
 

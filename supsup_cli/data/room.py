@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from supsup_cli.data.splits import InputShape
 from supsup_cli.errors import StorageError
+from supsup_cli.temporary import temporary_folder
 
 _IN_MEMORY = 2**30  # bytes
 
@@ -41,8 +42,8 @@ def make_room(count: int, input_shape: InputShape) -> NDArray[np.uint8]:
                 file.truncate(size)
             return np.memmap(file, np.uint8, "r+", shape=shape).view(np.ndarray)
     except OSError as error:
+        folder = temporary_folder() or "no folder for temporary files"
         raise StorageError(
-            f"{tempfile.gettempdir()}: no room for {size:,} bytes of decoded images "
-            f"({error.strerror or error})",
+            f"{folder}: no room for {size:,} bytes of decoded images ({error.strerror or error})",
             hint="set TMPDIR to a folder with room, and type the command again",
         ) from error

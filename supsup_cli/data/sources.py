@@ -2,71 +2,73 @@
 
 import glob
 import os
+import select
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TextIO
 
+from supsup_cli.data.folders.walking import EXTENSIONS, Seen, too_many, walk_images
 from supsup_cli.data.limits import MOST_FILES, MOST_LINE
 from supsup_cli.errors import NoInputError
 
-EXTENSIONS = (
-    ".png",
-    ".jpg",
-    ".jpeg",
-    ".bmp",
-    ".gif",
-    ".webp",
-    ".tif",
-    ".tiff",
-    ".pgm",
-    ".ppm",
-    ".jfif",
-    # what phones and browsers write and nothing here decodes: named as broken, not passed over
-    ".heic",
-    ".heif",
-    ".avif",
-)
+_MARK = "\ufeff"  # byte order mark, which some editors put before a list
+_MARK_BYTES = _MARK.encode()
+_CHUNK = 1 << 16  # bytes of a stream, read at once
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Name one image file as it is displayed, and the folder it lies in (for groups)."""
+    """Name one image file as it is displayed, and the folder it lies in (for groups).
+
+    `problem` says why there is nothing to read, where that is known already: a folder that cannot
+    be read stands in the list.
+    """
 
     path: str
     folder: str
+    problem: NoInputError | None = None
 
 
-def find_images(arguments: Sequence[str], stdin: Iterable[str] = ()) -> list[Source]:
-    """Find the image files that the arguments stand for, in their order, each path once.
+def find_images(
+    arguments: Sequence[str], stdin: Iterable[str] = (), seen: Seen | None = None
+) -> list[Source]:
+    """Find the image files that the arguments stand for, in their order.
 
     A file is taken whatever its extension. A folder is searched with all its subfolders, in
-    order of names, for image extensions; hidden entries are passed over. A pattern with * ? [
-    that is no file's literal name is matched, and its matches are treated as if they had been
-    typed. "-" takes one path a line from `stdin`; a line that names nothing stays in the list,
-    so that reading it reports the error in its place.
+    order of names, for image extensions; hidden entries and those of the system are passed over,
+    unless they were named. A pattern with * ? [ that is no file's literal name is matched, and its
+    matches are treated as if they had been typed. "-" takes one path a line from `stdin`. What
+    names nothing, a folder without images or one that cannot be read stays in the list with its
+    problem, so that the others are answered; a path that is given twice is there twice.
 
     Args:
         arguments: paths, patterns, or "-".
         stdin: lines, with or without their line ends.
+        seen: collects what folders hold besides; None if nobody asks.
 
     Raises:
-        NoInputError: an argument names nothing, a folder cannot be read or holds no image,
-            there is no argument, or more than `MOST_FILES` files.
+        NoInputError: no argument or line names anything, there is none, or more than `MOST_FILES`
+            files.
     """
     if not arguments:
         raise NoInputError("no image given, expected files, folders, patterns or -")
-    paths: dict[str, None] = {}
+    seen = Seen() if seen is None else seen
+    found: list[Source] = []
     for argument in arguments:
         try:
-            for path in _expand(argument, stdin):
-                paths[path] = None
-                if len(paths) > MOST_FILES:
-                    raise _too_many(argument, "image files")
+            for source in _expand(argument, stdin, seen):
+                found.append(source)
+                if len(found) > MOST_FILES:
+                    raise too_many(argument, "image files")
         except ValueError as error:  # a NUL, or what no name of a file can be
-            raise NoInputError(f"{argument}: not a usable path ({error})") from error
-    return [Source(path, os.path.dirname(path) or ".") for path in paths]  # noqa: PTH120
+            problem = NoInputError(f"{argument}: not a usable path ({error})")
+            found.append(_source(argument, problem))
+    problems = [source.problem for source in found if source.problem is not None]
+    if len(problems) == len(found):
+        raise problems[0]
+    return found
 
 
 def read_lines(stream: TextIO) -> Iterator[str]:
@@ -84,110 +86,109 @@ def read_lines(stream: TextIO) -> Iterator[str]:
         yield line
 
 
-def list_folder(folder: str) -> list[os.DirEntry[str]]:
-    """List a folder's entries by name, hidden ones left out.
-
-    Raises:
-        NoInputError: it cannot be read, or has more than `MOST_FILES` entries.
-    """
-    try:
-        with os.scandir(folder) as entries:
-            found = list(islice(entries, MOST_FILES + 1))
-    except OSError as error:
-        raise NoInputError(f"{folder}: folder cannot be read ({error.strerror})") from error
-    if len(found) > MOST_FILES:
-        raise _too_many(folder, "entries")
-    return sorted((one for one in found if one.name[0] != "."), key=lambda one: one.name)
-
-
-def is_folder(entry: os.DirEntry[str]) -> bool:
-    """Tell whether an entry is a folder, or a link to one; a link to itself is none."""
-    try:
-        return entry.is_dir()
-    except OSError:
-        return False
-
-
-def walk_images(folder: str) -> Iterator[str]:
-    """Walk a folder for image files by extension: its own first, then each subfolder's.
-
-    Links are followed, but no folder is entered twice, so that a loop of links ends.
-
-    Yields:
-        paths that begin with `folder` as given.
-
-    Raises:
-        NoInputError: a folder cannot be read, or there are more than `MOST_FILES` entries in all.
-    """
-    entered: set[tuple[int, int]] = set()
-    waiting = [folder]
-    seen = 0
-    while waiting:
-        current = waiting.pop()
-        try:
-            status = Path(current).stat()
-            if (status.st_dev, status.st_ino) in entered:
-                continue
-        except OSError as error:
-            raise NoInputError(f"{current}: folder cannot be read ({error.strerror})") from error
-        entered.add((status.st_dev, status.st_ino))
-        visible = [(entry.name, is_folder(entry)) for entry in list_folder(current)]
-        seen += len(visible)
-        if seen > MOST_FILES:
-            raise _too_many(folder, "entries")
-        for name, nested in visible:
-            if not nested and name.lower().endswith(EXTENSIONS):
-                yield _join(current, name)
-        # last in, first out: reversed, so that subfolders come in order of their names
-        waiting += [_join(current, name) for name, nested in reversed(visible) if nested]
-
-
-def _too_many(where: str, what: str) -> NoInputError:
-    return NoInputError(
-        f"{where}: more than {MOST_FILES:,} {what}, expected at most as many",
-        hint="give the folders in parts, one command for each",
-    )
-
-
-def _join(folder: str, name: str) -> str:
-    # unlike Path's, keeps "./" and the rest of the folder as the user typed it
-    return os.path.join(folder, name)  # noqa: PTH118
-
-
-def _expand(argument: str, stdin: Iterable[str]) -> Iterator[str]:
+def _expand(argument: str, stdin: Iterable[str], seen: Seen) -> Iterator[Source]:
     if argument == "-":
         lines = [line.rstrip("\r\n") for line in stdin]
+        lines[:1] = [line.removeprefix(_MARK) for line in lines[:1]]
         if not any(line.strip() for line in lines):
             raise NoInputError("-: the list on standard input is empty, expected a path a line")
         for line in lines:
             if line.strip():
-                yield from _images_of(line)
+                yield from _images_of(line, seen)
         return
-    if not os.path.lexists(argument) and glob.has_magic(argument):
-        found = glob.iglob(argument, recursive=True)  # noqa: PTH207 - keeps "./" as typed
-        matches = sorted(islice(found, MOST_FILES + 1))
+    if os.path.lexists(argument):
+        yield from _images_of(argument, seen)
+    elif glob.has_magic(argument):
+        names = glob.iglob(argument, recursive=True)  # noqa: PTH207 - keeps "./" as typed
+        matches = sorted(islice(names, MOST_FILES + 1))
         if len(matches) > MOST_FILES:
-            raise _too_many(argument, "matches")
+            raise too_many(argument, "matches")
         if not matches:
-            raise NoInputError(f"{argument}: the pattern matches nothing")
+            yield _source(argument, NoInputError(f"{argument}: the pattern matches nothing"))
         for match in matches:
-            yield from _images_of(match)
-        return
-    if not os.path.lexists(argument):
-        raise NoInputError(f"{argument}: no such file or folder")
-    yield from _images_of(argument)
+            yield from _images_of(match, seen)
+    else:
+        yield _source(argument, NoInputError(f"{argument}: no such file or folder"))
 
 
-def _images_of(path: str) -> Iterator[str]:
+def _images_of(path: str, seen: Seen) -> Iterator[Source]:
     if not Path(path).is_dir():
-        yield path
+        yield _source(path)
         return
+    own = Seen()
     empty = True
-    for image in walk_images(path):
-        empty = False
-        yield image
-    if empty:
-        raise NoInputError(
-            f"{path}: no image in this folder, expected files ending in {' '.join(EXTENSIONS)}",
+    try:
+        for image in walk_images(path, own):
+            empty = False
+            yield _source(image)
+    except NoInputError as error:
+        yield _source(path, error)
+        return
+    for where, reason in own.unreadable:
+        yield _source(where, NoInputError(f"{where}: {reason}"))
+    if empty and not own.unreadable:
+        besides = "".join(f"; {note}" for note in own.notes())
+        problem = NoInputError(
+            f"{path}: no image in this folder, expected files ending in "
+            f"{' '.join(EXTENSIONS)}{besides}",
             hint="supsup data export mnist images --limit 100",
         )
+        yield _source(path, problem)
+    seen.add(own)
+
+
+def _source(path: str, problem: NoInputError | None = None) -> Source:
+    return Source(path, os.path.dirname(path) or ".", problem)  # noqa: PTH120
+
+
+def lines_as_they_come(stream: TextIO, most: int) -> Iterator[list[str]]:
+    """Read lines in batches: one as soon as it is there, with those that wait behind it.
+
+    Args:
+        stream: lines of paths; a line's bytes are those of a file's name.
+        most: lines of a batch.
+
+    Yields:
+        at least one line, without its end; the last may lack one.
+
+    Raises:
+        NoInputError: a line is too long to be a path.
+    """
+    try:
+        descriptor = stream.fileno()
+    except OSError:  # no file, but text in memory: all of it is there
+        for line in stream:
+            yield [line.rstrip("\r\n")]
+        return
+    waiting, ended, first = b"", False, True
+    while not ended:
+        part = os.read(descriptor, _CHUNK)
+        ended = not part
+        waiting += part
+        if first and len(waiting) >= len(_MARK_BYTES):
+            waiting, first = waiting.removeprefix(_MARK_BYTES), False
+        *whole, waiting = waiting.split(b"\n")
+        if len(waiting) > MOST_LINE:
+            raise NoInputError(
+                f"-: a line of more than {MOST_LINE:,} bytes, expected a path a line"
+            )
+        if ended and waiting:
+            whole.append(waiting)
+        # Further chunks that are there already join the batch, as long as it is not full.
+        while not ended and whole and len(whole) < most and _ready(descriptor):
+            part = os.read(descriptor, _CHUNK)
+            ended = not part
+            *more, waiting = (waiting + part).split(b"\n")
+            whole += more
+            if ended and waiting:
+                whole.append(waiting)
+        for start in range(0, len(whole), most):
+            some = whole[start : start + most]
+            yield [os.fsdecode(line.removesuffix(b"\r")) for line in some]
+
+
+def _ready(descriptor: int) -> bool:
+    try:
+        return bool(select.select([descriptor], [], [], 0)[0])
+    except OSError:
+        return False

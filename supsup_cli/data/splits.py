@@ -57,7 +57,8 @@ class TestData:
     """Hold the test split of one task; the training images were not read.
 
     `outputs` names the network's output of each class; `source` is "" for named data, else the
-    folder's absolute path; `broken` lists (path, reason) of what could not be read.
+    folder's absolute path; `broken` lists (path, reason) of what could not be read. `files` names
+    the file of each image; it is empty where images lie in no files of their own.
     """
 
     name: str
@@ -66,13 +67,16 @@ class TestData:
     test: Split
     source: str = ""
     broken: tuple[tuple[str, str], ...] = ()
+    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TaskData:
     """Hold one task's three splits, which share no image.
 
-    `digest` names the data (64 hex digits); the other fields are those of `TestData`.
+    `digest` names the data (64 hex digits); `parts` tells of a folder how many images each split
+    has and where it is from, and `notes` a line each what else was found there; the other
+    fields, but `files`, are those of `TestData`.
     """
 
     name: str
@@ -84,6 +88,8 @@ class TaskData:
     digest: str
     source: str = ""
     broken: tuple[tuple[str, str], ...] = ()
+    parts: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def generator(seed: int, draw: int) -> np.random.RandomState:

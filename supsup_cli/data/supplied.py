@@ -3,13 +3,14 @@
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from supsup_cli.data.images import fit_images
+from supsup_cli.data.images import fit_image, fit_images, read_image
 from supsup_cli.data.splits import (
     TEST_DRAW,
     InputShape,
@@ -28,9 +29,9 @@ def as_images(images: Any, input_shape: InputShape) -> NDArray[np.uint8]:
     """Turn what a program holds into images of the network's input shape.
 
     Args:
-        images: one image or several: PIL images, or anything that numpy takes (a tensor on the
-            CPU, an array): (H, W) grey, (C, H, W) or (H, W, C), C being 1 or 3, or a further
-            dimension N before these. uint8, or floating-point numbers from 0 to 1.
+        images: one image or several: PIL images of any mode, paths, or anything that numpy takes
+            (a tensor on the CPU, an array): (H, W) grey, (C, H, W) or (H, W, C), C being 1 or 3,
+            or a further dimension N before these. uint8, or floating-point numbers from 0 to 1.
         input_shape: (C, H, W) of the network's input.
 
     Returns:
@@ -38,11 +39,17 @@ def as_images(images: Any, input_shape: InputShape) -> NDArray[np.uint8]:
 
     Raises:
         UsageError: another shape, type or range.
+        ImageError: an image that cannot be decoded, named by its file or its place.
     """
-    if isinstance(images, Image.Image):
-        images = [images]
+    if isinstance(images, (Image.Image, str, Path)):
+        return _one_image(images, input_shape, "image")[None]
     if isinstance(images, (list, tuple)):
-        parts = [as_images(_pixels(one), input_shape) for one in images]
+        parts = [
+            _one_image(one, input_shape, f"image {place}")[None]
+            if isinstance(one, (Image.Image, str, Path))
+            else as_images(one, input_shape)
+            for place, one in enumerate(images)
+        ]
         return np.concatenate(parts) if parts else np.empty((0, *input_shape), np.uint8)
     return fit_images(_planes(_bytes(np.asarray(images))), input_shape)
 
@@ -91,10 +98,12 @@ def task_data(
     return TaskData(name, names, outputs, train, calibration, held_out, digest)
 
 
-def _pixels(image: Any) -> Any:
+def _one_image(
+    image: Image.Image | str | Path, input_shape: InputShape, name: str
+) -> NDArray[np.uint8]:
     if not isinstance(image, Image.Image):
-        return image
-    return np.asarray(image if image.mode in ("L", "RGB") else image.convert("RGB"))
+        return read_image(str(image), input_shape)
+    return fit_image(image, input_shape, str(getattr(image, "filename", "") or name))
 
 
 def _bytes(pixels: NDArray[Any]) -> NDArray[np.uint8]:
@@ -131,8 +140,11 @@ def _collected(
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     images: list[NDArray[np.uint8]] = []
     labels: list[int] = []
-    for image, label in examples:
-        images.append(as_images(image, input_shape))
+    for place, (image, label) in enumerate(examples):
+        if isinstance(image, (Image.Image, str, Path)):
+            images.append(_one_image(image, input_shape, f"image {place}")[None])
+        else:
+            images.append(as_images(image, input_shape))
         labels.append(int(label))
     if any(len(one) != 1 for one in images):
         raise UsageError(f"task {name!r}: several images with one label found, expected one")

@@ -10,6 +10,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from supsup_cli.temporary import imports_without_temporary_folder
+
 _CHUNK = 1000
 
 
@@ -100,7 +102,9 @@ def rearranged(images: NDArray[np.uint8], source: NDArray[np.int64]) -> NDArray[
 def _rotation(height: int, width: int, degrees: float) -> NDArray[np.int64]:
     """Find where each pixel of the rotated image comes from: (H·W,) int64, -1 for outside."""
     import torch
-    from torchvision.transforms import functional
+
+    with imports_without_temporary_folder():
+        from torchvision.transforms import functional
 
     # float32 counts exactly up to 2²⁴, and 0 is what torchvision fills the outside with
     places = torch.arange(1, height * width + 1, dtype=torch.float32).reshape(1, height, width)

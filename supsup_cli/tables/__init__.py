@@ -2,26 +2,26 @@
 
 from supsup_cli.tables import (
     bank,
+    compare,
     data,
-    doctor,
     hopfield,
     inference,
     learning,
-    stats,
     streams,
     tasks,
 )
 from supsup_cli.tables.cells import lines
+from supsup_cli.tables.layout import laid_out
 
 __all__ = [
     "bank",
+    "compare",
     "data",
-    "doctor",
     "hopfield",
     "inference",
+    "laid_out",
     "learning",
     "lines",
-    "stats",
     "streams",
     "tasks",
 ]

@@ -3,10 +3,7 @@
 from collections.abc import Iterator, Sequence
 from functools import singledispatch
 
-from rich.table import Table
-from rich.text import Text
-
-from supsup_cli.printable import printable
+from supsup_cli.tables.layout import Table
 from supsup_cli.workflows.results.common import FailedInput, Result
 
 
@@ -18,18 +15,8 @@ def lines(result: Result) -> Iterator[str | Table]:
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[Table]:
     """Lay rows out under a head; numbers to the right, no rows: no table."""
-    if not rows:
-        return
-    grid = Table(box=None, pad_edge=False)
-    for title, cells in zip(head, zip(*rows, strict=True), strict=True):
-        numbers = all(cell[:1].isdigit() or cell == "-" for cell in cells)
-        grid.add_column(
-            Text(printable(title)), justify="right" if numbers else "left", overflow="fold"
-        )
-    for row in rows:
-        # Text, never markup: names and paths are the user's.
-        grid.add_row(*(Text(printable(cell)) for cell in row))
-    yield grid
+    if rows:
+        yield Table(tuple(head), tuple(map(tuple, rows)))
 
 
 def failures(failed: Sequence[FailedInput]) -> Iterator[str | Table]:

@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator
 
-from rich.table import Table
-
 from supsup_cli.tables.cells import lines, table
+from supsup_cli.tables.layout import Table
 from supsup_cli.workflows.results.data import DataExportResult, DataListResult
 
 

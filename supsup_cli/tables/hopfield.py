@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
-from rich.table import Table
-
 from supsup_cli.tables.cells import failures, lines, size, table
+from supsup_cli.tables.layout import Table
 from supsup_cli.workflows.results.hopfield import EncodeResult, RecalledTask
 
 

@@ -1,10 +1,10 @@
 """The answers of `infer-task`, `predict` and `evaluate` as text."""
 
+from collections import Counter
 from collections.abc import Iterator
 
-from rich.table import Table
-
 from supsup_cli.tables.cells import failures, lines, share, table
+from supsup_cli.tables.layout import Table
 from supsup_cli.workflows.results.hopfield import RecoveryReport
 from supsup_cli.workflows.results.inference import (
     EvaluateResult,
@@ -17,6 +17,12 @@ from supsup_cli.workflows.results.inference import (
 )
 
 _MOST_CONFUSIONS = 5
+_SORTED = {
+    "copied": "copied",
+    "linked": "linked",
+    "exists": "there already",
+    "failed": "not sorted",
+}
 
 
 @lines.register
@@ -49,6 +55,15 @@ def _(result: PredictResult) -> Iterator[str | Table]:
             yield f"{one.source}  {_recognised(one)}  {one.label}  {share(one.probability)}"
     for recovery in result.recoveries:
         yield f"{recovery.task}: {_recovery(recovery)}"
+    for page in result.sheets:
+        yield f"written: {page}"
+    if result.sorted_images:
+        counts = Counter(one.status for one in result.sorted_images)
+        told = [f"{count} {_SORTED[status]}" for status, count in counts.items()]
+        yield f"sorted: {', '.join(told)}"
+    for placed in result.sorted_images:
+        if placed.error is not None:
+            yield f"not sorted: {placed.error}"
 
 
 @lines.register

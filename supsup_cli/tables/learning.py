@@ -1,21 +1,10 @@
-"""The answers of `init-base` and `learn-task` as text."""
+"""The answer of `learn-task` as text."""
 
 from collections.abc import Iterator, Sequence
 
-from rich.table import Table
-
 from supsup_cli.tables.cells import failures, lines, share, size, table
-from supsup_cli.workflows.results.learning import InitResult, LearnedTask, LearnResult
-
-
-@lines.register
-def _(result: InitResult) -> Iterator[str | Table]:
-    made = "created" if result.status == "created" else "there already, equal"
-    yield f"bank {result.bank}: {made}"
-    yield (
-        f"{result.arch}, {result.parameters:,} weights, {result.outputs} outputs, "
-        f"seed {result.seed}, {size(result.bytes)}, base {result.base_sha256[:16]}"
-    )
+from supsup_cli.tables.layout import Table
+from supsup_cli.workflows.results.learning import LearnedTask, LearnResult
 
 
 @lines.register

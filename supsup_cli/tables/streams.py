@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator
 
-from rich.table import Table
-
 from supsup_cli.tables.cells import failures, lines
+from supsup_cli.tables.layout import Table
 from supsup_cli.tables.learning import learned
 from supsup_cli.workflows.results.streams import StreamResult
 

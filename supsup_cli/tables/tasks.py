@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
-from rich.table import Table
-
 from supsup_cli.tables.cells import lines, share, size, table
+from supsup_cli.tables.layout import Table
 from supsup_cli.workflows.results.tasks import (
     CleanResult,
     CopyResult,
@@ -13,6 +12,7 @@ from supsup_cli.workflows.results.tasks import (
     ShownCalibration,
     ShownTask,
     ShowResult,
+    SignResult,
     TasksResult,
 )
 
@@ -141,3 +141,10 @@ def _calibration(told: ShownCalibration | None) -> str:
         f"{level:g}: {value:.2f}" for level, value in zip(told.levels, told.values, strict=True)
     )
     return f"{told.objective} of {told.images:,} images; {quantiles}"
+
+
+@lines.register
+def _(result: SignResult) -> Iterator[str | Table]:
+    rows = [(one.task, one.status, f"{one.images:,}", size(one.bytes)) for one in result.tasks]
+    yield from table(("task", "status", "images", "size"), rows)
+    yield from (f"{one.source}: {one.error}" for one in result.failed)

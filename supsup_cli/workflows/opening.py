@@ -5,7 +5,6 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,24 +12,28 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bank_format.bank import Bank
+from bank_format.disk.stores import Place
 from bank_format.encoding.bits import count_ones
 from bank_format.errors import OtherBaseError
 from bank_format.kinds.bank_json import BankRecord
 from bank_format.kinds.mask import Task
 from supsup_cli.core.images import Pixels
+from supsup_cli.core.inference.perceptrons import MaskedPerceptron
 from supsup_cli.core.masks.density import gain
-from supsup_cli.core.masks.masks import MaskLayout, MaskStack
+from supsup_cli.core.masks.masks import MaskLayout, Masks, MaskStack
 from supsup_cli.core.networks.normalisation import (
     Statistics,
     blank_statistics,
     normalising_layers,
     parted,
 )
-from supsup_cli.core.networks.specs import NetworkSpec, build_network, freeze
+from supsup_cli.core.networks.specs import (
+    MultilayerPerceptron,
+    NetworkSpec,
+    build_network,
+    freeze,
+)
 from supsup_cli.core.networks.traits import TypicalTraits, parted_traits
-from supsup_cli.data import catalog
-from supsup_cli.data.reading import Reading
-from supsup_cli.data.splits import TestData
 from supsup_cli.errors import DeviceError, NoInputError, UsageError
 
 # How task files name the statistics of all normalisation layers together: one array in place of
@@ -83,6 +86,27 @@ class OpenTasks:
         return [task.content.task for task in self.tasks]
 
     @property
+    def normalises(self) -> bool:
+        """Whether the network normalises by statistics that belong to a task."""
+        return self.stack.statistics is not None
+
+    @cached_property
+    def perceptron(self) -> MaskedPerceptron | None:
+        """A chain of layers that takes one mask after the other; None for other networks."""
+        network = self.net.network
+        if not isinstance(network, MultilayerPerceptron):
+            return None
+        return MaskedPerceptron(network, self.stack, torch.float32)
+
+    def masks(self, index: int) -> Masks:
+        """Unpack one task's mask, with what belongs to it: see `MaskStack.masks`."""
+        return self.stack.masks(index)
+
+    def typical(self, index: int) -> TypicalTraits | None:
+        """Give what is usual for one task's images under its mask; None if that is not known."""
+        return self.stack.typical(index)
+
+    @property
     def seeds(self) -> dict[str, int]:
         """Digest of the data of each task → the seed it was learned with."""
         return {task.content.data.digest: task.content.seed for task in self.tasks}
@@ -113,7 +137,7 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def open_network(path: Path, device: str) -> OpenNetwork:
+def open_network(path: Place, device: str) -> OpenNetwork:
     """Open a bank and put its network on a device.
 
     Raises:
@@ -132,7 +156,7 @@ def open_network(path: Path, device: str) -> OpenNetwork:
     return OpenNetwork(bank, network, _pixels(record, where), layout, where)
 
 
-def open_tasks(path: Path, device: str, names: Sequence[str] | None = None) -> OpenTasks:
+def open_tasks(path: Place, device: str, names: Sequence[str] | None = None) -> OpenTasks:
     """Open a bank with the masks of some or all of its tasks.
 
     Raises:
@@ -185,7 +209,7 @@ def stack_of(net: OpenNetwork, tasks: Sequence[Task], packed: NDArray[np.uint8])
         _statistics(net, tasks),
         tuple(_traits_of(net, task) for task in tasks) if _normalises(net) else None,
     )
-    sparse = ["density" in task.content.recipe.settings for task in tasks]
+    sparse = [task.sparse for task in tasks]
     if not any(sparse):
         return stack
     gains = torch.ones(len(tasks), len(net.layout.shapes))
@@ -212,24 +236,6 @@ def statistics_of(net: OpenNetwork, task: Task) -> Statistics:
         raise OtherBaseError(
             f"{net.bank.task_path(task.content.task)}: {error}", hint="pip install --upgrade supsup"
         ) from error
-
-
-def held_out(net: OpenNetwork, task: Task, reading: Reading) -> TestData:
-    """Load the test split that a task was learned beside.
-
-    Raises:
-        NoInputError: the data is not there, or is other data by now.
-    """
-    content = task.content
-    shape = net.bank.record.input.shape
-    data = task.provenance.source or content.data.name
-    found = catalog.digest(data, shape, reading)
-    if found != content.data.digest:
-        raise NoInputError(
-            f"{data}: data {found[:16]}… found, task {content.task!r} learned from "
-            f"{content.data.digest[:16]}…"
-        )
-    return catalog.load_test(data, shape, seed=content.seed, reading=reading)
 
 
 def _statistics(net: OpenNetwork, tasks: Sequence[Task]) -> tuple[Statistics, ...] | None:

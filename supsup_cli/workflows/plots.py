@@ -1,6 +1,8 @@
 """Pictures of results; matplotlib is an extra and imported where it is used."""
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from supsup_cli.errors import StorageError, UsageError
+from supsup_cli.workflows.results.compare import CompareResult, Rows
 from supsup_cli.workflows.results.inference import EvaluateResult
 
 _MOST_NAMES = 20
+_MOST_CONFUSED = 40  # rows and columns of a confusion
+_MOST_NUMBERS = 12  # rows and columns whose shares are written out
+_LONGEST_NAME = 24  # characters
 
 
 def plot_overlaps(
@@ -36,17 +42,21 @@ def plot_overlaps(
 
 
 def plot_evaluation(result: EvaluateResult, path: Path) -> None:
-    """Draw the accuracy of each task, and where they were compared, of each size of groups.
+    """Draw the accuracy of each task, which task is taken for which, and each size of groups.
+
+    Of more than 40 tasks the 39 most often confused are drawn, and the others as one.
 
     Raises:
         UsageError: matplotlib is missing, or it does not know the file's format.
         StorageError: the file cannot be written.
     """
-    panels = 2 if result.by_group else 1
-    figure = _figure(path, (6 * panels, 4))
+    confusion = task_confusion(result)
+    widths = [6.0, max(5.0, 2.5 + 0.28 * len(confusion.columns)), *([6.0] * bool(result.by_group))]
+    figure = _figure(path, (sum(widths), max(4.0, 1.5 + 0.28 * len(confusion.rows))))
+    grid = figure.add_gridspec(1, len(widths), width_ratios=widths)
     by = f"{result.method} {result.objective}"
     axes = figure.add_subplot(
-        1, panels, 1, title=f"{by}, group {result.group}", xlabel="task", ylabel="share"
+        grid[0], title=f"{by}, group {result.group}", xlabel="task", ylabel="share"
     )
     places = range(len(result.tasks))
     axes.plot(places, [one.accuracy_given for one in result.tasks], "o", label="task given")
@@ -55,9 +65,10 @@ def plot_evaluation(result: EvaluateResult, path: Path) -> None:
     axes.legend()
     if len(result.tasks) <= _MOST_NAMES:
         axes.set_xticks(places, [one.task for one in result.tasks], rotation=90)
+    _draw_confusion(figure, grid[1], confusion)
     if result.by_group:
         axes = figure.add_subplot(
-            1, panels, 2, title=by, xlabel="images that share a decision", ylabel="share"
+            grid[2], title=by, xlabel="images that share a decision", ylabel="share"
         )
         sizes = [one.group for one in result.by_group]
         right = [one.task_accuracy for one in result.by_group]
@@ -69,6 +80,47 @@ def plot_evaluation(result: EvaluateResult, path: Path) -> None:
         axes.set_xticks(sizes, [str(size) for size in sizes])
         axes.legend()
     _save(figure, path)
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Which tasks' images were said to be of which tasks.
+
+    Attributes:
+        rows: names of the images' own tasks, the last perhaps "N others".
+        columns: names of the tasks named, likewise.
+        shares: (rows, columns) float64, share of the images of a row; rows add up to 1.
+    """
+
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    shares: NDArray[np.float64]
+
+
+def task_confusion(result: EvaluateResult, most: int = _MOST_CONFUSED) -> Confusion:
+    """Gather the confusion between tasks, at most so many rows and columns.
+
+    Where there are more tasks, those with the most images taken for another task, or of another
+    task taken for them, stand by themselves, in the order of the evaluation; the others are one.
+    """
+    own = [one.task for one in result.tasks]
+    names = list(dict.fromkeys([*own, *(one.named for one in result.confusion)]))
+    wrong = Counter[str]()
+    for one in result.confusion:
+        if one.task != one.named:
+            wrong[one.task] += one.images
+            wrong[one.named] += one.images
+    if len(names) > most:
+        # a stable sort: of tasks confused alike the first ones stand
+        kept = set(sorted(names, key=lambda name: -wrong[name])[: most - 1])
+    else:
+        kept = set(names)
+    rows, row_of = _gathered(own, kept)
+    columns, column_of = _gathered(names, kept)
+    counts = np.zeros((len(rows), len(columns)))
+    for one in result.confusion:
+        counts[row_of[one.task], column_of[one.named]] += one.images
+    return Confusion(rows, columns, counts / counts.sum(axis=1, keepdims=True))
 
 
 def plot_recoveries(
@@ -102,9 +154,82 @@ def plot_recoveries(
     _save(figure, path)
 
 
+def plot_comparison(result: CompareResult, path: Path) -> None:
+    """Draw each method's mean accuracy on the tasks so far against the tasks learned.
+
+    As in Figures 2 to 6 of Wortsman et al. 2020.
+
+    Raises:
+        UsageError: matplotlib is missing, or it does not know the file's format.
+        StorageError: the file cannot be written.
+    """
+    figure = _figure(path, (7, 4.5))
+    axes = figure.add_subplot(xlabel="tasks learned", ylabel="mean accuracy on them")
+    learned = range(1, len(result.tasks) + 1)
+    for one in result.methods:
+        curves = np.array(
+            [
+                [np.mean(row[: place + 1]) for place, row in enumerate(_known(seed.matrix))]
+                for seed in one.seeds
+            ]
+        )
+        mean, label = curves.mean(0), f"{one.method} ({one.scenario})"
+        (line,) = axes.plot(learned, mean, ".-", label=label)
+        if len(curves) > 1:
+            spread = curves.std(0, ddof=1)
+            axes.fill_between(
+                learned, mean - spread, mean + spread, color=line.get_color(), alpha=0.2
+            )
+    axes.legend(fontsize="small")
+    _save(figure, path)
+
+
+def _known(matrix: Rows) -> list[list[float]]:
+    return [[np.nan if share is None else share for share in row] for row in matrix]
+
+
+def _gathered(names: Sequence[str], kept: set[str]) -> tuple[tuple[str, ...], dict[str, int]]:
+    """Give each name a place: its own, or the last one for all that are not kept."""
+    alone = [name for name in names if name in kept]
+    others = len(names) - len(alone)
+    places = {name: place for place, name in enumerate(alone)}
+    shown = (*alone, f"{others} others") if others else tuple(alone)
+    return shown, {name: places.get(name, len(alone)) for name in names}
+
+
+def _draw_confusion(figure: Any, place: Any, confusion: Confusion) -> None:
+    axes = figure.add_subplot(
+        place, title="Which task is taken for which", xlabel="named", ylabel="task"
+    )
+    drawn = axes.imshow(confusion.shares, vmin=0, vmax=1, cmap="Blues", aspect="auto")
+    figure.colorbar(drawn, fraction=0.05, label="share of the task's images")
+    for names, set_ticks, rotation in (
+        (confusion.columns, axes.set_xticks, 90),
+        (confusion.rows, axes.set_yticks, 0),
+    ):
+        set_ticks(range(len(names)), [_brief(name) for name in names], rotation=rotation)
+    axes.tick_params(labelsize=10 if len(confusion.columns) <= _MOST_NAMES else 8)
+    if len(confusion.columns) > _MOST_NUMBERS:
+        return
+    for (row, column), share in np.ndenumerate(confusion.shares):
+        if share > 0:
+            ink = "white" if share > 0.5 else "black"
+            text = f"{100 * share:.0f} %" if share >= 0.01 else "< 1 %"
+            axes.text(column, row, text, ha="center", va="center", color=ink, fontsize=8)
+
+
+def _brief(name: str) -> str:
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 9]}…{name[-8:]}"
+
+
 def _figure(path: Path, inches: tuple[float, float]) -> Any:  # matplotlib has no types here
     try:
         from matplotlib.figure import Figure
+    except OSError as error:  # it keeps a cache, in a temporary folder if need be
+        raise StorageError(
+            f"--plot {path}: matplotlib has no folder to write to ({str(error).splitlines()[0]})",
+            hint="set TMPDIR to a folder that can be written",
+        ) from error
     except ImportError as error:
         raise UsageError(
             f"--plot {path}: matplotlib is not installed", hint="pip install 'supsup[plot]'"

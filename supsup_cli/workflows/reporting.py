@@ -1,4 +1,4 @@
-"""How a workflow tells of its progress without knowing who listens."""
+"""How a workflow tells of its progress and learns that it shall stop, knowing no terminal."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -29,3 +29,25 @@ class Silent:
     def track(self, description: str, total: int | None, unit: str) -> Iterator[Advance]:
         """Count in silence."""
         yield lambda _done: None
+
+
+class Stop(Protocol):
+    """Someone who may ask a workflow to stop."""
+
+    @property
+    def asked(self) -> bool:
+        """Whether a stop was asked for."""
+
+    def steps(self) -> AbstractContextManager[None]:
+        """While steps run, ask and let the running one end; at any other time, interrupt."""
+
+
+class NeverStop:
+    """A stop that nobody asks for."""
+
+    asked = False
+
+    @contextmanager
+    def steps(self) -> Iterator[None]:
+        """Let the steps run."""
+        yield

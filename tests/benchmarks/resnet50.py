@@ -27,9 +27,9 @@ from bank_format.encoding.bits import count_ones
 from bank_format.encoding.codec import stored_bytes
 from supsup_cli.workflows.bank.init_base import init_base
 from supsup_cli.workflows.bank.requests import BaseRequest
-from supsup_cli.workflows.inference.deciding import DecisionRequest
 from supsup_cli.workflows.inference.inputs import InputRequest
 from supsup_cli.workflows.inference.predict import predict
+from supsup_cli.workflows.inference.rules import DecisionRequest
 from supsup_cli.workflows.learning.learn_task import learn_task
 from supsup_cli.workflows.learning.plan import LearnRequest
 from supsup_cli.workflows.reporting import Silent

@@ -20,7 +20,7 @@ from torch import Tensor
 from supsup_cli.core.inference.novelty import damped_log_odds, novelty_threshold
 from supsup_cli.core.masks.superposition import masked_forward
 from supsup_cli.data import embedded, variants
-from supsup_cli.workflows.inference.recognising import calibration_of
+from supsup_cli.workflows.inference.known import calibration_of
 from supsup_cli.workflows.opening import OpenTasks, open_tasks
 
 STRANGERS = range(1000, 1020)

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from supsup_cli.data import catalog
-from supsup_cli.workflows.inference.accuracy import IMAGES_TOGETHER, HeldOutTask, measure
-from supsup_cli.workflows.inference.deciding import DecisionRequest, choose_rule
+from supsup_cli.workflows.inference.accuracy import HeldOutTask, images_together, measure
+from supsup_cli.workflows.inference.rules import DecisionRequest, choose_rule
 from supsup_cli.workflows.opening import open_tasks
 from supsup_cli.workflows.reporting import Silent
 from tests.benchmarks.timing import machine, row
@@ -37,8 +37,9 @@ def main() -> None:
     seconds = 0.0
     measured = []
     per_task = max(1, options.images // len(tests))
-    for start in range(0, len(tests), max(1, IMAGES_TOGETHER // per_task)):
-        part = tests[start : start + max(1, IMAGES_TOGETHER // per_task)]
+    at_once = max(1, images_together(rule, (1, 28, 28)) // per_task)
+    for start in range(0, len(tests), at_once):
+        part = tests[start : start + at_once]
         began = time.perf_counter()
         measured += measure(opened, rule, part)
         seconds += time.perf_counter() - began

@@ -36,7 +36,10 @@ DOCUMENTS: dict[str, tuple[tuple[object, ...], dict[str, Any]]] = {
         ("--data", "mnist-perm-0", "--limit", 2),
         {"results": [INFERRED | NO_ERROR], **DECIDED},
     ),
-    "predict": (("--data", "mnist-perm-0", "--limit", 2), {"results": [PREDICTED | NO_ERROR]}),
+    "predict": (
+        ("--data", "mnist-perm-0", "--limit", 2),
+        {"results": [PREDICTED | NO_ERROR], "sheets": [], "sorted_images": []},
+    ),
     "evaluate": (
         ("--limit", 20, "--group-sizes", "1,2"),
         {

@@ -20,9 +20,40 @@ def shell(line: str, bank: Path) -> Ran:
     return Ran(done.returncode, done.stdout, done.stderr)
 
 
-@pytest.mark.parametrize("form", ["", "--json"])
-def test_a_closed_stdout_is_no_error(form: str, bank: Path) -> None:
-    assert shell(f"$S tasks --bank $B {form} >&-", bank) == Ran(0, "", "")
+def test_text_for_people_may_have_no_stdout(bank: Path) -> None:
+    assert shell("$S tasks --bank $B >&-", bank) == Ran(0, "", "")
+
+
+@pytest.mark.parametrize("command", ["tasks", "stats", "verify", "predict --data mnist-split-3"])
+def test_a_document_that_is_lost_exits_13(command: str, bank: Path) -> None:
+    ran = shell(f"$S {command} --bank $B --json >&-", bank)
+    assert ran.code == 13
+    assert ran.err.splitlines()[0] == (
+        "supsup: standard output: closed, and the document that --json asks for is lost"
+    )
+    assert "Traceback" not in ran.err
+
+
+def test_an_error_without_stdout_keeps_its_code(bank: Path) -> None:
+    ran = shell("$S tasks --bank $B/nothing --json >&-", bank)
+    assert ran.code == 10
+    assert ran.err.startswith("supsup: ")
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["--help", "--version", "", "learn-task --help", "tasks --help", "tasks --bank $B",
+     "tasks --bank $B --json", "data list", "stats --bank $B", "predict --data mnist-split-3 "
+     "--bank $B", "doctor --bank $B"],
+)  # fmt: skip
+def test_a_pipe_that_is_closed_is_no_error(words: str, bank: Path) -> None:
+    ran = shell(f"$S {words} | head -0; exit ${{PIPESTATUS[0]}}", bank)
+    assert ran == Ran(0, "", "")
+
+
+def test_an_error_whose_reader_has_gone_keeps_its_code(bank: Path) -> None:
+    ran = shell("$S tasks --bank $B/nothing 2>&1 >&- | head -0; exit ${PIPESTATUS[0]}", bank)
+    assert ran == Ran(10, "", "")
 
 
 def test_a_closed_stdin_is_an_empty_list(bank: Path) -> None:

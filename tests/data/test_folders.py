@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from supsup_cli.data import folders
 from supsup_cli.data.catalog import digest, load, load_test
+from supsup_cli.data.folders import loading
 from supsup_cli.data.splits import Split
 from supsup_cli.errors import NoInputError, StorageError, UsageError
 
@@ -221,7 +221,7 @@ def test_digest_tells_train_from_test(tmp_path: Path) -> None:
 def test_more_images_than_one_part_keep_their_labels(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(folders, "_PART", 7)
+    monkeypatch.setattr(loading, "_PART", 7)
     _fill(tmp_path / "a", 30)
     _fill(tmp_path / "b", 30, first=100)
     (tmp_path / "a" / "bad.png").write_text("text")

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from supsup_cli.data import class_folders, decoding, embedded, folders, limits, sources
+from supsup_cli.data import decoding, embedded, limits, pixels, sources
+from supsup_cli.data.folders import class_folders, loading, walking
 from supsup_cli.data.images import read_image
 from supsup_cli.data.sources import find_images, read_lines
 from supsup_cli.errors import ImageError, NoInputError, StorageError, UsageError
@@ -64,11 +65,11 @@ def test_a_huge_file_is_refused_unread(tmp_path: Path) -> None:
 
 def test_a_huge_file_does_not_hold_up_a_folders_digest(tmp_path: Path) -> None:
     folder = make_class_folder(tmp_path / "pets", {"a": 0, "b": 14}, each=2)
-    digests = {folders.folder_digest(folder)}
+    digests = {loading.folder_data(folder).source_digest()}
     for size in (limits.MOST_FILE_BYTES + 1, 2**40):
         with (folder / "a" / "huge.png").open("wb") as file:
             file.truncate(size)
-        digests.add(folders.folder_digest(folder))
+        digests.add(loading.folder_data(folder).source_digest())
     assert len(digests) == 3
 
 
@@ -125,7 +126,7 @@ def test_conversion_in_strips_is_conversion_at_once(
     path = tmp_path / "x.tif"
     image.save(path)
     whole = read_image(str(path), (3, 28, 28))
-    monkeypatch.setattr(decoding, "_STRIP", 100)
+    monkeypatch.setattr(pixels, "_STRIP", 100)
     assert np.array_equal(read_image(str(path), (3, 28, 28)), whole)
 
 
@@ -134,7 +135,7 @@ def test_one_float_outside_the_unit_range_counts_for_all_strips(
 ) -> None:
     samples = np.full((50, 40), 1.0, dtype=np.float32)
     samples[49, 39] = 2.0
-    monkeypatch.setattr(decoding, "_STRIP", 100)
+    monkeypatch.setattr(pixels, "_STRIP", 100)
     Image.fromarray(samples).save(tmp_path / "x.tif")
     assert read_image(str(tmp_path / "x.tif"), (1, 50, 40)).max() == 2
     samples[49, 39] = 0.5
@@ -146,6 +147,7 @@ def test_folders_patterns_and_lists_have_a_most(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sources, "MOST_FILES", 3)
+    monkeypatch.setattr(walking, "MOST_FILES", 3)
     monkeypatch.setattr(class_folders, "MOST_FILES", 3)
     monkeypatch.chdir(tmp_path)
     folder = make_class_folder(tmp_path / "pets", {"a": 0, "b": 14}, each=2)
@@ -153,7 +155,7 @@ def test_folders_patterns_and_lists_have_a_most(
         with pytest.raises(NoInputError, match="more than 3 "):
             find_images(arguments, ["1\n", "2\n", "3\n", "4\n"])
     with pytest.raises(NoInputError, match="more than 3 images"):
-        folders.folder_classes(folder)
+        loading.folder_data(folder).classes()
     assert len(find_images(["pets/a"])) == 2
     for number in range(3):
         (folder / "a" / f"{number}.txt").touch()
@@ -228,4 +230,4 @@ def test_not_enough_memory_is_said_in_a_line(bank: Path, monkeypatch: pytest.Mon
 
 def test_a_path_longer_than_a_task_records_is_refused() -> None:
     with pytest.raises(UsageError, match="more than 4,096 characters"):
-        folders.folder_classes(Path("/" + "x" * 5000))
+        loading.folder_data(Path("/" + "x" * 5000)).classes()

@@ -69,18 +69,41 @@ def test_a_files_literal_name_is_no_pattern() -> None:
 
 
 @pytest.mark.usefixtures("tree")
-def test_same_path_is_kept_once_in_its_first_place() -> None:
-    assert _paths("images/b.png", "images", "images/b.png") == [
-        "images/b.png",
-        *IMAGES[:1],
-        IMAGES[2],
-    ]
+def test_the_same_path_is_there_as_often_as_it_is_given() -> None:
+    b = "images/b.png"
+    assert _paths(b, "images", b) == [b, *IMAGES, b]
+    assert _paths("-", stdin=(b, b)) == [b, b]
 
 
 @pytest.mark.usefixtures("tree")
 def test_list_on_standard_input() -> None:
     lines = ("images/b.png\n", "\n", "  \n", "gone *.png\r\n", "images\n")
-    assert _paths("-", stdin=lines) == ["images/b.png", "gone *.png", "images/a.JPG", IMAGES[2]]
+    assert _paths("-", stdin=lines) == ["images/b.png", "gone *.png", *IMAGES]
+
+
+@pytest.mark.usefixtures("tree")
+def test_a_byte_order_mark_before_a_list_is_no_part_of_a_name() -> None:
+    assert _paths("-", stdin=("\ufeffimages/b.png\n", "images/a.JPG")) == [IMAGES[1], IMAGES[0]]
+    assert _paths("-", stdin=("plain.dat", "\ufeffplain.dat")) == ["plain.dat", "\ufeffplain.dat"]
+    with pytest.raises(NoInputError, match="the list on standard input is empty"):
+        _paths("-", stdin=("\ufeff\n",))
+
+
+@pytest.mark.usefixtures("tree")
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("gone.png", "gone.png: no such file or folder"),
+        ("*.webp", "*.webp: the pattern matches nothing"),
+        ("empty", "empty: no image in this folder"),
+    ],
+)
+def test_what_names_nothing_keeps_its_place_beside_what_does(name: str, message: str) -> None:
+    first, second, third = find_images(["plain.dat", name, "images/b.png"])
+    assert (first.problem, third.problem) == (None, None)
+    assert second.path == name
+    assert second.problem is not None
+    assert second.problem.message.startswith(message)
 
 
 @pytest.mark.usefixtures("tree")
@@ -103,7 +126,7 @@ def test_a_linked_folder_is_searched() -> None:
     ("arguments", "message"),
     [
         (("gone.png",), "gone.png: no such file or folder"),
-        (("images", "gone"), "gone: no such file or folder"),
+        (("gone.png", "gone"), "gone.png: no such file or folder"),
         (("*.webp",), "*.webp: the pattern matches nothing"),
         (("empty",), "empty: no image in this folder"),
         (("-",), "-: the list on standard input is empty"),

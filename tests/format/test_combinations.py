@@ -24,7 +24,7 @@ from bank_format.errors import (
     OtherBaseError,
     StorageError,
 )
-from bank_format.kinds.combining import combined_masks
+from bank_format.kinds.combination import combined_masks
 from bank_format.kinds.mask import Task
 from bank_format.kinds.task_records import ParentRecord
 from tests.support.banks import PROVENANCE, add, add_combination, create, facts, flips, masks, spec

@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 
 from bank_format.bank import Bank
+from bank_format.kinds.gaussians import read_gaussians
 from bank_format.kinds.task_records import ParentRecord
+from bank_format.store.signatures import read_signature
 from tests.support.banks import PROVENANCE, add, create, facts, masks, spec
 from tests.support.commands import ROOT, answer
 
 READER = ROOT / "examples" / "read_bank.js"
-GOLDEN = ROOT / "tests" / "golden" / "bank"
+GOLDEN, GOLDEN_2 = (ROOT / "tests" / "golden" / name for name in ("bank", "bank-2"))
 NODE = shutil.which("node")
 
 needs_node = pytest.mark.skipif(NODE is None, reason="no node on PATH")
@@ -26,24 +28,63 @@ def read(bank: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def densities(bank: Path) -> dict[str, float]:
+def told(bank: Path) -> dict[str, list[float]]:
+    """Density of each task, and what is said of its signature."""
     done = read(bank)
     assert (done.returncode, done.stderr) == (0, "")
-    return {task: float(share) for task, share in map(str.split, done.stdout.splitlines())}
+    rows = [line.split() for line in done.stdout.splitlines()]
+    return {task: [float(one) for one in numbers] for task, *numbers in rows}
+
+
+def densities(bank: Path) -> dict[str, float]:
+    return {task: share for task, (share, *_) in told(bank).items()}
 
 
 def test_it_is_short_and_needs_nothing_but_node() -> None:
     lines = READER.read_text(encoding="utf-8").splitlines()
-    assert len(lines) <= 120
+    assert len(lines) <= 180
     modules = re.findall(r"require\(\"(.*?)\"\)", "\n".join(lines))
     assert modules == ["node:crypto", "node:fs", "node:path"]
 
 
 @needs_node
 def test_it_reads_the_golden_bank_and_a_learned_one_as_stats_does(bank: Path) -> None:
-    for path in (GOLDEN, bank):
-        told = answer("stats", "--bank", path)["per_task"]
-        assert densities(path) == {one["task"]: one["density"] for one in told}
+    for path in (GOLDEN, GOLDEN_2, bank):
+        per_task = answer("stats", "--bank", path)["per_task"]
+        assert densities(path) == {one["task"]: one["density"] for one in per_task}
+
+
+@needs_node
+def test_it_reads_signatures_wherever_they_stand(bank: Path) -> None:
+    for path in (GOLDEN_2, bank):
+        opened = Bank.open(path)
+        signed = 0
+        for name, (_, *numbers) in told(path).items():
+            later = read_signature(path, opened.record, name)
+            arrays = (later or opened.read_task(name)).arrays
+            if not arrays:
+                assert numbers == []
+                continue
+            gaussians = read_gaussians(arrays, arrays["signature/means"].shape[1])
+            lengths = np.linalg.norm(gaussians.directions, axis=2)
+            expected = [*gaussians.means.shape, float(lengths[lengths > 0].mean())]
+            assert numbers == pytest.approx(expected, rel=1e-5)
+            signed += 1
+        assert signed >= 2
+    assert len(told(GOLDEN)["sparse"]) == 1
+
+
+@needs_node
+def test_a_damaged_or_misplaced_signature_is_named(tmp_path: Path) -> None:
+    path = Path(shutil.copytree(GOLDEN_2, tmp_path / "bank"))
+    signature = path / "signatures" / "mnist-split-3.safetensors"
+    whole = signature.read_bytes()
+    signature.write_bytes(whole[:900] + bytes([whole[900] ^ 4]) + whole[901:])
+    assert read(path).stderr == f"{signature}: breaks I2 of FORMAT.md\n"
+    signature.write_bytes((path / "masks" / "mnist-split-3.safetensors").read_bytes())
+    assert read(path).stderr == f"{signature}: breaks I4 of FORMAT.md\n"
+    signature.unlink()
+    assert len(told(path)["mnist-split-3"]) == 1
 
 
 @needs_node

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from bank_format.bank import Bank
 from bank_format.encoding.bits import unpack
 from bank_format.kinds.bank_json import BankRecord, BankSpec, InputRecord, ParameterRecord
-from bank_format.kinds.hopfield import Attractors
-from bank_format.kinds.hopfield_records import PatternRecord
+from bank_format.kinds.hopfield import Attractors, PatternRecord
 from bank_format.kinds.mask import Task
 from bank_format.kinds.seeded import signed_constant_tensors
 from bank_format.kinds.task_records import (

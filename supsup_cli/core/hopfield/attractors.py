@@ -1,10 +1,15 @@
 """Attractors: patterns stored in one symmetric matrix, whose energy they are minima of.
 
+A corrupted pattern falls into one of them: that is recall.
+
 A pattern is a mask as signs: (d,) float64, −1 where a unit is off and +1 where it is on. All of
 this module computes in float64: what many small updates add up to must not depend on their number.
+A matrix is the same bits on every processor and any number of threads, since it is built of single
+sums and products of two numbers, which IEEE 754 rounds in one way. A product of matrices is not: a
+BLAS chooses the order in which it adds, and may fuse a product with a sum.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 import torch
@@ -17,8 +22,10 @@ Rule = Literal["storkey", "hebbian"]
 # 1024, all patterns are fixed points at 0.20, 0.96 of them at 0.25, 0.8 at 0.30. Patterns that
 # resemble each other, as masks do, need more room by Hebb's rule.
 _CAPACITY: dict[Rule, float] = {"storkey": 0.25, "hebbian": 0.138}
-# Of a field, beside which its rounding is nothing.
+# Of a field, beside which its rounding is nothing: a unit in doubt stays as it is.
 _IN_DOUBT = 1e-9
+# Of a matrix, worked on at a time: half a megabyte stays in a core's cache.
+_BLOCK_VALUES = 1 << 16
 
 
 def storkey(matrix: Tensor, pattern: Tensor) -> Tensor:
@@ -33,10 +40,11 @@ def storkey(matrix: Tensor, pattern: Tensor) -> Tensor:
     Returns:
         the matrix, exactly symmetric.
     """
-    # x xᵀ − x hᵀ − h xᵀ = x uᵀ + u xᵀ with u = x / 2 − h: one product of rank two. Its terms are
-    # exact, x being ±1, and a sum of two does not depend on their order: it is symmetric.
-    half = (pattern / 2 - matrix @ pattern) / len(pattern)
-    matrix.addmm_(torch.stack([pattern, half], 1), torch.stack([half, pattern]))
+    # x xᵀ − x hᵀ − h xᵀ = x uᵀ + u xᵀ with u = x / 2 − h. Both terms are exact, x being ±1, and the
+    # sum of two numbers does not depend on their order: it is symmetric, pair by pair.
+    half = (pattern / 2 - fields(matrix, pattern)) / len(pattern)
+    for rows in _row_blocks(matrix):
+        matrix[rows] += pattern[rows, None] * half + half[rows, None] * pattern
     return matrix.fill_diagonal_(0)
 
 
@@ -52,8 +60,35 @@ def hebbian(matrix: Tensor, pattern: Tensor) -> Tensor:
     Returns:
         the matrix, exactly symmetric.
     """
-    matrix.addr_(pattern, pattern / len(pattern))
+    share = pattern / len(pattern)
+    for rows in _row_blocks(matrix):
+        matrix[rows] += pattern[rows, None] * share
     return matrix.fill_diagonal_(0)
+
+
+def fields(matrix: Tensor, pattern: Tensor) -> Tensor:
+    """Give the field of each unit, h = W x, with sums in one order on every processor.
+
+    The terms Wᵢⱼ xⱼ are exact. Their second half is added to the first, the n-th to the n-th, until
+    one is left; of an odd number the middle one waits for the next round.
+
+    Args:
+        matrix: (d, d) float64.
+        pattern: (d,) float64, each −1 or +1.
+
+    Returns:
+        (d,) float64.
+    """
+    found = torch.empty_like(pattern)
+    for rows in _row_blocks(matrix):
+        terms = matrix[rows] * pattern
+        width = len(pattern)
+        while width > 1:
+            half = (width + 1) // 2
+            terms[:, : width - half] += terms[:, half:width]
+            width = half
+        found[rows] = terms[:, 0]
+    return found
 
 
 RULES: dict[Rule, Callable[[Tensor, Tensor], Tensor]] = {"storkey": storkey, "hebbian": hebbian}
@@ -99,3 +134,42 @@ def is_fixed_point(matrix: Tensor, pattern: Tensor) -> bool:
 def capacity(rule: Rule, units: int) -> int:
     """Give the number of random patterns that a matrix of so many units holds as attractors."""
     return int(_CAPACITY[rule] * units)
+
+
+def settle(matrix: Tensor, state: Tensor) -> Tensor:
+    """Flip the units that their fields contradict, the most contradicted first, until none is.
+
+    Hopfield 1982, Eq. 1: sᵢ ← sign(Σⱼ Wᵢⱼ sⱼ), one unit at a time. With a symmetric matrix of zero
+    diagonal every flip lowers the energy −½ sᵀWs, so the state comes to rest in a minimum of it.
+
+    Args:
+        matrix: (d, d) float64, symmetric, zero diagonal.
+        state: (d,) float64, each −1 or +1.
+
+    Returns:
+        (d,) float64, the state at rest: each −1 or +1.
+    """
+    settled = state.clone()
+    support = settled * (matrix @ settled)  # of each unit by the others: positive where they agree
+    while True:
+        worst = int(support.argmin())
+        if float(support[worst]) >= -_IN_DOUBT:
+            return settled
+        settled[worst] = -settled[worst]
+        support[worst] = -support[worst]
+        support += 2 * settled[worst] * matrix[worst] * settled
+
+
+def corrupt(pattern: Tensor, share: float, stream: torch.Generator) -> Tensor:
+    """Flip a share of a pattern's units, drawn without replacement: (d,) float64 → (d,) float64."""
+    flipped = torch.randperm(len(pattern), generator=stream)[: round(share * len(pattern))]
+    corrupted = pattern.clone()
+    corrupted[flipped] *= -1
+    return corrupted
+
+
+def _row_blocks(matrix: Tensor) -> Iterator[slice]:
+    """Cut the rows of a (d, d) matrix into blocks that a core's cache holds."""
+    rows = max(1, _BLOCK_VALUES // len(matrix))
+    for start in range(0, len(matrix), rows):
+        yield slice(start, start + rows)

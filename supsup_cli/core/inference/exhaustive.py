@@ -11,21 +11,20 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from supsup_cli.core.masks.bit_kernels import bit_table
 from supsup_cli.core.masks.masks import MaskStack
 from supsup_cli.core.masks.superposition import Objective, images_at_once, misfit
 from supsup_cli.core.networks.specs import MultilayerPerceptron
 
-from .few_images import few_misfits
+from .perceptrons import CHUNK_IMAGES, MaskedPerceptron, few_logits, joined_weights
 from .single_mask import single_mask_misfit
 
-# Images that go through a network at once: logits of 256 images stay in a core's cache.
-_CHUNK_IMAGES = 256
 # Images and tasks from which on comparing twice pays.
 _LEAST_IMAGES, _LEAST_TASKS = 32, 32
 # bfloat16 keeps eight binary digits. A task is out of the race if it lies behind by more than this
 # many nats and this share of its logits' size: several times the largest error that was measured.
 _MARGIN, _MARGIN_SHARE = 0.25, 2**-6
+# Tasks that are run, then judged, at a time: logits of 16 MB for 500 outputs and 8 images.
+_TASKS_AT_ONCE = 1024
 
 
 def exhaustive(
@@ -71,7 +70,7 @@ def _by_modules(
     network: nn.Module, stack: MaskStack, images: Tensor, objective: Objective, own: Tensor
 ) -> Tensor:
     """Run any network under each mask: (B, T) float32 misfits."""
-    chunks = images.split(images_at_once(images, _CHUNK_IMAGES))
+    chunks = images.split(images_at_once(images, CHUNK_IMAGES))
     columns = []
     for index in range(len(stack)):
         masks, typical = stack.masks(index), stack.typical(index)
@@ -92,7 +91,7 @@ def _misfits(
 ) -> Tensor:
     """Run a perceptron under each mask: (B, T) float32 misfits."""
     run = MaskedPerceptron(network, stack, torch.float32)
-    chunks = images.flatten(1).split(_CHUNK_IMAGES)
+    chunks = images.flatten(1).split(CHUNK_IMAGES)
     misfits = images.new_empty(len(stack), len(images))
     for index in range(len(stack)):
         run.take(index)
@@ -127,14 +126,14 @@ def _screened(
     Misfits are those of R; NaN where a task was ruled out.
     """
     run = MaskedPerceptron(network, stack, torch.bfloat16)
-    chunks = images.flatten(1).to(torch.bfloat16).split(_CHUNK_IMAGES)
+    chunks = images.flatten(1).to(torch.bfloat16).split(CHUNK_IMAGES)
     sizes = images.new_zeros(len(images))
     rough = images.new_empty(len(stack), len(images))
     for index in range(len(stack)):
         run.take(index)
         real = _Outputs(own[index])
         for place, chunk in enumerate(chunks):
-            here = slice(place * _CHUNK_IMAGES, place * _CHUNK_IMAGES + len(chunk))
+            here = slice(place * CHUNK_IMAGES, place * CHUNK_IMAGES + len(chunk))
             superfluous, others = real.parts(run(chunk).to(torch.float32))
             torch.sub(superfluous, others, out=rough[index, here])
             torch.maximum(sizes[here], others.abs_(), out=sizes[here])
@@ -154,46 +153,9 @@ def _again(
         run.take(index)
         places = wanted[index].nonzero()[:, 0]
         real = _Outputs(own[index])
-        values = [real.misfit("R", run(part)) for part in inputs[places].split(_CHUNK_IMAGES)]
+        values = [real.misfit("R", run(part)) for part in inputs[places].split(CHUNK_IMAGES)]
         misfits[index, places] = torch.cat(values)
     return misfits
-
-
-class MaskedPerceptron:
-    """A chain of linear layers under one mask of a stack after the other, in memory of its own.
-
-    Args:
-        network: frozen; its weights are masked, all of them.
-        stack: the masks.
-        dtype: of the arithmetic.
-    """
-
-    def __init__(self, network: MultilayerPerceptron, stack: MaskStack, dtype: torch.dtype) -> None:
-        weights = stack.layout.join(dict(network.named_parameters())).to(dtype)
-        self._stack = stack
-        self._weights = weights
-        self._table = bit_table(weights.device, dtype)
-        self._bits = torch.empty_like(weights)
-        self._effective = torch.empty_like(weights)
-        self._layers = list(stack.layout.split(self._effective).values())
-        self._rooms = [weights.new_empty(_CHUNK_IMAGES, layer.shape[0]) for layer in self._layers]
-
-    def take(self, index: int) -> None:
-        """Put a task's mask on the weights."""
-        rows = self._stack.packed[index].to(torch.int32)
-        torch.index_select(self._table, 0, rows, out=self._bits.view(-1, 8))
-        torch.mul(self._weights, self._bits, out=self._effective)
-        if self._stack.gains is not None:
-            for layer, gain in zip(self._layers, self._stack.gains[index], strict=True):
-                layer.mul_(gain)
-
-    def __call__(self, values: Tensor) -> Tensor:
-        """Map (B, inputs), B ≤ 256, to logits (B, O), which stand until the next call."""
-        for place, (layer, room) in enumerate(zip(self._layers, self._rooms, strict=True)):
-            if place:
-                values.relu_()
-            values = torch.mm(values, layer.T, out=room[: len(values)])
-        return values
 
 
 class _Outputs:
@@ -227,3 +189,33 @@ class _Outputs:
         if self._first:
             beyond = torch.logaddexp(beyond, logits[:, : self._first].logsumexp(1))
         return beyond, own
+
+
+def few_misfits(
+    network: MultilayerPerceptron,
+    stack: MaskStack,
+    images: Tensor,
+    objective: Objective,
+    own: Tensor,
+) -> Tensor | None:
+    """Run a perceptron under each mask, without memory for any mask as a whole.
+
+    Args:
+        network: frozen; its weights are masked, all of them.
+        stack: T packed masks.
+        images: (B, …) float32, normalised.
+        objective: H, G or R.
+        own: (T, O) bool, each task's own outputs.
+
+    Returns:
+        (B, T) float32 misfits, nats; None where `few_logits` gives none.
+    """
+    columns = []
+    weights = joined_weights(network, stack)
+    for start in range(0, len(stack), _TASKS_AT_ONCE):
+        some = slice(start, start + _TASKS_AT_ONCE)
+        logits = few_logits(weights, stack, images, some)
+        if logits is None:
+            return None
+        columns.append(misfit(objective, logits, own[some, None]))
+    return torch.cat(columns).T

@@ -8,6 +8,7 @@ stranger's image to fit by accident.
 
 import math
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import torch
@@ -26,10 +27,15 @@ CALIBRATION_LEVELS = (
     *(0.0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98),
     *(0.99, 0.995, 0.996, 0.997, 0.998, 0.999, 1.0),
 )
-# Names of misfits as task files write them; R alone is in files that older versions wrote.
+# Names of misfits as task files write them; the last two are in files that older versions wrote.
 DAMPED_LOG_ODDS = "R-damped"
 DOUBT_AND_TRAITS = "H-traits"
 _LOG_ODDS = "R"
+DOUBT = "H"
+ODDS = (DAMPED_LOG_ODDS, _LOG_ODDS)
+MISFITS = (DAMPED_LOG_ODDS, DOUBT, DOUBT_AND_TRAITS, _LOG_ODDS)  # as FORMAT.md lists them
+# Beside them: how far features lie from a task's signature, which is no misfit of a mask.
+SIGNATURE = "Q"
 
 _IMAGES_AT_ONCE = 2048
 # False alarms at one task and at most; in between their share rises with √T. Measured on
@@ -77,7 +83,7 @@ def damped_log_odds(logits: Tensor, own: Tensor, images: Tensor) -> Tensor:
     return log_odds(logits / energy.clamp_min(1), own)
 
 
-def misfits(
+def run_mask(
     network: nn.Module,
     masks: Masks,
     images: Tensor,
@@ -85,35 +91,56 @@ def misfits(
     outputs: Tensor,
     misfit: str = DAMPED_LOG_ODDS,
     typical: TypicalTraits | None = None,
-) -> Tensor:
-    """Measure how badly images fit one task's mask, each by itself.
+) -> tuple[Tensor, Tensor]:
+    """Run one task's mask on images, each by itself: how badly they fit it, and their class.
 
     Args:
         network: frozen network.
         masks: parameter name → float32 zeros and ones.
         images: (N, C, H, W) uint8 on the network's device.
         pixels: how bytes become inputs.
-        outputs: (K,) int64, the task's own outputs; fewer than all, but for `DOUBT_AND_TRAITS`.
-        misfit: `DAMPED_LOG_ODDS`; `DOUBT_AND_TRAITS`, entropy and unusualness, where the network
-            normalises; or "R" for tasks that were calibrated so.
+        outputs: (K,) int64, the task's own outputs; fewer than all for `DAMPED_LOG_ODDS` and "R".
+        misfit: `DAMPED_LOG_ODDS`; `DOUBT`, the entropy; `DOUBT_AND_TRAITS` or "R" for tasks that
+            were calibrated so.
         typical: the task's, for `DOUBT_AND_TRAITS`.
 
     Returns:
-        (N,) float64 on the CPU, nats.
+        (N,) float64 on the CPU, nats; (N, K) float32, natural logarithms of the probabilities of
+        the task's classes.
     """
     values = [torch.empty(0, dtype=torch.float64)]
+    classes = [torch.empty(0, len(outputs), device=images.device)]
     for part in images.split(images_at_once(images, _IMAGES_AT_ONCE)):
         inputs = pixels(part)
-        logits, unusualness = forward_alone(network, masks, inputs, typical)
-        own = torch.zeros(logits.shape[-1], dtype=torch.bool, device=logits.device)
-        own[outputs] = True
-        if misfit == DOUBT_AND_TRAITS:
-            found = entropy(logits) + unusualness
-        else:
-            plain = misfit == _LOG_ODDS
-            found = log_odds(logits, own) if plain else damped_log_odds(logits, own, inputs)
-        values.append(found.double().cpu())
-    return torch.cat(values)
+        told = typical if misfit == DOUBT_AND_TRAITS else None
+        logits, unusualness = forward_alone(network, masks, inputs, told)
+        found, log_p = judge_logits(logits, inputs, outputs, misfit)
+        values.append((found + unusualness if misfit == DOUBT_AND_TRAITS else found).double().cpu())
+        classes.append(log_p)
+    return torch.cat(values), torch.cat(classes)
+
+
+def judge_logits(
+    logits: Tensor, inputs: Tensor, outputs: Tensor, misfit: str
+) -> tuple[Tensor, Tensor]:
+    """Tell from a mask's logits how badly images fit it, and their classes; see `run_mask`.
+
+    Args:
+        logits: (B, O) float32.
+        inputs: (B, *input_shape) float32, normalised.
+        outputs: (K,) int64, the task's own.
+        misfit: of `MISFITS`; of `DOUBT_AND_TRAITS` the doubt alone.
+
+    Returns:
+        (B,) float32 nats; (B, K) float32, natural logarithms of probabilities.
+    """
+    log_p = logits[:, outputs].log_softmax(-1)
+    if misfit in (DOUBT, DOUBT_AND_TRAITS):
+        return entropy(logits), log_p
+    own = torch.zeros(logits.shape[-1], dtype=torch.bool, device=logits.device)
+    own[outputs] = True
+    plain = misfit == _LOG_ODDS
+    return log_odds(logits, own) if plain else damped_log_odds(logits, own, inputs), log_p
 
 
 def calibration_quantiles(
@@ -123,17 +150,16 @@ def calibration_quantiles(
     pixels: Pixels,
     outputs: Tensor,
     misfit: str = DAMPED_LOG_ODDS,
-    typical: TypicalTraits | None = None,
 ) -> Tensor:
     """Measure the misfit of a task's mask on images of that task that it has not learned from.
 
-    Args and shapes are those of `misfits`, with N ≥ 1.
+    Args and shapes are those of `run_mask`, with N ≥ 1; `DOUBT_AND_TRAITS` is no misfit here.
 
     Returns:
         (17,) float64 on the CPU, nats: the misfit at `CALIBRATION_LEVELS`, ascending.
     """
     levels = torch.tensor(CALIBRATION_LEVELS, dtype=torch.float64)
-    found = misfits(network, masks, images, pixels, outputs, misfit, typical)
+    found, _ = run_mask(network, masks, images, pixels, outputs, misfit)
     return torch.quantile(found, levels)
 
 
@@ -147,6 +173,7 @@ def false_alarm_share(tasks: int) -> float:
     return min(high, max(low, _ONE_TASK_SHARE * math.sqrt(tasks)))
 
 
+@cache
 def group_level(images: int, share: float) -> float:
     """Find the level that most of n own images exceed together with probability `share`.
 
@@ -168,7 +195,9 @@ def group_level(images: int, share: float) -> float:
     return 1 - beyond
 
 
-def novelty_threshold(calibration: Calibration | None, tasks: int, images: int = 1) -> float:
+def novelty_threshold(
+    calibration: Calibration | None, tasks: int, images: int = 1, witnesses: int = 1
+) -> float:
     """Set the misfit above which an image, or the median image of a group, is new.
 
     Where fewer than five calibration images lie beyond the level that is needed, the tail is
@@ -179,17 +208,17 @@ def novelty_threshold(calibration: Calibration | None, tasks: int, images: int =
         calibration: of the task that fits best; None if it has none.
         tasks: T that compete.
         images: that share the decision.
+        witnesses: thresholds that a decision must pass; each may raise its part of the alarms.
 
     Returns:
         nats; infinity where nothing may be called new, because the task has no calibration, one
         of fewer than 20 images, or a misfit that is not known here.
     """
-    known = (DAMPED_LOG_ODDS, DOUBT_AND_TRAITS, _LOG_ODDS)
-    if calibration is None or calibration.misfit not in known:
+    if calibration is None or calibration.misfit not in (*MISFITS, SIGNATURE):
         return math.inf
     if calibration.images < _IMAGES_BEYOND * _TAIL_RATIO:
         return math.inf
-    beyond = 1 - group_level(images, false_alarm_share(tasks))
+    beyond = 1 - group_level(images, false_alarm_share(tasks) / witnesses)
     read = max(beyond, _IMAGES_BEYOND / calibration.images)
     levels = (1 - min(1.0, _TAIL_RATIO * read), 1 - read)
     inner, outer = np.interp(levels, calibration.levels, calibration.values).tolist()

@@ -1,8 +1,7 @@
 """One mask run by itself: how badly an image fits it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
-import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -18,7 +17,6 @@ from supsup_cli.core.networks.traits import (
     LAYER_TRAITS,
     TypicalTraits,
     image_traits,
-    typical_traits,
     unknown_unusualness,
 )
 
@@ -100,23 +98,3 @@ def forward_with_traits(
     values = effective_weights(network, masks) | seen
     logits: Tensor = functional_call(network, values, (images,))
     return logits, image_traits(list(seen.values()), entropy(logits))
-
-
-def measure_traits(
-    network: nn.Module, masks: Mapping[str, Tensor], batches: Iterable[Tensor]
-) -> TypicalTraits | None:
-    """Find what is usual for a task's images under its mask.
-
-    Args:
-        network: frozen network.
-        masks: the task's, parameter name → float32, with its statistics.
-        batches: (B, *input_shape) float32, normalised; at least one.
-
-    Returns:
-        None for a network that does not normalise, whose batches are not looked at.
-    """
-    if not normalising_layers(network):
-        return None
-    return typical_traits(
-        torch.cat([forward_with_traits(network, masks, inputs)[1] for inputs in batches])
-    )

@@ -70,10 +70,26 @@ def recalibrated_statistics(
         ValueError: there is no batch.
     """
     device = next(iter(masks.values())).device
+    return measured_statistics(network, effective_weights(network, masks), batches, device)
+
+
+def measured_statistics(
+    network: nn.Module,
+    effective: Mapping[str, Tensor],
+    batches: Iterable[Tensor],
+    device: torch.device,
+) -> Statistics:
+    """Measure the statistics under weights as they are, see `exact_statistics`.
+
+    Args:
+        network: in evaluation mode.
+        effective: parameter name → float32, in place of the network's own.
+        batches: (B, *input_shape) float32, normalised; at least one.
+        device: of the statistics.
+    """
     blank = blank_statistics(network, device)
     if not blank:
         return {}
-    effective = effective_weights(network, masks)
     names = [name.removesuffix(_MEAN) for name in blank if name.endswith(_MEAN)]
     # On the CPU, for not every device has 64 bits.
     sums = {name: one.cpu().double().zero_() for name, one in blank.items()}

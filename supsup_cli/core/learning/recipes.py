@@ -6,11 +6,11 @@ from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
 from supsup_cli.core.masks.density import Density
-
-Kind = Literal["perceptron", "convolution", "units", "trained"]
+from supsup_cli.core.networks.specs import Kind
 
 _RISING_STEPS = 100
 _FULL_STEPS = 300
+_COMBINATION_STEPS = 200
 
 # Layers that keep a smaller share than this learn more slowly, with its root: measured on LeNet
 # 300-100 at er:1 (0.7 % kept), accuracy .94 in place of .84.
@@ -166,6 +166,11 @@ def for_network(recipe: Recipe, kind: Kind) -> Recipe:
         the recipe of that kind, under its own name; the recipe itself where there is none.
     """
     return _FAMILIES.get((recipe.name, kind), recipe)
+
+
+def combination_steps(recipe: Recipe) -> int:
+    """Count the steps that learning a combination takes beside a mask's."""
+    return min(_COMBINATION_STEPS, recipe.steps)
 
 
 def learning_rates(recipe: Recipe, shapes: Sequence[tuple[int, ...]]) -> list[float]:

@@ -26,7 +26,8 @@ class Normalisation(nn.Module):
     Statistics of no length, see `no_statistics`, stand for those of the values at hand.
 
     Whoever puts a tensor (5, B) in place of the buffer `seen` finds the images' `layer_traits` in
-    it afterwards; the network's own has no length, and nothing is written.
+    it afterwards, and who puts one (6, B, C) there the `pooled_map` of what this layer hands on;
+    the network's own has no length, and nothing is written.
 
     Args:
         channels: C.
@@ -52,6 +53,8 @@ class Normalisation(nn.Module):
         if mean.numel() == 0:
             return _by_themselves(values, self.EPSILON)
         if self.seen.numel():
+            if self.seen.dim() == 3:
+                return self._watched(values)
             self.seen.copy_(layer_traits(values, mean, variance + self.EPSILON))
         return F.batch_norm(
             values,
@@ -61,6 +64,29 @@ class Normalisation(nn.Module):
             momentum=self.MOMENTUM,
             eps=self.EPSILON,
         )
+
+    def _watched(self, values: Tensor) -> Tensor:
+        normalised = F.batch_norm(values, self.running_mean, self.running_var, eps=self.EPSILON)
+        self.seen.copy_(pooled_map(normalised))
+        return normalised
+
+
+def pooled_map(values: Tensor) -> Tensor:
+    """Sum up a map of positions after ReLU: mean, standard deviation, means of its four quarters.
+
+    Args:
+        values: (B, C, …) float32.
+
+    Returns:
+        (6, B, C) float32.
+    """
+    positive = F.relu(values)
+    places = positive.flatten(2)
+    deviation, mean = torch.std_mean(places, 2, correction=0)
+    quarters = F.adaptive_avg_pool2d(positive, 2).flatten(2) if values.dim() == 4 else None
+    if quarters is None:
+        quarters = mean[..., None].expand(-1, -1, 4)
+    return torch.cat((mean[None], deviation[None], quarters.permute(2, 0, 1)))
 
 
 class AffineNormalisation(Normalisation):

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from supsup_cli.temporary import imports_without_temporary_folder
+
 from .normalisation import Normalisation
 
 _NARROW = 20  # channels of the narrow network's first stage; they double with each further one
@@ -93,7 +95,8 @@ def torchvision_resnet(
     Raises:
         ValueError: an image has fewer than 32 x 32 pixels.
     """
-    from torchvision.models import resnet
+    with imports_without_temporary_folder():
+        from torchvision.models import resnet
 
     _check(arch, input_shape)
     make: Callable[..., nn.Module] = {"resnet18": resnet.resnet18, "resnet50": resnet.resnet50}[

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from supsup_cli.core.learning.recipes import Kind
 from supsup_cli.core.seeds import generator
 
 from .adapter import adapted, base_tensors, later_layers, maskable_parameters
@@ -25,6 +24,7 @@ from .residual import NarrowResNet18, torchvision_resnet
 from .units import UnitPerceptron, Units
 
 Masking = Literal["edges", "units"]
+Kind = Literal["perceptron", "convolution", "units", "trained"]  # what a recipe's numbers depend on
 
 _NAMED_PERCEPTRONS: dict[str, tuple[int, ...]] = {
     "lenet-300-100": (300, 100),

@@ -16,8 +16,6 @@ LAYER_TRAITS = 5
 # Layers are averaged in so many parts, from the first to the last.
 _DEPTHS = 4
 _LEAST_SQUARE, _LEAST_VARIANCE = 1e-4, 1e-3
-# Of a covariance between two traits that is not believed, beside the share that images leave open.
-_DISBELIEF, _DISBELIEF_IMAGES = 0.01, 2
 # Nats of each factor e in 1 + D² / d. Chosen with the traits on conv-4 and gem-resnet18, see
 # examples/README.md; 2 to 5 differ little.
 _WEIGHT = 3.0
@@ -46,43 +44,17 @@ class TypicalTraits:
         """
         return _WEIGHT * (((traits - self.mean) @ self.factor).square().mean(1)).log1p()
 
-    def joined(self) -> Tensor:
-        """Lay the mean and the rows of the triangle end to end: (d + d (d + 1) / 2,) float32."""
-        rows, columns = torch.tril_indices(*self.factor.shape)
-        return torch.cat((self.mean, self.factor[rows, columns])).cpu()
-
 
 def unknown_unusualness() -> float:
     """Give the unusualness, in nats, where nothing is known of a task's traits: that of D² = d."""
     return _WEIGHT * math.log(2)
 
 
-def typical_traits(traits: Tensor) -> TypicalTraits:
-    """Fit mean and precision to the traits of a task's images.
-
-    The covariance counts one image more than there are, of variance one, and believes in a
-    covariance between two traits less the fewer images there are.
-
-    Args:
-        traits: (N, d) float32, N ≥ 1.
-    """
-    count, size = traits.shape
-    values = traits.double().cpu()
-    mean = values.mean(0)
-    apart = values - mean
-    covariance = (apart.T @ apart + torch.eye(size, dtype=torch.double)) / (count + 1)
-    variances = covariance.diagonal().diag()
-    believed = max(0.0, 1 - _DISBELIEF - _DISBELIEF_IMAGES / count)
-    covariance = believed * covariance + (1 - believed) * variances
-    factor = torch.linalg.cholesky(torch.linalg.inv(covariance))
-    return TypicalTraits(mean.float().to(traits.device), factor.float().to(traits.device))
-
-
 def parted_traits(values: Tensor, layers: int) -> TypicalTraits:
-    """Undo `TypicalTraits.joined`.
+    """Read typical traits as task files have them: the mean, then the rows of the triangle.
 
     Args:
-        values: float32, one dimension.
+        values: (d + d (d + 1) / 2,) float32.
         layers: that normalise, of the network.
 
     Raises:

@@ -1,5 +1,6 @@
 """`doctor`: what this machine and the bank's file system can do, and a self-test."""
 
+import dataclasses
 import importlib
 import platform
 from collections.abc import Iterator
@@ -9,8 +10,10 @@ from pathlib import Path
 from bank_format.bank import Bank
 from bank_format.errors import BankError, NoBankError
 from supsup_cli import __version__
+from supsup_cli.hints import keep_bank
+from supsup_cli.temporary import imports_without_temporary_folder, temporary_folder
 from supsup_cli.workflows.bank.file_system import check_file_system
-from supsup_cli.workflows.results.doctor import Check, DoctorResult
+from supsup_cli.workflows.results.bank import Check, DoctorResult
 
 _MODULES = {
     "torch": "torch",
@@ -36,7 +39,8 @@ def doctor(path: Path, device: str) -> DoctorResult:
         from supsup_cli.workflows.bank.self_test import check_arithmetic, check_devices
 
         checks += [*check_devices(device), *check_arithmetic(device)]
-    checks += _check_bank(path)
+    checks += [*_check_temporary(), *_check_bank(path)]
+    checks = [dataclasses.replace(one, hint=keep_bank(one.hint, str(path))) for one in checks]
     return DoctorResult(all(one.status != "failed" for one in checks), tuple(checks))
 
 
@@ -45,11 +49,19 @@ def _check_versions() -> Iterator[Check]:
     yield Check("supsup", "ok", __version__)
     for package, module in _MODULES.items():
         try:
-            importlib.import_module(module)
+            with imports_without_temporary_folder():
+                importlib.import_module(module)
             yield Check(package, "ok", metadata.version(package))
         except (ImportError, OSError, metadata.PackageNotFoundError) as error:
             found = f"cannot be imported ({str(error).splitlines()[0] if str(error) else error})"
             yield Check(package, "failed", found, f"pip install {package}", _UNUSABLE)
+
+
+def _check_temporary() -> Iterator[Check]:
+    if temporary_folder() is None:
+        found = "none of TMPDIR, /tmp, /var/tmp, /usr/tmp and this folder can be written"
+        hint = "set TMPDIR to a folder that can be; images of more than 1 GiB are kept there"
+        yield Check("temporary folder", "warning", found, hint)
 
 
 def _check_bank(path: Path) -> list[Check]:

@@ -1,17 +1,17 @@
 """What a folder's file system can do, found by doing it in a temporary folder there."""
 
 import errno
-import fcntl
 import os
 import secrets
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bank_format.disk import system_calls
-from supsup_cli.workflows.results.doctor import Check
+from supsup_cli.workflows.bank import two_processes
+from supsup_cli.workflows.bank.two_processes import UnfitError
+from supsup_cli.workflows.results.bank import Check
 
 _READ_ONLY = {errno.EACCES, errno.EPERM, errno.EROFS}
 _UNFIT = "keep the bank on a local disk or another file system"
@@ -19,20 +19,6 @@ _TORN = "after a crash of the machine the last task may be missing; it is never 
 _UNNOTICED = "two learners of one task notice each other only when the first has finished"
 _STORAGE = 13
 _TASKS_TO_COME = 100
-_LOCK_ELSEWHERE = """
-import fcntl, sys
-with open(sys.argv[1]) as file:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        sys.exit(3)
-"""
-_HELD = 3
-_SECONDS = 30.0
-
-
-class _UnfitError(Exception):
-    """The file system did something else than it was asked to."""
 
 
 def check_file_system(folder: Path, task_bytes: int) -> list[Check]:
@@ -79,12 +65,14 @@ def _try_all(place: Path) -> Iterator[Check]:
     yield _needed(_try("write and fsync a file", _fsync_file, place))
     yield _needed(_try("atomic replace", _replace, place))
     yield _try("fsync a folder", _fsync_folder, place, _TORN)
-    yield _try("lock between processes", _lock, place, _UNNOTICED)
+    yield _try("lock between processes", two_processes.lock, place, _UNNOTICED)
     # Either of the two gives a file its name; a bank needs one.
     link = _try("hard link", _link, place, "the exclusive rename is used instead")
     rename = _try("exclusive rename", _rename_exclusively, place, "hard links are used instead")
     usable = "ok" in (link.status, rename.status)
     yield from (link, rename) if usable else (_needed(link), _needed(rename))
+    if link.status == "ok":
+        yield _needed(_try("names between processes", two_processes.names, place))
 
 
 def _needed(check: Check) -> Check:
@@ -98,7 +86,7 @@ def _try(name: str, trial: Callable[[Path], str], place: Path, hint: str = "") -
         return Check(name, "ok", trial(place))
     except OSError as error:
         found = error.strerror or str(error)
-    except _UnfitError as error:
+    except UnfitError as error:
         found = str(error)
     except subprocess.SubprocessError as error:
         return Check(name, "skipped", f"not tried: {type(error).__name__}")
@@ -123,37 +111,18 @@ def _fsync_folder(place: Path) -> str:
     return "forced to the disk"
 
 
-def _lock(place: Path) -> str:
-    path = place / "lock"
-    descriptor = _make(path, b"")
-    try:
-        system_calls.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if _lock_elsewhere(path) != _HELD:
-            raise _UnfitError("a second process took the lock that the first held")
-    finally:
-        system_calls.close(descriptor)
-    if _lock_elsewhere(path) != 0:
-        raise _UnfitError("the lock stayed held after it was left")
-    return "held, refused to a second process, left"
-
-
-def _lock_elsewhere(path: Path) -> int:
-    command = [sys.executable, "-I", "-S", "-c", _LOCK_ELSEWHERE, str(path)]
-    return subprocess.run(command, check=False, capture_output=True, timeout=_SECONDS).returncode
-
-
 def _link(place: Path) -> str:
     source, target, taken = place / "linked", place / "link", place / "link-taken"
     for path in (source, taken):
         system_calls.close(_make(path, b"supsup"))
     system_calls.link(source, target)
     if system_calls.lstat(target).st_ino != system_calls.lstat(source).st_ino:
-        raise _UnfitError("the link is another file")
+        raise UnfitError("the link is another file")
     try:
         system_calls.link(source, taken)
     except FileExistsError:
         return "made, and refused over a file"
-    raise _UnfitError("a link took the place of another file")
+    raise UnfitError("a link took the place of another file")
 
 
 def _rename_exclusively(place: Path) -> str:
@@ -165,7 +134,7 @@ def _rename_exclusively(place: Path) -> str:
         system_calls.rename_exclusively(target, taken)
     except FileExistsError:
         return "made, and refused over a file"
-    raise _UnfitError("a rename took the place of another file")
+    raise UnfitError("a rename took the place of another file")
 
 
 def _replace(place: Path) -> str:
@@ -174,7 +143,7 @@ def _replace(place: Path) -> str:
     system_calls.close(_make(new, b"newer"))
     system_calls.rename(new, old)
     if system_calls.lstat(old).st_size != len(b"newer"):
-        raise _UnfitError("the old file is still there")
+        raise UnfitError("the old file is still there")
     return "the new file is in the old one's place"
 
 

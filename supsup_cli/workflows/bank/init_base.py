@@ -26,11 +26,10 @@ from supsup_cli.workflows.bank.library_base import library_arch, library_base
 from supsup_cli.workflows.bank.pretrained import read_pretrained
 from supsup_cli.workflows.bank.requests import BaseRequest
 from supsup_cli.workflows.reporting import Reporter, Silent
-from supsup_cli.workflows.results.learning import InitResult
+from supsup_cli.workflows.results.bank import InitResult
 
 # Grey: of MNIST's training images. Colour: of ImageNet's. Both are what published networks expect.
 _STATISTICS = {1: ((0.1307,), (0.3081,)), 3: ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))}
-_SHAPE, _OUTPUTS = (1, 28, 28), 500
 
 _SILENT = Silent()
 
@@ -108,8 +107,7 @@ def bank_spec(request: BaseRequest) -> BankSpec:
         raise UsageError(f"{found} without --weights, expected the file of a trained network")
     if request.weights is not None and request.init:
         raise UsageError(f"--init {request.init} with --weights, expected one of the two")
-    shape = _SHAPE if request.input_shape is None else request.input_shape
-    outputs = _OUTPUTS if request.outputs is None else request.outputs
+    shape, outputs = request.own_shape, request.own_outputs
     if shape[0] not in _STATISTICS:
         raise UsageError(f"--input: {shape[0]} channels found, expected 1 (grey) or 3 (colour)")
     wanted = request.init or INITS[0]

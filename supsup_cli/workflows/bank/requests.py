@@ -6,6 +6,9 @@ from typing import Final
 
 # In place of a file: the weights that a network's library publishes.
 IMAGENET: Final = Path("imagenet")
+# Of supsup's own networks.
+_SHAPE: Final = (1, 28, 28)
+_OUTPUTS: Final = 500
 
 
 @dataclass(frozen=True)
@@ -33,3 +36,13 @@ class BaseRequest:
     init: str
     weights: Path | None = None
     new_head: bool = False
+
+    @property
+    def own_shape(self) -> tuple[int, int, int]:
+        """What one of supsup's own networks takes: as asked for, else MNIST's."""
+        return _SHAPE if self.input_shape is None else self.input_shape
+
+    @property
+    def own_outputs(self) -> int:
+        """Outputs of one of supsup's own networks: as asked for, else 500."""
+        return _OUTPUTS if self.outputs is None else self.outputs

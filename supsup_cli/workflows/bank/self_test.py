@@ -10,7 +10,7 @@ from supsup_cli.core.masks.superposition import masked_forward
 from supsup_cli.core.networks.specs import NetworkSpec, build_network, freeze
 from supsup_cli.errors import SupsupError
 from supsup_cli.workflows.opening import choose_device
-from supsup_cli.workflows.results.doctor import Check
+from supsup_cli.workflows.results.bank import Check
 
 # The first 64 signs of the second parameter under seed 0, as FORMAT.md has them.
 _SIGNS = "76d1a1f9c3f837d0"
@@ -25,16 +25,26 @@ def check_devices(device: str) -> list[Check]:
     names = ["cpu", *(f"cuda:{i} {torch.cuda.get_device_name(i)}" for i in range(cuda))]
     if torch.backends.mps.is_available():
         names.append("mps")
-    threads = torch.get_num_threads()
-    checks = [
-        Check("devices", "ok", ", ".join(names)),
-        Check("threads", "ok", f"{threads} of {os.cpu_count()} processors"),
-    ]
+    checks = [Check("devices", "ok", ", ".join(names)), _check_threads()]
     try:
         chosen = choose_device(device)
     except SupsupError as error:
         return [*checks, Check("device", "failed", error.message, error.hint, error.exit_code)]
     return [*checks, Check("device", "ok", f"{device} is {chosen}")]
+
+
+def _check_threads() -> Check:
+    """Tell how many threads there are, and whether they leave the processors to others."""
+    threads = torch.get_num_threads()
+    found = f"{threads} of {os.cpu_count()} processors"
+    policy = os.environ.get("OMP_WAIT_POLICY", "")
+    if policy.lower() == "passive":
+        return Check("threads", "ok", f"{found}; they sleep while they wait")
+    if threads == 1:
+        return Check("threads", "ok", found)
+    found = f"{found}; they spin while they wait (OMP_WAIT_POLICY={policy or 'unset'})"
+    hint = "set OMP_WAIT_POLICY=passive, or give no value: beside busy processes spinning is slow"
+    return Check("threads", "warning", found, hint)
 
 
 def check_arithmetic(device: str) -> list[Check]:

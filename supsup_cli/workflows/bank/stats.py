@@ -9,16 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bank_format.bank import Bank
+from bank_format.disk.files import size_of
+from bank_format.disk.stores import Place
 from bank_format.encoding.bits import count_digits, count_ones_of_each, counted_overlaps, distance
 from bank_format.kinds.bank_json import BankRecord
 from bank_format.kinds.mask import Task
 from bank_format.store.layout import BANK_FILE, BASE_FILE, HOPFIELD_FILE
 from supsup_cli.errors import UsageError
-from supsup_cli.workflows.results.stats import Rivals, StatsResult, StoredBytes, TaskStats
-from supsup_cli.workflows.tasks.list import accuracy_share
+from supsup_cli.workflows.results.bank import Rivals, StatsResult, StoredBytes, TaskStats
 
 
-def stats(path: Path, *, overlaps: bool, plot: Path | None) -> StatsResult:
+def stats(path: Place, *, overlaps: bool, plot: Path | None) -> StatsResult:
     """Measure a bank.
 
     Args:
@@ -45,7 +46,7 @@ def stats(path: Path, *, overlaps: bool, plot: Path | None) -> StatsResult:
     kept = count_ones_of_each(packed).tolist()
     sizes = [task.bytes_on_disk for task in tasks]
     base, hopfield = (
-        sum((path / name).stat().st_size for name in names if (path / name).exists())
+        sum(size_of(path / name) for name in names if (path / name).exists())
         for names in ((BANK_FILE, BASE_FILE), (HOPFIELD_FILE,))
     )
     return StatsResult(
@@ -59,7 +60,7 @@ def stats(path: Path, *, overlaps: bool, plot: Path | None) -> StatsResult:
                 kind=task.content.kind,
                 bytes=task.bytes_on_disk,
                 density=ones / masked,
-                accuracy=accuracy_share(task),
+                accuracy=task.accuracy,
                 created=task.provenance.created,
                 overlap=share,
             )

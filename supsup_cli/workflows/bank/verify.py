@@ -1,38 +1,49 @@
 """`verify`: read every byte of a bank, report every problem, mend what can be mended."""
 
-from pathlib import Path
-
 from bank_format.check.repair import RepairReport, repair
 from bank_format.check.verify import VerifyReport
 from bank_format.check.verify import verify as verify_bank
+from bank_format.disk.stores import Place, StorePath
 from supsup_cli.errors import UsageError
+from supsup_cli.hints import keep_bank
 from supsup_cli.workflows.results.bank import DoneRepair, FoundProblem, VerifyResult
 
 
-def verify(path: Path, *, mend: bool = False, dry_run: bool = False) -> VerifyResult:
+def verify(path: Place, *, mend: bool = False, dry_run: bool = False) -> VerifyResult:
     """Check a bank, and repair it if asked to; damage is data, not an exception.
 
     Args:
-        path: the bank's folder.
+        path: the bank's folder, or where it lies in an object store.
         mend: repair it.
         dry_run: tell what a repair would do, and change nothing.
 
     Raises:
-        UsageError: a dry run of no repair.
+        UsageError: a dry run of no repair, or a repair in an object store.
         NoBankError: there is nothing of a bank.
         StorageError: a repair cannot write; the next one does what is left.
     """
     if dry_run and not mend:
         raise UsageError("--dry-run without --repair found, expected both or neither")
-    report: VerifyReport = repair(path, dry_run=dry_run) if mend else verify_bank(path)
+    if not mend:
+        report: VerifyReport = verify_bank(path)
+    elif isinstance(path, StorePath):
+        raise UsageError(
+            f"{path}: a bank in an object store found, --repair expects a folder",
+            hint="copy the objects into a folder and repair it, then copy them back",
+        )
+    else:
+        report = repair(path, dry_run=dry_run)
+    bank = str(path)
     repairs = report.repairs if isinstance(report, RepairReport) else ()
     return VerifyResult(
         ok=not report.problems,
         problems=tuple(
-            FoundProblem(one.file, one.message, one.exit_code, one.invariant, one.hint)
+            FoundProblem(
+                one.file, one.message, one.exit_code, one.invariant, keep_bank(one.hint, bank)
+            )
             for one in report.problems
         ),
-        hints=report.hints,
+        hints=tuple(keep_bank(hint, bank) for hint in report.hints),
         tasks=report.tasks,
         repairs=tuple(DoneRepair(one.file, one.action, one.to, one.message) for one in repairs),
         dry_run=dry_run,

@@ -3,13 +3,13 @@
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from bank_format.disk.stores import Place
 from bank_format.kinds.bank_json import BankRecord
-from bank_format.kinds.hopfield_records import PatternRecord
+from bank_format.kinds.hopfield import PatternRecord
 from bank_format.kinds.mask import Task
 from bank_format.store.attractors import compare, encode_command, read_attractors
 from bank_format.store.layout import HOPFIELD_FILE
@@ -35,7 +35,7 @@ class OpenAttractors:
     tasks: int
 
 
-def refuse_edges(path: Path, record: BankRecord) -> None:
+def refuse_edges(path: Place, record: BankRecord) -> None:
     """Refuse a bank whose masks choose edges.
 
     Raises:

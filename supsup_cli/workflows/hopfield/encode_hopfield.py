@@ -1,6 +1,7 @@
 """`encode-hopfield`: store all unit masks as attractors, recall each, report."""
 
 import os
+import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,8 +12,7 @@ import torch
 from bank_format.bank import Bank
 from bank_format.errors import DamagedError
 from bank_format.kinds.bank_json import BankRecord
-from bank_format.kinds.hopfield import Attractors
-from bank_format.kinds.hopfield_records import RULES, Rule
+from bank_format.kinds.hopfield import RULES, Attractors, Rule
 from bank_format.kinds.mask import Task
 from bank_format.store.attractors import in_order, read_attractors, write_attractors
 from supsup_cli.core.hopfield.attractors import RULES as ADD
@@ -133,10 +133,10 @@ def _check(path: Path, tasks: Sequence[Task]) -> None:
     if not tasks:
         raise NoInputError(
             f"{path}: no task found, expected at least one",
-            hint=f"supsup learn-task --bank {path} --data mnist-split-0..4",
+            hint=f"supsup learn-task --bank {shlex.quote(str(path))} --data mnist-split-0..4",
         )
     for task in tasks:
-        if "density" in task.content.recipe.settings:
+        if task.sparse:
             raise UsageError(
                 f"{path}: task {task.content.task!r} with a density found, expected none: its "
                 "kept units count more than one, and attractors hold bits alone",

@@ -11,15 +11,15 @@ from torch import Tensor
 from bank_format.encoding.bits import unpack
 from bank_format.kinds.bank_json import BankRecord
 from bank_format.kinds.mask import Task
-from supsup_cli.core.hopfield.attractors import energy
-from supsup_cli.core.hopfield.recall import corrupt, settle
+from supsup_cli.core.hopfield.attractors import corrupt, energy, settle
 from supsup_cli.core.seeds import generator
 from supsup_cli.data.reading import Reading
 from supsup_cli.data.splits import choose
 from supsup_cli.errors import SupsupError
+from supsup_cli.workflows.held_out import held_out
 from supsup_cli.workflows.hopfield.attractors import OpenAttractors, open_attractors
 from supsup_cli.workflows.hopfield.recovery import recover_groups, report
-from supsup_cli.workflows.opening import OpenTasks, held_out, open_tasks
+from supsup_cli.workflows.opening import OpenTasks, open_tasks
 from supsup_cli.workflows.reporting import Reporter
 from supsup_cli.workflows.results.common import FailedInput
 from supsup_cli.workflows.results.hopfield import CorruptedRecall, RecalledTask, RecoveryReport
@@ -123,7 +123,7 @@ def _from_data(
     seed: int,
     reading: Reading,
 ) -> RecoveryReport:
-    test = held_out(opened.net, task, reading).test
+    test = held_out(opened.net, task, reading, {}).test
     images = test.images[choose(len(test), limit, seed)]
     (recovered,) = recover_groups(opened, attractors, images, [range(len(images))])
     return report(recovered, opened.names)

@@ -4,22 +4,46 @@ A decision about one image costs as much as one about hundreds, as every mask is
 where each task has few images, many tasks' share the work.
 """
 
+import csv
 import dataclasses
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from supsup_cli.data.splits import Split
+from supsup_cli.errors import StorageError
 from supsup_cli.workflows.hopfield.recovery import report
-from supsup_cli.workflows.inference.deciding import Rule, classify, group_places
-from supsup_cli.workflows.inference.decisions import Decisions, classify_decided, decide
+from supsup_cli.workflows.inference.decisions import Decisions, decide
+from supsup_cli.workflows.inference.masks_run import classify
+from supsup_cli.workflows.inference.rules import Rule, group_places
 from supsup_cli.workflows.opening import OpenTasks
-from supsup_cli.workflows.results.inference import EvaluatedTask, NamedTask, TaskRecovery
+from supsup_cli.workflows.results.inference import (
+    EvaluatedTask,
+    EvaluateResult,
+    NamedTask,
+    Scores,
+    TaskRecovery,
+)
 
-# Images of several tasks that are measured together; a task that has more is measured alone.
-IMAGES_TOGETHER = 1024
+# Images of several tasks that are measured together; a task that has more is measured alone. Where
+# signatures choose the masks, each is unpacked once for all images together.
+_IMAGES_TOGETHER, _BYTES_TOGETHER = 1024, 2**24
+
+
+def images_together(rule: Rule, input_shape: Sequence[int]) -> int:
+    """Choose how many test images are measured together.
+
+    By the method `hopfield` every group's mask is recovered by itself: no work is shared.
+    """
+    if rule.attractors is not None:
+        return 1
+    if rule.signatures is None:
+        return _IMAGES_TOGETHER
+    return max(_IMAGES_TOGETHER, _BYTES_TOGETHER // math.prod(input_shape))
 
 
 @dataclass(frozen=True)
@@ -46,8 +70,8 @@ class Measured:
     """
 
     task: EvaluatedTask
-    named: list[NamedTask]
-    recoveries: list[TaskRecovery]
+    named: tuple[NamedTask, ...]
+    recoveries: tuple[TaskRecovery, ...]
 
 
 def measure(opened: OpenTasks, rule: Rule, tests: Sequence[HeldOutTask]) -> list[Measured]:
@@ -72,23 +96,26 @@ def measure(opened: OpenTasks, rule: Rule, tests: Sequence[HeldOutTask]) -> list
         for members in parts
     ]
     decisions = decide(opened, rule, images, groups)
-    given, _ = classify(opened, images, np.repeat([test.index for test in tests], sizes))
-    labels, _ = classify_decided(opened, images, groups, decisions)
+    given = classify(opened, images, np.repeat([test.index for test in tests], sizes)).labels
     measured, end = [], 0
     for test, start, size, members in zip(tests, starts, sizes, own, strict=True):
         first, end = end, end + len(members)
         here = slice(start, start + size)
-        theirs = _part(decisions, slice(first, end))
-        measured.append(_measured(opened, test, members, theirs, given[here], labels[here]))
+        theirs = _part(decisions, slice(first, end), here)
+        measured.append(_measured(opened, test, members, theirs, given[here]))
     return measured
 
 
-def _part(decisions: Decisions, groups: slice) -> Decisions:
+def _part(decisions: Decisions, groups: slice, images: slice) -> Decisions:
     recovered = decisions.recovered
     return Decisions(
         decisions.scores[groups],
         decisions.best[groups],
         decisions.known[groups],
+        decisions.labels[images],
+        decisions.probabilities[images],
+        decisions.tried[groups],
+        decisions.truncated[groups],
         None if recovered is None else recovered[groups],
     )
 
@@ -99,7 +126,6 @@ def _measured(
     groups: Sequence[Sequence[int]],
     decisions: Decisions,
     given: NDArray[np.int64],
-    labels: NDArray[np.int64],
 ) -> Measured:
     """Compare one task's images with what was said of them.
 
@@ -109,7 +135,6 @@ def _measured(
         groups: places of the images of each group.
         decisions: about these groups.
         given: (N,) int64, each image's class with the task given.
-        labels: (N,) int64, its class of the task that was inferred.
     """
     content, split = opened.tasks[test.index].content, test.split
     inferred = np.empty(len(split), dtype=np.int64)
@@ -119,7 +144,7 @@ def _measured(
         known[members] = knows
     said = [
         opened.tasks[task].content.classes[label].name
-        for task, label in zip(inferred.tolist(), labels.tolist(), strict=True)
+        for task, label in zip(inferred.tolist(), decisions.labels.tolist(), strict=True)
     ]
     true = [content.classes[label].name for label in split.labels.tolist()]
     class_right = np.array([a == b for a, b in zip(said, true, strict=True)])
@@ -132,17 +157,52 @@ def _measured(
         accuracy_inferred_shared=float(class_right.mean()),
         task_accuracy=float((decisions.best == test.index).mean()),
         false_alarms=float((~known).mean()),
+        short_list_recall=float((~np.isnan(decisions.scores[:, test.index])).mean()),
+        masks_tried=float(decisions.tried.mean()),
     )
     told = [report(one, opened.names) for one in decisions.recovered or ()]
     return Measured(
         shares,
-        [
+        tuple(
             NamedTask(content.task, opened.names[task], count)
             for task, count in enumerate(np.bincount(inferred).tolist())
             if count
-        ],
-        [
+        ),
+        tuple(
             TaskRecovery(**dataclasses.asdict(one), of=content.task, right=one.task == content.task)
             for one in told
-        ],
+        ),
     )
+
+
+def write_table(result: EvaluateResult, names: Sequence[str], path: Path) -> None:
+    """Write a row for each task: name, images, shares 0…1, images said to be of each task.
+
+    A file that is there is replaced, as by `stats --plot`.
+
+    Args:
+        result: what was measured.
+        names: all tasks that competed, a column for each.
+        path: where to.
+
+    Raises:
+        StorageError: the file cannot be written.
+    """
+    shares = [field.name for field in fields(Scores)]
+    counts = {(one.task, one.named): one.images for one in result.confusion}
+    rows = [
+        [
+            one.task,
+            one.images,
+            *(getattr(one, share) for share in shares),
+            *(counts.get((one.task, name), 0) for name in names),
+        ]
+        for one in result.tasks
+    ]
+    try:
+        with path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["task", "images", *shares, *(f"named {name}" for name in names)])
+            writer.writerows(rows)
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be written ({error.strerror})") from error

@@ -1,4 +1,4 @@
-"""A decision about each group of images, by masks that are read or by masks that are recovered."""
+"""A decision about each group of images: its task, whether it is known, and each image's class."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,26 +7,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from supsup_cli.workflows.hopfield.recovery import Recovered, classify_recovered, recover_groups
-from supsup_cli.workflows.inference.deciding import Rule, best_tasks, classify, score_groups
-from supsup_cli.workflows.inference.recognising import recognise
+from supsup_cli.workflows.inference.known import calibration_of, within_threshold
+from supsup_cli.workflows.inference.masks_run import MaskRun, classify
+from supsup_cli.workflows.inference.mixtures import score_groups
+from supsup_cli.workflows.inference.rules import Rule
+from supsup_cli.workflows.inference.signature_decisions import Listed, decide_by_signatures
 from supsup_cli.workflows.opening import OpenTasks
 
 
 @dataclass(frozen=True)
 class Decisions:
-    """What was decided about G groups.
+    """What was decided about G groups of N images in all.
 
     Attributes:
-        scores: (G, T) float32, larger is better; NaN where a task was not compared. In nats; of the
-            method `hopfield` minus the bits in which the recovered mask differs from the task's.
+        scores: (G, T) float32, larger is better; NaN where a task was not compared. In nats; with
+            signatures the logarithm of the probability of a task; of the method `hopfield` minus
+            the bits in which the recovered mask differs from the task's.
         best: (G,) int64, index of each group's task.
         known: (G,) bool, whether that task knows the images.
+        labels: (N,) int64, each image's class among its group's task's own.
+        probabilities: (N,) float64, of that class among them.
+        tried: (G,) int64, masks that were run by themselves to decide.
+        truncated: (G,) bool, whether more masks were in doubt than were allowed to be tried.
         recovered: by the method `hopfield`, each group's mask.
     """
 
     scores: NDArray[np.float32]
     best: NDArray[np.int64]
     known: NDArray[np.bool_]
+    labels: NDArray[np.int64]
+    probabilities: NDArray[np.float64]
+    tried: NDArray[np.int64]
+    truncated: NDArray[np.bool_]
     recovered: tuple[Recovered, ...] | None = None
 
 
@@ -37,17 +49,20 @@ def decide(
     groups: Sequence[Sequence[int]],
     top: int = 1,
 ) -> Decisions:
-    """Name the task of every group, and tell whether it is known.
+    """Name the task of every group, tell whether it is known, and classify its images.
 
     By the method `hopfield` it is known only if the recovered mask is near a stored one.
 
     Args:
         opened: the tasks.
-        rule: method, objective, attractors.
+        rule: method, objective, and what the method needs.
         images: (N, C, H, W) uint8.
-        groups: positions of the images of each group.
+        groups: positions of the images of each group; each image is in one.
         top: how many of the best tasks must have a score.
     """
+    if rule.signatures is not None:
+        listed = decide_by_signatures(opened, rule, rule.signatures, images, groups)
+        return _listed(listed)
     recovered = None
     if rule.attractors is None:
         scores = score_groups(opened, rule, images, groups, top)
@@ -55,38 +70,53 @@ def decide(
         recovered = recover_groups(opened, rule.attractors, images, groups)
         scores = 0 - np.array([one.distances for one in recovered], dtype=np.float32)
     best = best_tasks(scores)
-    known = recognise(opened, images, groups, best)
+    chosen = np.zeros(len(images), dtype=np.int64)
+    for members, index in zip(groups, best, strict=True):
+        chosen[np.asarray(members)] = index
+    # The winner's own mask tells whether it knows the images, whichever method chose it.
+    run = classify(opened, images, chosen)
+    known = _known(opened, run, groups, best)
+    labels, probabilities = run.labels, run.probabilities
     if recovered is not None:
         known &= [one.near for one in recovered]
-    return Decisions(scores, best, known, recovered)
+        for members, index, one in zip(groups, best, recovered, strict=True):
+            here = np.asarray(members)
+            found = classify_recovered(opened, one, images[here], int(index))
+            labels[here], probabilities[here] = found
+    alone = rule.method == "exhaustive"
+    tried = np.full(len(groups), scores.shape[1] if alone else 0, dtype=np.int64)
+    cut = np.zeros(len(groups), dtype=np.bool_)
+    return Decisions(scores, best, known, labels, probabilities, tried, cut, recovered)
 
 
-def classify_decided(
+def best_tasks(scores: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Name the best task of each row of scores (G, T), the earlier one among equals: (G,) int64."""
+    return np.asarray(np.nanargmax(scores, axis=1), dtype=np.int64)
+
+
+def _known(
     opened: OpenTasks,
-    images: NDArray[np.uint8],
+    run: MaskRun,
     groups: Sequence[Sequence[int]],
-    decisions: Decisions,
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Classify each image under the mask that its group's decision gave: stored, or recovered.
+    best: NDArray[np.int64],
+) -> NDArray[np.bool_]:
+    """Hold each group against the calibration of the task it is said to be of."""
+    known = np.ones(len(groups), dtype=np.bool_)
+    for index in np.unique(best).tolist():
+        places = np.flatnonzero(best == index).tolist()
+        values = [run.misfits[np.asarray(groups[place])] for place in places]
+        calibration = calibration_of(opened.tasks[index])
+        known[places] = within_threshold(calibration, values, len(opened.tasks), 1)
+    return known
 
-    Args:
-        opened: the tasks.
-        images: (N, C, H, W) uint8.
-        groups: positions of the images of each group; each image is in one.
-        decisions: about these groups.
 
-    Returns:
-        (N,) int64, index of the class among the task's own; (N,) float64, its probability.
-    """
-    if decisions.recovered is None:
-        chosen = np.zeros(len(images), dtype=np.int64)
-        for members, index in zip(groups, decisions.best, strict=True):
-            chosen[members] = index
-        return classify(opened, images, chosen)
-    labels = np.zeros(len(images), dtype=np.int64)
-    probabilities = np.zeros(len(images), dtype=np.float64)
-    for members, index, one in zip(groups, decisions.best, decisions.recovered, strict=True):
-        labels[members], probabilities[members] = classify_recovered(
-            opened, one, images[np.asarray(members)], int(index)
-        )
-    return labels, probabilities
+def _listed(listed: Listed) -> Decisions:
+    return Decisions(
+        listed.scores,
+        best_tasks(listed.scores),
+        listed.known,
+        listed.run.labels,
+        listed.run.probabilities,
+        listed.tried,
+        listed.truncated,
+    )

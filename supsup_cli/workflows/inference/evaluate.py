@@ -2,20 +2,29 @@
 
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
+from bank_format.disk.stores import Place
 from supsup_cli.data.reading import DEFAULT, Reading
 from supsup_cli.data.splits import choose
 from supsup_cli.errors import NoInputError, SupsupError, UsageError
-from supsup_cli.workflows.inference.accuracy import IMAGES_TOGETHER, HeldOutTask, Measured, measure
-from supsup_cli.workflows.inference.deciding import DecisionRequest, choose_rule, told_of_compiling
-from supsup_cli.workflows.inference.evaluation_table import write_table
-from supsup_cli.workflows.opening import OpenTasks, held_out, open_tasks
+from supsup_cli.workflows.held_out import find_moved, held_out, moved_hint
+from supsup_cli.workflows.inference.accuracy import (
+    HeldOutTask,
+    Measured,
+    images_together,
+    measure,
+    write_table,
+)
+from supsup_cli.workflows.inference.rules import DecisionRequest, choose_rule, told_of_compiling
+from supsup_cli.workflows.inference.shared_tests import SharedTests
+from supsup_cli.workflows.opening import OpenTasks, open_tasks
+from supsup_cli.workflows.ranks import ALONE, Ranks
 from supsup_cli.workflows.reporting import Reporter
 from supsup_cli.workflows.results.common import FailedInput
 from supsup_cli.workflows.results.inference import EvaluateResult, GroupScores, Scores
@@ -33,10 +42,11 @@ class EvaluateRequest:
         limit: images of each task, a seeded choice; None takes all.
         seed: of the choice.
         group_sizes: numbers of images that share a decision, to compare, as "1,8,64"; or "".
-        plot: where to draw the accuracies; None for nowhere.
+        plot: where to draw the accuracies and the confusion; None for nowhere.
         csv: where to write the table and the confusion; None for nowhere.
         reading: where data lie; an image file with more pixels than it allows is an input that
             failed.
+        data: folders where tasks' data lie now; the digest tells whose.
     """
 
     tasks: Sequence[str] = ()
@@ -46,10 +56,15 @@ class EvaluateRequest:
     plot: Path | None = None
     csv: Path | None = None
     reading: Reading = DEFAULT
+    data: Sequence[str] = ()
 
 
 def evaluate(
-    path: Path, decision: DecisionRequest, request: EvaluateRequest, reporter: Reporter
+    path: Place,
+    decision: DecisionRequest,
+    request: EvaluateRequest,
+    reporter: Reporter,
+    ranks: Ranks = ALONE,
 ) -> EvaluateResult:
     """Measure the test accuracy of tasks; all of the bank's tasks compete in inference.
 
@@ -60,6 +75,7 @@ def evaluate(
         decision: method, objective, group, device.
         request: which tasks and images, and what to make of the numbers.
         reporter: hears of the progress.
+        ranks: who shares the images.
 
     Raises:
         UsageError, NoInputError: options that cannot be used, or no task's data is there.
@@ -76,29 +92,32 @@ def evaluate(
     for name in names:
         if name not in there:
             opened.net.bank.read_task(name)  # raises: there is no such task
-    # By the method hopfield every group's mask is recovered by itself: no work is shared.
-    together = 1 if rule.attractors is not None else IMAGES_TOGETHER
+    moved = find_moved(opened, request.data, request.reading)
+    together = images_together(rule, opened.net.bank.record.input.shape)
+    rules = [rule, *(replace(rule, group=str(size)) for size in sizes)]
+    shared = SharedTests(ranks, rules, names)
     began = time.perf_counter()
-    measured: list[Measured] = []
-    grouped: dict[int, list[Measured]] = {size: [] for size in sizes}
-    failed: list[FailedInput] = []
+    found: list[list[Measured]] = [[] for _ in rules]
+    broken: list[tuple[str, FailedInput]] = []
     with told_of_compiling(reporter), reporter.track("evaluating", len(names), "tasks") as advance:
-        for tests, failures, count in _loaded(opened, names, request, together):
-            failed += failures
-            if tests:
-                measured += measure(opened, rule, tests)
-            for size in sizes if tests else ():
-                grouped[size] += measure(opened, replace(rule, group=str(size)), tests)
-            advance(count)
+        for tests, failures, count in _loaded(opened, shared, request, together, moved):
+            broken += failures
+            for by, those in zip(rules if tests else (), found, strict=False):
+                those.extend(measure(opened, by, tests))
+            advance(shared.counted(count))
+        (measured, *grouped), failed = shared.gathered(found, broken)
     evaluated = [one.task for one in measured]
     if not evaluated:
-        raise NoInputError(f"no task could be evaluated; {failed[0].source}: {failed[0].error}")
+        raise NoInputError(
+            f"no task could be evaluated; {failed[0].source}: {failed[0].error}",
+            hint=moved_hint(opened.net),
+        )
     result = EvaluateResult(
         tasks=tuple(evaluated),
         mean=_mean(Scores, evaluated),
         by_group=tuple(
             _mean(GroupScores, [one.task for one in those], group=size)
-            for size, those in grouped.items()
+            for size, those in zip(sizes, grouped, strict=True)
         ),
         confusion=tuple(named for one in measured for named in one.named),
         method=rule.method,
@@ -126,38 +145,46 @@ def _sizes(text: str) -> list[int]:
 
 
 def _loaded(
-    opened: OpenTasks, names: Sequence[str], request: EvaluateRequest, together: int
-) -> Iterator[tuple[list[HeldOutTask], list[FailedInput], int]]:
+    opened: OpenTasks,
+    shared: SharedTests,
+    request: EvaluateRequest,
+    together: int,
+    moved: Mapping[str, str],
+) -> Iterator[tuple[list[HeldOutTask], list[tuple[str, FailedInput]], int]]:
     """Load tasks' test images, as many tasks at a time as are measured together.
 
     Args:
         opened: all tasks.
-        names: those to load.
+        shared: those to load, and which images of each.
         request: limit, seed, and where data lie.
         together: images that are measured together; a task is not parted.
+        moved: digest of data → where they lie now.
 
     Yields:
-        what to measure, perhaps nothing; what could not be read; of how many tasks.
+        what to measure, perhaps nothing; with its task what could not be read; of how many tasks.
     """
     places = {name: index for index, name in enumerate(opened.names)}
     tests: list[HeldOutTask] = []
-    failed: list[FailedInput] = []
+    failed: list[tuple[str, FailedInput]] = []
     count = 0
-    for name in names:
+    for name in shared.names:
         index = places[name]
         try:
-            data = held_out(opened.net, opened.tasks[index], request.reading)
+            data = held_out(opened.net, opened.tasks[index], request.reading, moved)
         except SupsupError as error:
-            failed.append(FailedInput(name, error.message))
+            failed.append((name, FailedInput(name, error.message)))
             count += 1
             continue
-        part = data.test.take(choose(len(data.test), request.limit, request.seed))
+        failed += [(name, FailedInput(source, reason)) for source, reason in data.broken]
+        own = shared.places(choose(len(data.test), request.limit, request.seed))
+        count += 1
+        if own is None:
+            continue
+        part = data.test.take(own)
         if tests and sum(len(test.split) for test in tests) + len(part) > together:
             yield tests, failed, count
             tests, failed, count = [], [], 0
-        failed += [FailedInput(source, reason) for source, reason in data.broken]
         tests.append(HeldOutTask(index, part))
-        count += 1
     yield tests, failed, count
 
 

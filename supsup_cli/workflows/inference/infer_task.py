@@ -6,18 +6,21 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from bank_format.disk.stores import Place
 from supsup_cli.errors import UsageError
 from supsup_cli.workflows.hopfield.recovery import Recovered, report, tell_unrecovered
-from supsup_cli.workflows.inference.deciding import (
+from supsup_cli.workflows.inference.decisions import decide
+from supsup_cli.workflows.inference.inputs import InputBatch, InputRequest, joined
+from supsup_cli.workflows.inference.rules import (
     DecisionRequest,
     Rule,
     choose_rule,
     group_places,
     told_of_compiling,
 )
-from supsup_cli.workflows.inference.decisions import decide
-from supsup_cli.workflows.inference.inputs import InputBatch, InputRequest, joined, read_inputs
+from supsup_cli.workflows.inference.shared_inputs import SharedInputs
 from supsup_cli.workflows.opening import OpenTasks, open_tasks
+from supsup_cli.workflows.ranks import ALONE, Ranks
 from supsup_cli.workflows.reporting import Reporter
 from supsup_cli.workflows.results.inference import InferredSource, InferResult
 
@@ -25,12 +28,13 @@ _MOST_PANELS = 12
 
 
 def infer_task(
-    path: Path,
+    path: Place,
     inputs: InputRequest,
     decision: DecisionRequest,
     top: int,
     reporter: Reporter,
     plot: Path | None = None,
+    ranks: Ranks = ALONE,
 ) -> InferResult:
     """Name the task of every image, or of every group of images.
 
@@ -41,6 +45,7 @@ def infer_task(
         top: how many of the best scores to tell.
         reporter: hears of the progress.
         plot: where to draw how masks were recovered; None for nowhere.
+        ranks: who shares the images.
 
     Raises:
         UsageError, NoInputError: options or inputs that cannot be used.
@@ -48,7 +53,7 @@ def infer_task(
         BankError: the bank or one of its tasks cannot be read.
     """
     opened = open_tasks(path, decision.device)
-    return infer_open(opened, inputs, decision, top, reporter, plot)
+    return infer_open(opened, inputs, decision, top, reporter, plot, ranks)
 
 
 def infer_open(
@@ -58,24 +63,30 @@ def infer_open(
     top: int,
     reporter: Reporter,
     plot: Path | None = None,
+    ranks: Ranks = ALONE,
 ) -> InferResult:
     """Name the task of every image or group among those that are open; see `infer_task`."""
     if top < 1:
         raise UsageError(f"--top {top}: expected at least 1")
     if plot is not None and decision.method != "hopfield":
         raise UsageError(f"--plot {plot} with --method {decision.method}: expected hopfield")
+    if plot is not None and ranks.count > 1:
+        raise UsageError(f"--plot {plot} under torchrun: expected one process")
     rule = choose_rule(opened, decision, reporter)
     began = time.perf_counter()
-    batches = read_inputs(inputs, opened.net.bank.record.input.shape, opened.seeds)
+    shape = opened.net.bank.record.input.shape
+    shared = SharedInputs(ranks, rule.group)
+    batches = shared.read(inputs, shape, opened.seeds, reporter.note)
     results: list[InferredSource] = []
     recoveries: list[tuple[str, Recovered]] = []
     with told_of_compiling(reporter), reporter.track("inferring", None, "images") as advance:
         for batch in batches if rule.single else iter([joined(batches)]):
-            part, recovered = _decide(opened, rule, batch, top)
+            part, recovered = decide_batch(opened, rule, batch, top)
             results += part
             recoveries += recovered[: _MOST_PANELS - len(recoveries)]
             tell_unrecovered(recovered, opened.names, reporter)
             advance(len(batch.sources))
+        results, _ = shared.gathered(InferredSource, results)
     if plot is not None:
         from supsup_cli.workflows.plots import plot_recoveries
 
@@ -91,9 +102,14 @@ def infer_open(
     )
 
 
-def _decide(
+def decide_batch(
     opened: OpenTasks, rule: Rule, batch: InputBatch, top: int
 ) -> tuple[list[InferredSource], list[tuple[str, Recovered]]]:
+    """Name the task of each group of a batch, in the order of first images.
+
+    Returns:
+        an answer for each group and each broken input; masks recovered, named as the groups.
+    """
     usable = batch.usable
     groups = group_places(rule.group, [batch.folders[place] for place in usable])
     answers: dict[int, InferredSource] = {
@@ -105,20 +121,19 @@ def _decide(
     if usable:
         decisions = decide(opened, rule, batch.images, groups, top)
         recovered = decisions.recovered or (None,) * len(groups)
-        rows = zip(
-            decisions.scores, decisions.best, decisions.known, recovered, groups, strict=True
-        )
-        for row, winner, knows, mask, members in rows:
+        for place, (mask, members) in enumerate(zip(recovered, groups, strict=True)):
             first = usable[members[0]]
             source = _group_name(rule, batch, first)
             answers[first] = InferredSource(
                 source=source,
                 images=len(members),
-                task=opened.names[winner],
-                known=bool(knows),
-                scores=_top(opened, row, top),
+                task=opened.names[int(decisions.best[place])],
+                known=bool(decisions.known[place]),
+                scores=_top(opened, decisions.scores[place], top),
                 error=None,
                 recovery=None if mask is None else report(mask, opened.names),
+                masks_tried=int(decisions.tried[place]),
+                truncated=bool(decisions.truncated[place]),
             )
             if mask is not None:
                 recoveries.append((source, mask))

@@ -1,22 +1,26 @@
 """The images of `infer-task` and `predict`: files read a few at a time, or named test splits."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TextIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from supsup_cli.data import catalog, names
+from supsup_cli.data.folders.walking import Seen
 from supsup_cli.data.images import read_images
 from supsup_cli.data.reading import DEFAULT, Reading
-from supsup_cli.data.sources import find_images, read_lines
+from supsup_cli.data.sources import Source, find_images, read_lines
 from supsup_cli.data.splits import InputShape, choose
 from supsup_cli.errors import ImageError, NoInputError, UsageError
 
 # Images read at once: bounds memory, whatever the size of the network's input.
-_AT_ONCE = 1024
+_AT_ONCE = 8192
+_LEAST_AT_ONCE = 1024
+_EVENLY = 4  # a multiple of this many batches
 _BYTES_AT_ONCE = 2**26
 
 
@@ -60,39 +64,59 @@ class InputBatch:
 
 
 def read_inputs(
-    request: InputRequest, input_shape: InputShape, seeds: Mapping[str, int]
+    request: InputRequest,
+    input_shape: InputShape,
+    seeds: Mapping[str, int],
+    note: Callable[[str], None],
 ) -> Iterator[InputBatch]:
     """Read the inputs in batches, so that memory does not grow with their number.
+
+    Args: see `input_batches`.
+
+    Raises:
+        UsageError: both paths and data, or neither.
+        NoInputError: nothing is there to read, or not one input is usable.
+    """
+    usable = False
+    first_error: str | None = None
+    for read in input_batches(request, input_shape, seeds, note):
+        batch = read()
+        usable = usable or bool(batch.usable)
+        first_error = first_error or next(filter(None, batch.errors), None)
+        yield batch
+    if not usable and request.given is None:
+        raise NoInputError(f"no usable image among the inputs; the first: {first_error}")
+
+
+def input_batches(
+    request: InputRequest,
+    input_shape: InputShape,
+    seeds: Mapping[str, int],
+    note: Callable[[str], None],
+) -> Iterator[Callable[[], InputBatch]]:
+    """Part the inputs into batches, each of which is read by whoever calls for it.
 
     Args:
         request: where they come from.
         input_shape: (C, H, W) of the network's input.
         seeds: digest of data → seed that a task was learned from it with: the images that task
             held out for testing are the test split, whatever the seed of this command is.
+        note: hears in a line each what folders hold besides images.
 
     Raises:
         UsageError: both paths and data, or neither.
-        NoInputError: nothing is there to read, or not one input is usable.
+        NoInputError: nothing is there to read.
     """
     if request.given is not None:
-        yield from _given(request.given)
-        return
+        return _given(request.given)
     if bool(request.paths) == bool(request.data):
         found = "both" if request.paths else "neither"
         raise UsageError(f"images and --data: {found} given, expected one of the two")
     if request.limit is not None and request.limit < 1:
         raise UsageError(f"--limit {request.limit}: expected at least 1")
-    batches = (
-        _files(request, input_shape) if request.paths else _test_splits(request, input_shape, seeds)
-    )
-    usable = False
-    first_error: str | None = None
-    for batch in batches:
-        usable = usable or bool(batch.usable)
-        first_error = first_error or next(filter(None, batch.errors), None)
-        yield batch
-    if not usable:
-        raise NoInputError(f"no usable image among the inputs; the first: {first_error}")
+    if request.paths:
+        return _files(request, input_shape, note)
+    return _test_splits(request, input_shape, seeds)
 
 
 def joined(batches: Iterable[InputBatch]) -> InputBatch:
@@ -106,54 +130,74 @@ def joined(batches: Iterable[InputBatch]) -> InputBatch:
     )
 
 
-def _given(images: NDArray[np.uint8]) -> Iterator[InputBatch]:
-    at_once = _at_once(images.shape[1:])
+def _given(images: NDArray[np.uint8]) -> Iterator[Callable[[], InputBatch]]:
+    at_once = _at_once(len(images), images.shape[1:])
     for start in range(0, len(images), at_once):
         part = images[start : start + at_once]
         names = tuple(str(place) for place in range(start, start + len(part)))
-        yield InputBatch(names, ("",) * len(part), (None,) * len(part), part)
+        yield partial(InputBatch, names, ("",) * len(part), (None,) * len(part), part)
 
 
-def _at_once(input_shape: tuple[int, ...]) -> int:
-    return min(_AT_ONCE, max(1, _BYTES_AT_ONCE // math.prod(input_shape)))
+def _at_once(count: int, input_shape: tuple[int, ...]) -> int:
+    """Choose the size of a batch, so that the batches of many images can be shared out evenly."""
+    even = _EVENLY * -(-count // (_EVENLY * _AT_ONCE))
+    most = max(_LEAST_AT_ONCE, -(-count // max(1, even)))
+    return min(most, max(1, _BYTES_AT_ONCE // math.prod(input_shape)))
 
 
-def _files(request: InputRequest, input_shape: InputShape) -> Iterator[InputBatch]:
-    sources = find_images(request.paths, read_lines(request.stdin))
+def _files(
+    request: InputRequest, input_shape: InputShape, note: Callable[[str], None]
+) -> Iterator[Callable[[], InputBatch]]:
+    seen = Seen()
+    sources = find_images(request.paths, read_lines(request.stdin), seen)
+    for line in seen.notes():
+        note(line)
     if request.limit is not None:
         sources = [sources[i] for i in choose(len(sources), request.limit, request.seed)]
-    at_once = _at_once(input_shape)
+    at_once = _at_once(len(sources), input_shape)
     for start in range(0, len(sources), at_once):
         part = sources[start : start + at_once]
-        read = read_images([one.path for one in part], input_shape, request.reading.max_pixels)
-        images = [one for one in read if not isinstance(one, ImageError)]
-        yield InputBatch(
-            tuple(one.path for one in part),
-            tuple(one.folder for one in part),
-            tuple(str(one) if isinstance(one, ImageError) else None for one in read),
-            np.stack(images) if images else np.empty((0, *input_shape), dtype=np.uint8),
-        )
+        yield partial(_read_files, part, input_shape, request.reading.max_pixels)
+
+
+def _read_files(part: Sequence[Source], input_shape: InputShape, max_pixels: int) -> InputBatch:
+    read = read_images([one.path for one in part if one.problem is None], input_shape, max_pixels)
+    images = [one for one in read if not isinstance(one, ImageError)]
+    left = iter(read)
+    results = [next(left) if one.problem is None else one.problem for one in part]
+    return InputBatch(
+        tuple(one.path for one in part),
+        tuple(one.folder for one in part),
+        tuple(str(one) if isinstance(one, NoInputError) else None for one in results),
+        np.stack(images) if images else np.empty((0, *input_shape), dtype=np.uint8),
+    )
 
 
 def _test_splits(
     request: InputRequest, input_shape: InputShape, seeds: Mapping[str, int]
-) -> Iterator[InputBatch]:
+) -> Iterator[Callable[[], InputBatch]]:
     for name in names.expand(request.data):
-        seed = seeds.get(catalog.digest(name, input_shape, request.reading), request.seed)
-        data = catalog.load_test(name, input_shape, seed=seed, reading=request.reading)
+        known = catalog.reading_of(name, input_shape, seeds, request.reading)
+        reading = known or request.reading
+        digest = catalog.digest(name, input_shape, reading)
+        seed = seeds.get(digest, request.seed)
+        data = catalog.load_test(name, input_shape, seed=seed, reading=reading)
         test = data.test
         if data.broken:
-            yield InputBatch(
+            yield partial(
+                InputBatch,
                 tuple(path for path, _ in data.broken),
                 (name,) * len(data.broken),
                 tuple(f"{path}: {reason}" for path, reason in data.broken),
                 test.images[:0],
             )
         chosen = choose(len(test), request.limit, request.seed)
-        for start in range(0, len(chosen), _AT_ONCE):
-            part = chosen[start : start + _AT_ONCE]
-            yield InputBatch(
-                tuple(f"{name}[{place}]" for place in part),
+        at_once = _at_once(len(chosen), input_shape)
+        for start in range(0, len(chosen), at_once):
+            part = chosen[start : start + at_once]
+            yield partial(
+                InputBatch,
+                tuple(data.files[place] if data.files else f"{name}[{place}]" for place in part),
                 (name,) * len(part),
                 (None,) * len(part),
                 test.images[part],

@@ -1,34 +1,38 @@
 """`predict`: the class of each image, under a given task or the inferred one."""
 
 import time
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bank_format.disk.stores import Place
 from supsup_cli.workflows.hopfield.recovery import Recovered, report, tell_unrecovered
-from supsup_cli.workflows.inference.deciding import (
+from supsup_cli.workflows.inference.decisions import decide
+from supsup_cli.workflows.inference.inputs import InputBatch, InputRequest, joined
+from supsup_cli.workflows.inference.masks_run import run
+from supsup_cli.workflows.inference.rules import (
     DecisionRequest,
     Rule,
     choose_rule,
-    classify,
     group_places,
     told_of_compiling,
 )
-from supsup_cli.workflows.inference.decisions import classify_decided, decide
-from supsup_cli.workflows.inference.inputs import InputBatch, InputRequest, joined, read_inputs
+from supsup_cli.workflows.inference.shared_inputs import SharedInputs
 from supsup_cli.workflows.opening import OpenTasks, open_tasks
+from supsup_cli.workflows.ranks import ALONE, Ranks
 from supsup_cli.workflows.reporting import Reporter
 from supsup_cli.workflows.results.hopfield import RecoveryReport
 from supsup_cli.workflows.results.inference import PredictedSource, PredictResult
 
 
 def predict(
-    path: Path,
+    path: Place,
     inputs: InputRequest,
     decision: DecisionRequest,
     task: str | None,
     reporter: Reporter,
+    ranks: Ranks = ALONE,
 ) -> PredictResult:
     """Classify every image: under `task` if given (GG), else under its inferred task (GNs, GNu).
 
@@ -39,7 +43,7 @@ def predict(
         BankError: the bank or one of its tasks cannot be read, or there is no such task.
     """
     opened = open_tasks(path, decision.device, None if task is None else [task])
-    return predict_open(opened, inputs, decision, task, reporter)
+    return predict_open(opened, inputs, decision, task, reporter, ranks)
 
 
 def predict_open(
@@ -48,31 +52,30 @@ def predict_open(
     decision: DecisionRequest,
     task: str | None,
     reporter: Reporter,
+    ranks: Ranks = ALONE,
 ) -> PredictResult:
     """Classify every image under tasks that are open already; see `predict`.
 
     If `task` is given, it is the only one that is open.
     """
-    # Attractors are of no use where the task is given.
-    by_mask = task is not None and decision.method == "hopfield"
+    # Neither attractors nor signatures are of use where the task is given.
+    by_mask = task is not None and decision.method in ("hopfield", "signature")
     asked = None if by_mask else choose_rule(opened, decision, reporter)
     rule = asked if task is None else None
     began = time.perf_counter()
-    batches = read_inputs(inputs, opened.net.bank.record.input.shape, opened.seeds)
+    shape = opened.net.bank.record.input.shape
+    shared = SharedInputs(ranks, rule.group if rule else "image")
+    batches = shared.read(inputs, shape, opened.seeds, reporter.note)
     results: list[PredictedSource] = []
     recoveries: list[RecoveryReport] = []
     with told_of_compiling(reporter), reporter.track("predicting", None, "images") as advance:
         for batch in batches if rule is None or rule.single else iter([joined(batches)]):
-            if rule is None or not batch.usable:
-                chosen = np.zeros(len(batch.usable), dtype=np.int64)
-                classes = classify(opened, batch.images, chosen)
-                results += _answers(opened, batch, chosen, np.ones(len(chosen), np.bool_), classes)
-            else:
-                part, recovered = _infer(opened, rule, batch)
-                results += part
-                tell_unrecovered(recovered, opened.names, reporter)
-                recoveries += [report(one, opened.names) for _, one in recovered]
+            part, recovered = answer_batch(opened, rule, batch)
+            results += part
+            tell_unrecovered(recovered, opened.names, reporter)
+            recoveries += [report(one, opened.names) for _, one in recovered]
             advance(len(batch.sources))
+        results, recoveries = shared.gathered(PredictedSource, results, recoveries)
     return PredictResult(
         results=tuple(results),
         method=rule.method if rule else None,
@@ -83,44 +86,71 @@ def predict_open(
     )
 
 
-def _infer(
-    opened: OpenTasks, rule: Rule, batch: InputBatch
+def answer_batch(
+    opened: OpenTasks, rule: Rule | None, batch: InputBatch
 ) -> tuple[list[PredictedSource], list[tuple[str, Recovered]]]:
-    """Answer for a batch by inferred tasks; name recovered masks by their groups' first images."""
+    """Answer for a batch of inputs, in their order.
+
+    Args:
+        opened: the tasks.
+        rule: how the task is inferred; None where it is given, and the only one open.
+        batch: the inputs.
+
+    Returns:
+        an answer for each input; masks recovered, named by their groups' first images.
+    """
     usable = batch.usable
+    if rule is None or not usable:
+        return _given(opened, batch), []
     groups = group_places(rule.group, [batch.folders[place] for place in usable])
     decisions = decide(opened, rule, batch.images, groups)
     chosen = np.zeros(len(usable), dtype=np.int64)
     known = np.ones(len(usable), dtype=np.bool_)
-    for members, index, whether in zip(groups, decisions.best, decisions.known, strict=True):
-        chosen[members] = index
-        known[members] = whether
-    classes = classify_decided(opened, batch.images, groups, decisions)
+    tried = np.zeros(len(usable), dtype=np.int64)
+    for place, members in enumerate(groups):
+        chosen[members] = decisions.best[place]
+        known[members] = decisions.known[place]
+        tried[members] = decisions.tried[place]
     sources = [batch.sources[usable[members[0]]] for members in groups]
     recovered = list(zip(sources, decisions.recovered, strict=True)) if decisions.recovered else []
-    return _answers(opened, batch, chosen, known, classes), recovered
+    said = _Said(chosen, known, decisions.labels, decisions.probabilities, tried)
+    return _answers(opened, batch, said), recovered
 
 
-def _answers(
-    opened: OpenTasks,
-    batch: InputBatch,
-    chosen: NDArray[np.int64],
-    known: NDArray[np.bool_],
-    classes: tuple[NDArray[np.int64], NDArray[np.float64]],
-) -> list[PredictedSource]:
-    labels, probabilities = classes
+@dataclass(frozen=True)
+class _Said:
+    """What is said of each of N usable images: arrays (N,), as in `Decisions`."""
+
+    task: NDArray[np.int64]
+    known: NDArray[np.bool_]
+    label: NDArray[np.int64]
+    probability: NDArray[np.float64]
+    tried: NDArray[np.int64]
+
+
+def _given(opened: OpenTasks, batch: InputBatch) -> list[PredictedSource]:
+    """Answer for a batch under the only task that is open."""
+    found = run(opened, 0, batch.images)
+    none = np.zeros(len(batch.usable), dtype=np.int64)
+    known = np.ones(len(none), dtype=np.bool_)
+    said = _Said(none, known, found.labels, found.probabilities, none)
+    return _answers(opened, batch, said)
+
+
+def _answers(opened: OpenTasks, batch: InputBatch, said: _Said) -> list[PredictedSource]:
     answers = [
         PredictedSource(source, None, None, None, None, error)
         for source, error in zip(batch.sources, batch.errors, strict=True)
     ]
     for image, place in enumerate(batch.usable):
-        content = opened.tasks[int(chosen[image])].content
+        content = opened.tasks[int(said.task[image])].content
         answers[place] = PredictedSource(
             source=batch.sources[place],
             task=content.task,
-            known=bool(known[image]),
-            label=content.classes[int(labels[image])].name,
-            probability=float(probabilities[image]),
+            known=bool(said.known[image]),
+            label=content.classes[int(said.label[image])].name,
+            probability=float(said.probability[image]),
             error=None,
+            masks_tried=int(said.tried[image]),
         )
     return answers

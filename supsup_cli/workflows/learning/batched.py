@@ -19,11 +19,11 @@ from supsup_cli.core.learning.many_tasks import ManyLearnings, learns_together
 from supsup_cli.core.masks.density import mask_values
 from supsup_cli.core.networks.specs import MultilayerPerceptron
 from supsup_cli.errors import SupsupError, UsageError
-from supsup_cli.workflows.learning.lessons import LearningJob
+from supsup_cli.workflows.labelled import labelled
 from supsup_cli.workflows.learning.one_task import discard_state, mask_arrays, measured_facts
-from supsup_cli.workflows.learning.plan import Plan, equal_task
+from supsup_cli.workflows.learning.plan import LearningJob, Plan, equal_task
 from supsup_cli.workflows.learning.session import LearnSession
-from supsup_cli.workflows.learning.task_facts import describe, labelled, provenance
+from supsup_cli.workflows.learning.task_facts import describe, provenance
 from supsup_cli.workflows.opening import OpenNetwork
 from supsup_cli.workflows.reporting import Advance
 
@@ -132,7 +132,11 @@ def _claimed(
     # All tasks' training images would fill the memory beside the device's.
     rest = dataclasses.replace(data, train=data.train.take(slice(0)))
     return _BatchMember(
-        plan, LearningJob(plan.task, rest, session.recipe, seed), work, train, outputs
+        plan,
+        LearningJob(plan.task, rest, session.recipe, seed, session.request.signature),
+        work,
+        train,
+        outputs,
     )
 
 
@@ -180,10 +184,12 @@ def _commit(
         discard_state(member.work)
         raise UsageError(f"task {job.task!r}: {error}") from error
     values = mask_values(masks, sparse=False)
-    facts = measured_facts(net, job, values, member.outputs, (), job.recipe.steps)
-    arrays, made = mask_arrays(masks), provenance(net, job.data.source, seconds)
+    facts, arrays = measured_facts(
+        net, job, member.train, values, member.outputs, (), job.recipe.steps
+    )
+    bits, made = mask_arrays(masks), provenance(net, job.data.source, seconds)
     with session.stop.steps():
-        task = net.bank.add_task(facts, arrays, {}, made)
+        task = net.bank.add_task(facts, bits, {}, made, arrays)
         discard_state(member.work)
         session.done[job.task] = describe(task, "learned", seconds)
 

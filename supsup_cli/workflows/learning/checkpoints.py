@@ -15,17 +15,17 @@ from torch import Tensor
 from bank_format.encoding.canonical_json import canonical, parse_canonical
 from bank_format.encoding.strict_json import from_json, to_json
 from bank_format.errors import BankError, StorageError
-from bank_format.kinds.state import WorkFolder, WorkState
+from bank_format.kinds.state import WorkFolder, WorkState, remove_parts
 from bank_format.kinds.task_records import ParentRecord
-from bank_format.kinds.work_parts import remove_parts
 from supsup_cli import __version__
 from supsup_cli.core.learning.recipes import Recipe
+from supsup_cli.workflows.learning.threads import use_threads
 from supsup_cli.workflows.reporting import Reporter
 
 _INTERVAL = 15.0  # seconds of learning between two states
 _SHARE = 0.01  # of the time, at most, is spent on keeping them
 # Beside the tensors of the learning itself.
-_SECONDS, _PARENTS = "seconds", "parents"
+_SECONDS, _PARENTS, _THREADS = "seconds", "parents", "threads"
 
 
 class Resumable(Protocol):
@@ -116,6 +116,8 @@ class Checkpoints:
     def resume(self, blank: Callable[[], _Resumed]) -> _Resumed | None:
         """Go on where an earlier run stopped; None if it left nothing to go on from.
 
+        Torch computes with that run's number of threads afterwards; see `threads_restored`.
+
         Args:
             blank: opens a learning of this plan, whose scores do not matter.
         """
@@ -125,16 +127,20 @@ class Checkpoints:
         tensors = {name: torch.from_numpy(array.copy()) for name, array in left.tensors.items()}
         seconds = tensors.pop(_SECONDS, torch.zeros(()))
         parents = tensors.pop(_PARENTS, torch.empty(0, dtype=torch.uint8))
+        threads = tensors.pop(_THREADS, torch.zeros(()))
         learning = blank()
         try:
             learning.restore(tensors, left.step)
             spent = float(seconds)
             self.parents = _parsed(parents)
+            told = use_threads(float(threads))
         except (ValueError, RuntimeError, BankError) as error:
             self._anew(f"{self._work.path}: {error}")
             return None
         self._began -= max(0.0, spent)
         self._reporter.note(f"task {self._work.task}: goes on after step {left.step}")
+        if told:
+            self._reporter.note(f"task {self._work.task}: {told}")
         return learning
 
     def after_step(
@@ -156,6 +162,7 @@ class Checkpoints:
             parts = write_parts()
             tensors = {name: np.asarray(tensor) for name, tensor in learning.state().items()}
             tensors[_SECONDS] = np.asarray(self.seconds())
+            tensors[_THREADS] = np.asarray(float(torch.get_num_threads()))
             if self.parents:
                 tensors[_PARENTS] = _written(self.parents)
             self._work.write(WorkState(self._plan, learning.steps_done, tensors))

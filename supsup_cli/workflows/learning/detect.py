@@ -4,20 +4,22 @@ import numpy as np
 
 from bank_format.kinds.mask import Task
 from supsup_cli.data.splits import TaskData
-from supsup_cli.workflows.inference.deciding import DecisionRequest, choose_rule, classify
 from supsup_cli.workflows.inference.decisions import decide
+from supsup_cli.workflows.inference.known import calibration_of, within_threshold
+from supsup_cli.workflows.inference.masks_run import run
+from supsup_cli.workflows.inference.rules import DecisionRequest, choose_rule
 from supsup_cli.workflows.opening import OpenNetwork, stack_tasks
 from supsup_cli.workflows.reporting import Silent
-from supsup_cli.workflows.tasks.list import accuracy_share
 
 # Images that decide together: enough for all classes of MNIST, decided in well under a second.
 _IMAGES = 256
+_LOOK_ALIKES = 4  # tasks whose labels are compared, the likeliest first
 
 
 def known_task(net: OpenNetwork, data: TaskData) -> Task | None:
     """Find the task of the bank that the first training images belong to, as one group.
 
-    The mask that fits them best must know them (`recognise`), and the share whose class it names
+    The mask that fits them best must know them (`decide`), and the share whose class it names
     right must be nearer to its accuracy than to chance: the same images with other labels are
     another task.
 
@@ -37,15 +39,22 @@ def known_task(net: OpenNetwork, data: TaskData) -> Task | None:
     first = data.train.take(slice(_IMAGES))
     images, labels = first.images, first.labels
     group = [list(range(len(images)))]
-    rule = choose_rule(opened, DecisionRequest("auto", None, "all", str(net.device)), Silent())
+    # Signatures know images and no labels: of tasks that share images they would list one alone.
+    how = DecisionRequest("exhaustive", None, "all", str(net.device))
+    rule = choose_rule(opened, how, Silent())
     decisions = decide(opened, rule, images, group)
     if not decisions.known[0]:
         return None
-    index = int(decisions.best[0])
-    task = opened.tasks[index]
-    said, _ = classify(opened, images, np.full(len(images), index))
-    names = [task.content.classes[label].name for label in said.tolist()]
-    right = np.mean([name == data.classes[one] for name, one in zip(names, labels, strict=True)])
-    accuracy = accuracy_share(task)
-    chance = 1 / len(task.content.classes)
-    return task if right > ((1.0 if accuracy is None else accuracy) + chance) / 2 else None
+    # Tasks of the same images with other labels look alike: the labels tell which one it is.
+    scores = decisions.scores[0]
+    likely = [place for place in np.argsort(-scores, kind="stable") if not np.isnan(scores[place])]
+    for index in map(int, likely[:_LOOK_ALIKES]):
+        task = opened.tasks[index]
+        ran = run(opened, index, images)
+        fits = within_threshold(calibration_of(task), [ran.misfits], len(opened.tasks), 1)
+        names = [task.content.classes[label].name for label in ran.labels.tolist()]
+        right = np.mean([name == data.classes[at] for name, at in zip(names, labels, strict=True)])
+        accuracy = 1.0 if task.accuracy is None else task.accuracy
+        if fits[0] and right > (accuracy + 1 / len(task.content.classes)) / 2:
+            return task
+    return None

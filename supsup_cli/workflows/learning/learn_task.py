@@ -13,22 +13,27 @@ from supsup_cli.workflows.learning.plan import (
 from supsup_cli.workflows.learning.scheduling import places
 from supsup_cli.workflows.learning.session import LearnSession
 from supsup_cli.workflows.opening import open_network
-from supsup_cli.workflows.reporting import Reporter
+from supsup_cli.workflows.ranks import ALONE, Ranks
+from supsup_cli.workflows.reporting import NeverStop, Reporter, Stop
 from supsup_cli.workflows.results.learning import LearnResult
-from supsup_cli.workflows.stopping import NeverStop, Stop
 
 _NEVER = NeverStop()
 
 
 def learn_task(
-    path: Path, request: LearnRequest, reporter: Reporter, stop: Stop = _NEVER
+    path: Path,
+    request: LearnRequest,
+    reporter: Reporter,
+    stop: Stop = _NEVER,
+    ranks: Ranks = ALONE,
 ) -> LearnResult:
     """Learn the tasks in their order; what is there already and equal is left alone.
 
     All names and claims are checked before any data are read; each task is claimed when its turn
     comes. Several tasks of a small network are learned side by side, see `scheduling`. One that
     another process has begun meanwhile is tried again after all others. With `detect`, data that
-    belongs to a known task is not learned; the known task is answered instead.
+    belongs to a known task is not learned; the known task is answered instead. Ranks take tasks by
+    the same claims, so a slow one takes fewer; where a task looks at earlier ones, rank 0 learns.
 
     Raises:
         UsageError, NoInputError, TooManyClassesError: what was asked for cannot be learned.
@@ -48,7 +53,8 @@ def learn_task(
     for plan in plans:
         if plan.task not in there:
             check_classes(net, plan, request.reading, reporter, request.given)
-    session = LearnSession(net, plans, recipe, request, reporter, stop)
+    ranks.meet()  # a rank that had begun would hold a claim, and its task would be there already
+    session = LearnSession(net, plans, recipe, request, reporter, stop, ranks)
     for task in there.values():
         session.found(task)
     left = [plan for plan in plans if plan.task not in there]

@@ -10,37 +10,32 @@ from torch import Tensor
 from bank_format.errors import StorageError
 from bank_format.kinds.mask import Task
 from bank_format.kinds.state import WorkFolder
+from bank_format.kinds.task_arrays import Arrays
 from bank_format.kinds.task_records import ClassRecord, DataRecord, ParentRecord, TaskFacts
 from supsup_cli.core.images import LabelledImages
-from supsup_cli.core.inference.single_mask import measure_traits
-from supsup_cli.core.learning.bn_recalibration import sample_batches
 from supsup_cli.core.learning.one_task import Learning
-from supsup_cli.core.learning.recipes import Kind
 from supsup_cli.core.masks.density import mask_values
 from supsup_cli.core.masks.masks import Masks, kept_scores
 from supsup_cli.core.networks.normalisation import Statistics, joined
-from supsup_cli.core.networks.specs import kind_of
-from supsup_cli.core.networks.traits import TypicalTraits
-from supsup_cli.core.seeds import generator
+from supsup_cli.core.networks.specs import Kind, kind_of
 from supsup_cli.errors import UsageError
+from supsup_cli.workflows.labelled import labelled
 from supsup_cli.workflows.learning.checkpoints import Checkpoints, plan_digest
-from supsup_cli.workflows.learning.lessons import LearningJob
 from supsup_cli.workflows.learning.parents import Combination, combine, earlier_masks
+from supsup_cli.workflows.learning.plan import LearningJob
 from supsup_cli.workflows.learning.task_facts import (
     accuracy,
     calibration,
-    labelled,
     provenance,
     recipe_record,
 )
-from supsup_cli.workflows.opening import NORMALISATION, TRAITS, OpenNetwork
-from supsup_cli.workflows.reporting import Advance, Reporter
-from supsup_cli.workflows.stopping import Stop
-
-# Images that the traits of a task are measured on, at most.
-_TRAIT_IMAGES = 512
+from supsup_cli.workflows.learning.threads import threads_restored
+from supsup_cli.workflows.opening import NORMALISATION, OpenNetwork
+from supsup_cli.workflows.reporting import Advance, Reporter, Stop
+from supsup_cli.workflows.signatures import make_signature
 
 
+@threads_restored()
 def learn_job(
     net: OpenNetwork,
     job: LearningJob,
@@ -81,30 +76,30 @@ def learn_job(
         raise UsageError(f"task {job.task!r}: {error}") from error
     if isinstance(learning, Combination):
         values = learning.masks | learning.statistics
-        typical = _typical(net, job, train, values, recipe.steps)
-        facts = measured_facts(net, job, values, outputs, learning.parents, learning.steps, typical)
+        facts, arrays = measured_facts(
+            net, job, train, values, outputs, learning.parents, learning.steps
+        )
         coefficients = learning.coefficients
         made = provenance(net, data.source, checkpoints.seconds())
         with stop.steps():
-            kept = _kept(learning.statistics, typical)
-            task = net.bank.add_combination(facts, coefficients, kept, made)
+            kept = _kept(learning.statistics)
+            task = net.bank.add_combination(facts, coefficients, kept, made, arrays)
             discard_state(work)
         advance(recipe.steps)
         return task
     try:
         statistics = learning.statistics()
         values = mask_values(masks, sparse=recipe.density is not None) | statistics
-        typical = _typical(net, job, train, values, learning.steps_done)
-        facts = measured_facts(
-            net, job, values, outputs, checkpoints.parents, recipe.steps, typical
+        facts, arrays = measured_facts(
+            net, job, train, values, outputs, checkpoints.parents, recipe.steps
         )
         facts = dataclasses.replace(facts, recipe=recipe_record(recipe, learning.kept_step))
     except KeyboardInterrupt:
         raise _stopped(job, learning, checkpoints) from None
-    arrays, kept = mask_arrays(masks), _kept(statistics, typical)
+    bits, kept = mask_arrays(masks), _kept(statistics)
     made = provenance(net, data.source, checkpoints.seconds())
     with stop.steps():  # it takes a moment, and is told as done once it is done
-        task = net.bank.add_task(facts, arrays, kept, made)
+        task = net.bank.add_task(facts, bits, kept, made, arrays)
         discard_state(work)
     return task
 
@@ -199,37 +194,29 @@ def mask_arrays(tensors: Masks) -> dict[str, np.ndarray]:
     return {name: np.asarray(tensor.cpu()) for name, tensor in tensors.items()}
 
 
-def _kept(statistics: Statistics, typical: TypicalTraits | None) -> dict[str, np.ndarray]:
-    kept = {NORMALISATION: np.asarray(joined(statistics))} if statistics else {}
-    return kept if typical is None else kept | {TRAITS: np.asarray(typical.joined())}
-
-
-def _typical(
-    net: OpenNetwork, job: LearningJob, train: LabelledImages, values: Masks, steps: int
-) -> TypicalTraits | None:
-    """Measure traits on as many training images as were learned from, at most 512.
-
-    The calibration share is left to judge by: there they are as new as an image to come.
-    """
-    size = job.recipe.batch_size
-    stream = generator(job.seed, "traits", job.task)
-    most = min(_TRAIT_IMAGES, steps * size)
-    batches = sample_batches(train, net.pixels, min(size, _TRAIT_IMAGES), stream, most)
-    return measure_traits(net.network, values, batches)
+def _kept(statistics: Statistics) -> dict[str, np.ndarray]:
+    return {NORMALISATION: np.asarray(joined(statistics))} if statistics else {}
 
 
 def measured_facts(
     net: OpenNetwork,
     job: LearningJob,
+    train: LabelledImages,
     values: Masks,
     outputs: Tensor,
     parents: tuple[ParentRecord, ...],
     steps: int,
-    typical: TypicalTraits | None = None,
-) -> TaskFacts:
-    """Measure a task's masks and statistics, name → float32, and say what is known of the task."""
+) -> tuple[TaskFacts, Arrays]:
+    """Measure a task's masks and statistics, name → float32, and say what is known of the task.
+
+    Returns:
+        the facts, and the arrays of the task's signature; none where none was asked for.
+    """
     data, recipe = job.data, job.recipe
-    return TaskFacts(
+    held_out = labelled(net, data.calibration, outputs)
+    made = make_signature(net, train, held_out, job.seed, job.task) if job.signature else None
+    signature, arrays = made or (None, {})
+    facts = TaskFacts(
         task=job.task,
         classes=tuple(map(ClassRecord, data.classes, data.outputs)),
         data=DataRecord(data.name, data.digest),
@@ -237,6 +224,8 @@ def measured_facts(
         seed=job.seed,
         steps=steps,
         accuracy=accuracy(net, values, data.test, outputs),
-        calibration=calibration(net, values, data.calibration, outputs, typical),
+        calibration=calibration(net, values, data.calibration, outputs),
         parents=parents,
+        signature=signature,
     )
+    return facts, arrays

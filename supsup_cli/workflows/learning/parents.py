@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from bank_format.errors import BankError, StorageError
-from bank_format.kinds.combining import combined_masks
+from bank_format.kinds.combination import combined_masks
 from bank_format.kinds.mask import Task
 from bank_format.kinds.task_records import ParentRecord
 from supsup_cli.core.images import LabelledImages
@@ -20,18 +20,17 @@ from supsup_cli.core.learning.earlier_tasks.transfer import (
     transferred_scores,
 )
 from supsup_cli.core.learning.one_task import class_log_probabilities
-from supsup_cli.core.learning.recipes import Recipe
+from supsup_cli.core.learning.recipes import Recipe, combination_steps
 from supsup_cli.core.masks.density import mask_values
 from supsup_cli.core.masks.masks import Masks, MaskStack
 from supsup_cli.core.networks.normalisation import Statistics
 from supsup_cli.core.seeds import generator
-from supsup_cli.workflows.learning.lessons import LearningJob
+from supsup_cli.workflows.learning.plan import LearningJob
 from supsup_cli.workflows.opening import OpenNetwork, stack_of
 from supsup_cli.workflows.reporting import Reporter
 
 # Of a bank with more tasks, the latest are tried: trying one takes some milliseconds.
 _MOST_TRIED = 64
-_COMBINATION_STEPS = 200
 
 
 @dataclass(frozen=True)
@@ -81,11 +80,6 @@ class Combination:
     steps: int
 
 
-def combination_steps(recipe: Recipe) -> int:
-    """Count the steps that learning a combination takes beside a mask's."""
-    return min(_COMBINATION_STEPS, recipe.steps)
-
-
 def earlier_masks(
     net: OpenNetwork, train: LabelledImages, recipe: Recipe, reporter: Reporter
 ) -> EarlierMasks | None:
@@ -107,7 +101,7 @@ def earlier_masks(
         except BankError as error:
             reporter.note(f"{error.message}; it has no part in what is learned")
             continue
-        if task.content.kind == "mask" and ("density" in task.content.recipe.settings) == sparse:
+        if task.content.kind == "mask" and task.sparse == sparse:
             tried.append(task)
     tried.sort(key=lambda task: task.provenance.created)
     tried = tried[-_MOST_TRIED:]

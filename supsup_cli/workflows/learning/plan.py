@@ -5,16 +5,16 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bank_format.errors import NameTakenError
+from bank_format.errors import LockedError, NameTakenError
 from bank_format.kinds.mask import Task
 from supsup_cli.core.learning.batches.augmentation import parse_augmentation
-from supsup_cli.core.learning.recipes import RECIPES, Kind, Recipe, for_network
+from supsup_cli.core.learning.recipes import RECIPES, Recipe, combination_steps, for_network
 from supsup_cli.core.masks.density import parse_density
+from supsup_cli.core.networks.specs import Kind
 from supsup_cli.data import catalog, names
 from supsup_cli.data.reading import DEFAULT, Reading
 from supsup_cli.data.splits import TaskData
 from supsup_cli.errors import TooManyClassesError, UsageError
-from supsup_cli.workflows.learning.parents import combination_steps
 from supsup_cli.workflows.learning.task_facts import asked_settings
 from supsup_cli.workflows.opening import OpenNetwork
 from supsup_cli.workflows.reporting import Reporter
@@ -27,7 +27,9 @@ _SUPERFLUOUS_PER_CLASS = 9
 class LearnRequest:
     """What to learn and how; None stands for the recipe's own number.
 
-    `given` is one task's data in memory, in place of names.
+    `given` is one task's data in memory, in place of names. Without `signature` a task keeps
+    nothing of its images but the mask. `learning_rate` is that of
+    `Recipe.learning_rate`.
     """
 
     data: Sequence[str]
@@ -44,15 +46,37 @@ class LearnRequest:
     reading: Reading = DEFAULT
     given: TaskData | None = None
     augment: str | None = None
+    learning_rate: float | None = None
+    signature: bool = True
 
 
 @dataclass(frozen=True)
 class Plan:
-    """One task to learn: its name, its data, the data's digest."""
+    """One task to learn: its name, its data, the data's digest, and how the data are read."""
 
     task: str
     data: str
     digest: str
+    reading: Reading = DEFAULT
+
+
+@dataclass(frozen=True)
+class LearningJob:
+    """A task to learn.
+
+    Attributes:
+        task: its name.
+        data: what it is learned from.
+        recipe: how.
+        seed: of every random draw, together with the name.
+        signature: whether it gets one.
+    """
+
+    task: str
+    data: TaskData
+    recipe: Recipe
+    seed: int
+    signature: bool = True
 
 
 def chosen_recipe(request: LearnRequest, kind: Kind) -> Recipe:
@@ -78,8 +102,10 @@ def chosen_recipe(request: LearnRequest, kind: Kind) -> Recipe:
     except ValueError as error:
         raise UsageError(f"--augment: {error}") from error
     recipe = for_network(RECIPES[request.recipe], kind)
+    rate = request.learning_rate
     return dataclasses.replace(
         recipe,
+        learning_rate=recipe.learning_rate if rate is None else rate,
         steps=recipe.steps if request.steps is None else request.steps,
         batch_size=recipe.batch_size if request.batch_size is None else request.batch_size,
         density=recipe.density if density is None else density,
@@ -95,7 +121,7 @@ def make_plans(net: OpenNetwork, request: LearnRequest) -> list[Plan]:
     Raises:
         UsageError, NoInputError: data that is not known or not there, names given twice.
         BadNameError: a name that no task can have.
-        LockedError: another process is learning one of them.
+        LockedError: other processes are learning all of them that are not there.
         StorageError: there is something to learn, and the bank cannot be written.
     """
     if request.given is not None:
@@ -117,13 +143,29 @@ def make_plans(net: OpenNetwork, request: LearnRequest) -> list[Plan]:
             raise UsageError(f"{one}: task name {task!r} found twice, expected distinct names")
         seen.add(task)
     # Before the data are read: their digests alone may take minutes.
-    for task in set(tasks).difference(net.bank.tasks()):
-        net.bank.check_claimable(task)
+    _check_claimable(net, [task for task in tasks if task not in set(net.bank.tasks())])
     shape = net.bank.record.input.shape
     return [
-        Plan(task, one, catalog.digest(one, shape, request.reading))
+        Plan(task, one, catalog.digest(one, shape, request.reading), request.reading)
         for task, one in zip(tasks, data, strict=True)
     ]
+
+
+def _check_claimable(net: OpenNetwork, tasks: Sequence[str]) -> None:
+    """Refuse early where there is nothing to do here: others are at every task that is missing.
+
+    Raises:
+        LockedError: they are.
+        StorageError: the bank cannot be written.
+    """
+    held: list[LockedError] = []
+    for task in tasks:
+        try:
+            net.bank.check_claimable(task)
+        except LockedError as error:
+            held.append(error)
+    if held and len(held) == len(tasks):
+        raise held[0]
 
 
 def equal_task(net: OpenNetwork, plan: Plan, recipe: Recipe, seed: int) -> Task:
@@ -149,13 +191,28 @@ def equal_task(net: OpenNetwork, plan: Plan, recipe: Recipe, seed: int) -> Task:
     }
     for key, value in asked.items():
         if found[key] != value:
+            why = _changed_rule(net, plan, task) if key == "data" else ""
             raise NameTakenError(
                 f"task {plan.task!r}: learned already with {key} {_short(found[key])}, asked for "
-                f"{_short(value)}; it is unchanged",
+                f"{_short(value)}{why}; it is unchanged",
                 hint=f"supsup learn-task --bank {shlex.quote(str(net.bank.path))} "
                 f"--data {shlex.quote(plan.data)} --name ANOTHER-NAME",
             )
     return task
+
+
+def _changed_rule(net: OpenNetwork, plan: Plan, task: Task) -> str:
+    """Tell whether the data are those of the task, and only what a folder means has changed."""
+    if not task.provenance.source:
+        return ""  # no folder
+    shape = net.bank.record.input.shape
+    reading = catalog.reading_of(plan.data, shape, {task.content.data.digest}, plan.reading)
+    if reading is None or not reading.first_rule:
+        return ""
+    return (
+        "; the files are the same, the rule of what a folder means has changed since, and evaluate "
+        "goes on reading it as it was"
+    )
 
 
 def check_classes(

@@ -30,8 +30,7 @@ def side_by_side(session: LearnSession) -> bool:
     Each such task is learned on one thread, so that its content is the same however many are
     learned at once.
     """
-    recipe, net = session.recipe, session.net
-    alone = not (recipe.transfer or recipe.combine is not None or session.request.detect)
+    net, alone = session.net, not session.looks_at_others
     small = sum(one.count for one in net.bank.record.masked) <= _SMALL
     return len(session.plans) > 1 and alone and small and net.device.type == "cpu"
 
@@ -53,6 +52,8 @@ def places(
     Yields:
         what learns all that is left; call it with what counts the steps.
     """
+    if session.looks_at_others and session.ranks.rank:  # tasks come one after the other: rank 0's
+        session.left_over(left)
     on_gpu = session.net.device.type == "cuda"
     if (on_gpu if in_one_program is None else in_one_program) and fits_together(session):
         yield lambda advance: _in_turn(session, learn_together(session, left, advance), advance)
@@ -78,7 +79,8 @@ def places(
 
 
 def _in_turn(session: LearnSession, left: Sequence[Plan], advance: Advance) -> None:
-    for plan in [plan for plan in left if not session.learn(plan, advance)]:
+    elsewhere = [plan for plan in left if not session.learn(plan, advance)]
+    for plan in session.left_over(elsewhere):
         session.learn_or_refuse(plan, advance)
 
 
@@ -116,7 +118,8 @@ def _take(session: LearnSession, plan: Plan, message: Message, advance: Advance)
     if isinstance(note := message.get("note"), str):
         session.reporter.note(note)
     if isinstance(broken := message.get("broken"), list):
-        session.failed += [FailedInput(str(source), str(error)) for source, error in broken]
+        failed = [FailedInput(str(source), str(error)) for source, error in broken]
+        session.failed[plan.task] = failed
     if message.get("status") == "learned":
         task = session.net.bank.read_task(plan.task)
         session.done[plan.task] = describe(task, "learned", task.provenance.seconds)
@@ -130,7 +133,7 @@ def _work(session: LearnSession, left: Sequence[Plan]) -> Callable[[int, Tell, W
     def work(number: int, tell: Tell, stop: WorkerStop) -> None:
         plan = left[number]
         steps = _Steps(tell)
-        here = dataclasses.replace(session, reporter=_Telling(tell), stop=stop, done={}, failed=[])
+        here = dataclasses.replace(session, reporter=_Telling(tell), stop=stop, done={}, failed={})
         try:
             here.learn_or_refuse(plan, steps)
         except LockedError:
@@ -138,7 +141,7 @@ def _work(session: LearnSession, left: Sequence[Plan]) -> Callable[[int, Tell, W
         except KeyboardInterrupt as interrupt:
             tell({"stopped": str(interrupt)})
         steps.tell()
-        broken = [(one.source, one.error) for one in here.failed]
+        broken = [(one.source, one.error) for one in here.failed.get(plan.task, ())]
         status = here.done[plan.task].status if plan.task in here.done else ""
         tell({"status": status, "broken": broken})
 

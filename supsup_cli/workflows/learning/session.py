@@ -1,27 +1,30 @@
 """The tasks of one `learn-task`: each is claimed, learned, committed, and told of."""
 
 import dataclasses
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
 
-from bank_format.errors import BankError, LockedError
+from bank_format.encoding.canonical_json import Json
+from bank_format.encoding.strict_json import from_json, to_json
+from bank_format.errors import BankError, LockedError, NameTakenError
 from bank_format.kinds.mask import Task
 from supsup_cli.core.learning.recipes import Recipe
 from supsup_cli.data import catalog
 from supsup_cli.data.splits import TaskData
 from supsup_cli.errors import StoppedError
 from supsup_cli.workflows.learning.detect import known_task
-from supsup_cli.workflows.learning.lessons import LearningJob
 from supsup_cli.workflows.learning.one_task import discard_state, learn_job
-from supsup_cli.workflows.learning.plan import LearnRequest, Plan, equal_task
+from supsup_cli.workflows.learning.plan import LearningJob, LearnRequest, Plan, equal_task
 from supsup_cli.workflows.learning.task_facts import describe
 from supsup_cli.workflows.opening import OpenNetwork
-from supsup_cli.workflows.reporting import Advance, Reporter
+from supsup_cli.workflows.ranks import ALONE, Ranks
+from supsup_cli.workflows.reporting import Advance, Reporter, Stop
 from supsup_cli.workflows.results.common import FailedInput
 from supsup_cli.workflows.results.learning import LearnedTask, LearnResult
-from supsup_cli.workflows.stopping import Stop
 
 
 @dataclass
@@ -34,15 +37,22 @@ class LearnSession:
     request: LearnRequest
     reporter: Reporter
     stop: Stop
+    ranks: Ranks = ALONE
     done: dict[str, LearnedTask] = field(default_factory=dict)
-    failed: list[FailedInput] = field(default_factory=list)
+    failed: dict[str, list[FailedInput]] = field(default_factory=dict)
+
+    @property
+    def looks_at_others(self) -> bool:
+        """Whether what a task becomes depends on which others are there."""
+        earlier = self.recipe.transfer or self.recipe.combine is not None
+        return earlier or self.request.detect
 
     def learn(self, plan: Plan, advance: Advance) -> bool:
         """Learn a task; False if another process is at it."""
         try:
             self.learn_or_refuse(plan, advance)
         except LockedError:
-            if len(self.plans) > 1:
+            if len(self.plans) > 1 and self.ranks.count == 1:
                 self.reporter.note(f"task {plan.task}: another process learns it; its turn is last")
             return False
         return True
@@ -59,6 +69,8 @@ class LearnSession:
         with bank.claim(plan.task) as work:
             seed = self.request.seed
             if plan.task in bank.tasks():
+                if self.ranks.count > 1:  # the rank that learned it has counted its steps
+                    return
                 self.found(equal_task(self.net, plan, self.recipe, seed))
                 advance(self.recipe.steps)
                 return
@@ -70,8 +82,12 @@ class LearnSession:
                 discard_state(work)  # begun when the bank did not know the task yet
                 advance(self.recipe.steps)
                 return
-            job = LearningJob(plan.task, data, self.recipe, seed)
-            task = learn_job(self.net, job, work, self.reporter, self.stop, advance)
+            job = LearningJob(plan.task, data, self.recipe, seed, self.request.signature)
+            try:
+                task = learn_job(self.net, job, work, self.reporter, self.stop, advance)
+            except NameTakenError:  # no lock told of another learner there, and it was faster
+                self.found(equal_task(self.net, plan, self.recipe, seed))
+                return
             self.done[plan.task] = describe(task, "learned", task.provenance.seconds)
 
     def read(self, plan: Plan) -> TaskData:
@@ -84,9 +100,11 @@ class LearnSession:
         data = self.request.given or catalog.load(
             plan.data, shape, seed=self.request.seed, reading=self.request.reading
         )
-        self.failed += [FailedInput(source, error) for source, error in data.broken]
+        self.failed[plan.task] = [FailedInput(source, error) for source, error in data.broken]
         if data.source:
             self.reporter.note(f"task {plan.task}: {_counted(data)}")
+        for note in data.notes:
+            self.reporter.note(f"task {plan.task}: {note}")
         return data
 
     def found(self, task: Task) -> None:
@@ -99,10 +117,39 @@ class LearnSession:
     def result(self) -> LearnResult:
         """Give the tasks in the order of the plans."""
         done = tuple(self.done[plan.task] for plan in self.plans if plan.task in self.done)
-        return LearnResult(done, tuple(self.failed))
+        failed = tuple(one for plan in self.plans for one in self.failed.get(plan.task, ()))
+        return LearnResult(done, failed)
+
+    def left_over(self, elsewhere: Sequence[Plan]) -> list[Plan]:
+        """Tell what is still to be learned when this process has been through all tasks.
+
+        Args:
+            elsewhere: what it could not learn, as others were at it.
+
+        Raises:
+            PartDeliveredError: this rank is not the first, which does what is left.
+        """
+        if self.ranks.count == 1:
+            return list(elsewhere)
+        parts = self.ranks.gathered([to_json(self.failed)])
+        for (failed,) in parts:
+            for task, inputs in cast("dict[str, list[Json]]", failed).items():
+                self.failed[task] = [from_json(FailedInput, one) for one in inputs]
+        self.take_up_learned()
+        return [plan for plan in self.plans if plan.task not in self.done]
+
+    def take_up_learned(self) -> None:
+        """Take up what other ranks have learned."""
+        there = set(self.net.bank.tasks())
+        for plan in self.plans:
+            if plan.task in there and plan.task not in self.done:
+                task = equal_task(self.net, plan, self.recipe, self.request.seed)
+                self.done[plan.task] = describe(task, "learned", task.provenance.seconds)
 
     def stopped(self, how_far: str) -> StoppedError:
         """Say what is done, and what the same command does next."""
+        if self.ranks.count > 1 and self.ranks.rank == 0:
+            self.take_up_learned()
         counted = f"{len(self.done)} of {len(self.plans)} tasks are done"
         return StoppedError(
             f"interrupted; {how_far}; {counted}" if how_far else f"interrupted; {counted}",
@@ -117,7 +164,4 @@ def _counted(data: TaskData) -> str:
     classes = ", ".join(
         f"{name} {count:,}" for name, count in zip(data.classes, counts, strict=True)
     )
-    return (
-        f"{len(data.classes)} classes ({classes} images), {len(data.calibration):,} images for "
-        f"calibration, {len(data.test):,} for the test"
-    )
+    return f"{len(data.classes)} classes ({classes} images); {data.parts}"

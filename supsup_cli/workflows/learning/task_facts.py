@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from bank_format.kinds.mask import Task
@@ -16,38 +15,21 @@ from bank_format.kinds.task_records import (
     RecipeRecord,
 )
 from supsup_cli import __version__
-from supsup_cli.core.images import LabelledImages
 from supsup_cli.core.inference.novelty import (
     CALIBRATION_LEVELS,
     DAMPED_LOG_ODDS,
-    DOUBT_AND_TRAITS,
+    DOUBT,
     calibration_quantiles,
 )
 from supsup_cli.core.learning.one_task import class_log_probabilities
 from supsup_cli.core.learning.recipes import Recipe
 from supsup_cli.core.masks.masks import Masks
-from supsup_cli.core.networks.traits import TypicalTraits
+from supsup_cli.core.networks.normalisation import normalising_layers
 from supsup_cli.data.splits import Split
 from supsup_cli.workflows.opening import OpenNetwork
 from supsup_cli.workflows.results.learning import LearnedTask
-from supsup_cli.workflows.tasks.list import accuracy_share
 
 _KEPT_STEP = "kept_step"
-# Stores of images that tasks share, once on each device; they stay as long as the process.
-_STORES: dict[tuple[int, torch.device], tuple[NDArray[np.uint8], Tensor]] = {}
-
-
-def labelled(net: OpenNetwork, split: Split, outputs: Tensor) -> LabelledImages:
-    """Put a split on the network's device, its labels as outputs (K,) int64 of the classes."""
-    targets = outputs[torch.from_numpy(split.labels).to(net.device)]
-    if split.rows is None:
-        return LabelledImages(torch.from_numpy(split.images).to(net.device), targets)
-    key = id(split.store), net.device
-    if key not in _STORES:
-        _STORES[key] = split.store, torch.tensor(split.store, device=net.device)
-    sources = None if split.sources is None else torch.from_numpy(split.sources).to(net.device)
-    rows = torch.from_numpy(split.rows).to(net.device)
-    return LabelledImages(_STORES[key][1], targets, rows, sources)
 
 
 def accuracy(net: OpenNetwork, masks: Masks, test: Split, outputs: Tensor) -> AccuracyRecord | None:
@@ -67,21 +49,18 @@ def accuracy(net: OpenNetwork, masks: Masks, test: Split, outputs: Tensor) -> Ac
 
 
 def calibration(
-    net: OpenNetwork,
-    masks: Masks,
-    split: Split,
-    outputs: Tensor,
-    typical: TypicalTraits | None = None,
+    net: OpenNetwork, masks: Masks, split: Split, outputs: Tensor
 ) -> CalibrationRecord | None:
     """Measure how a task's own images fit its mask; None without images.
 
-    None too without superfluous outputs, unless it is known which traits are typical.
+    By R, or by H where there are no superfluous outputs, or the network normalises.
     """
-    if len(split) == 0 or (typical is None and len(outputs) == net.bank.record.outputs):
+    if len(split) == 0:
         return None
     images = torch.from_numpy(split.images).to(net.device)
-    misfit = DAMPED_LOG_ODDS if typical is None else DOUBT_AND_TRAITS
-    values = calibration_quantiles(net.network, masks, images, net.pixels, outputs, misfit, typical)
+    odds = len(outputs) < net.bank.record.outputs and not normalising_layers(net.network)
+    misfit = DAMPED_LOG_ODDS if odds else DOUBT
+    values = calibration_quantiles(net.network, masks, images, net.pixels, outputs, misfit)
     return CalibrationRecord(misfit, len(split), CALIBRATION_LEVELS, tuple(values.tolist()))
 
 
@@ -125,7 +104,7 @@ def describe(task: Task, status: str, seconds: float) -> LearnedTask:
         task=task.content.task,
         kind=task.content.kind,
         status=status,
-        accuracy=accuracy_share(task),
+        accuracy=task.accuracy,
         steps=task.content.steps,
         seconds=seconds,
         density=task.density,

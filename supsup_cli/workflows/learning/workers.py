@@ -1,19 +1,19 @@
 """Jobs side by side: processes of this one, each on a thread of its own.
 
 A worker is a fork, so that it starts at once with the network and the data that are loaded. It
-shares nothing afterwards but a socket, over which both sides send lines of JSON: the numbers of
-jobs one way, what the jobs have to tell the other. Whoever dies is noticed by the end of its line.
+shares nothing afterwards but a pipe, over which both sides send JSON: the numbers of jobs one way,
+what the jobs have to tell the other. Whoever dies is noticed by the end of its pipe.
 """
 
 import json
+import multiprocessing
 import os
-import selectors
 import signal
-import socket
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
-from typing import NoReturn
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 
 import torch
 
@@ -59,11 +59,9 @@ class Workers:
     """
 
     def __init__(self, count: int, work: Work) -> None:
-        self._lines: dict[socket.socket, int] = {}
-        self._selector = selectors.DefaultSelector()
-        self._work = work
+        self._workers: dict[Connection, BaseProcess] = {}
         for _ in range(count):
-            self._start()
+            self._start(work)
 
     def run(
         self, jobs: Iterable[int], stopped: Callable[[], bool]
@@ -79,71 +77,57 @@ class Workers:
             was done, false if the worker is gone without having said so.
         """
         left = deque(jobs)
-        busy: dict[socket.socket, int] = {}
-        begun: dict[socket.socket, bytes] = dict.fromkeys(self._lines, b"")
+        busy: dict[Connection, int] = {}
         told = False
         while True:
             if stopped() and not told:
                 left.clear()
                 told = True
-                self._signal(_STOP)
-            for line in [one for one in self._lines if one not in busy]:
+                for worker in self._workers.values():
+                    worker.terminate()  # a worker takes that for a wish
+            for pipe in [one for one in self._workers if one not in busy]:
                 if left:
-                    with suppress(OSError):  # it is gone; the end of its line says so
-                        line.sendall(b"%d\n" % left[0])
-                    busy[line] = left.popleft()
+                    with suppress(OSError):  # it is gone; the end of its pipe says so
+                        pipe.send_bytes(b"%d" % left[0])
+                    busy[pipe] = left.popleft()
             if not busy:
                 return
-            ready = {key.fd for key, _ in self._selector.select(_PATIENCE)}
-            for line in [one for one in busy if one.fileno() in ready]:
-                data = _received(line)
-                if not data:
-                    yield busy.pop(line), {"end": False}
-                    self._forget(line)
+            for pipe in [one for one in wait(list(busy), _PATIENCE) if isinstance(one, Connection)]:
+                try:
+                    message = json.loads(pipe.recv_bytes())
+                except (EOFError, OSError):
+                    yield busy.pop(pipe), {"end": False}
+                    self._forget(pipe)
                     continue
-                *whole, begun[line] = (begun[line] + data).split(b"\n")
-                for text in whole:
-                    message = json.loads(text)
-                    number = busy.pop(line) if "end" in message else busy[line]
-                    yield number, message
+                yield busy.pop(pipe) if "end" in message else busy[pipe], message
 
     def close(self) -> None:
         """End all workers, at once where they are still at work."""
-        self._signal(signal.SIGKILL)
-        for line in list(self._lines):
-            self._forget(line)
-        self._selector.close()
+        for worker in self._workers.values():
+            worker.kill()
+        for pipe in list(self._workers):
+            self._forget(pipe)
 
-    def _start(self) -> None:
-        ours, theirs = socket.socketpair()
-        parent = os.getpid()
+    def _start(self, work: Work) -> None:
+        fork = multiprocessing.get_context("fork")
+        ours, theirs = fork.Pipe()
+        arguments = (theirs, (ours, *self._workers), work, os.getpid())
+        worker = fork.Process(target=_serve, args=arguments, daemon=True)
         # A signal between the fork and the worker's own handlers would run the parent's.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-        worker = os.fork()
-        if worker == 0:
-            _serve(theirs, (ours, *self._lines), self._work, parent)
+        worker.start()
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
-        self._lines[ours] = worker
-        self._selector.register(ours, selectors.EVENT_READ)
+        self._workers[ours] = worker
 
-    def _signal(self, number: signal.Signals) -> None:
-        for worker in self._lines.values():
-            with suppress(ProcessLookupError):
-                os.kill(worker, number)
-
-    def _forget(self, line: socket.socket) -> None:
-        self._selector.unregister(line)
-        line.close()
-        os.waitpid(self._lines.pop(line), 0)
+    def _forget(self, pipe: Connection) -> None:
+        pipe.close()
+        self._workers.pop(pipe).join()
 
 
-def _serve(
-    line: socket.socket, others: Iterable[socket.socket], work: Work, parent: int
-) -> NoReturn:
-    """Take jobs from the line until it ends; nothing of the parent's is tidied up here."""
-    code = 1
-    try:
+def _serve(pipe: Connection, others: Iterable[Connection], work: Work, parent: int) -> None:
+    """Take jobs from the pipe until it ends; whatever goes wrong, the parent finds out why."""
+    with suppress(BaseException):
         stop = WorkerStop(parent)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         for one in others:
@@ -151,19 +135,8 @@ def _serve(
         torch.set_num_threads(1)
 
         def tell(message: Message) -> None:
-            line.sendall(json.dumps(message).encode() + b"\n")
+            pipe.send_bytes(json.dumps(message).encode())
 
-        with line.makefile("r") as jobs:
-            for number in jobs:
-                work(int(number), tell, stop)
-                tell({"end": True})
-        code = 0
-    finally:
-        os._exit(code)
-
-
-def _received(line: socket.socket) -> bytes:
-    try:
-        return line.recv(1 << 16)
-    except ConnectionError:
-        return b""
+        while True:
+            work(int(pipe.recv_bytes()), tell, stop)
+            tell({"end": True})

@@ -1,8 +1,85 @@
-"""What `verify` answers."""
+"""What `init-base`, `stats`, `verify` and `doctor` answer."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
 
+Status = Literal["ok", "warning", "failed", "skipped"]
+# Exit codes of which the first that was found is the command's.
 _WORST_FIRST = (5, 12, 13)
+
+
+@dataclass(frozen=True)
+class InitResult:
+    """Answer of `init-base`; `bytes` counts bank.json and the base.
+
+    Of the base's tensors `taken` came from a file and `drawn` from the seed; `left_over` are the
+    names in the file that nothing was taken of.
+    """
+
+    bank: str
+    status: str
+    arch: str
+    parameters: int
+    outputs: int
+    seed: int
+    base_sha256: str
+    bytes: int
+    taken: int
+    drawn: int
+    left_over: tuple[str, ...]
+    exit_code: ClassVar[int] = 0
+
+
+@dataclass(frozen=True)
+class StoredBytes:
+    """Bytes on disk, a sum for each kind of file."""
+
+    base: int
+    masks: int
+    hopfield: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Rivals:
+    """What other ways to keep as many tasks would take, in bytes.
+
+    `float_scores`: four bytes a masked weight and task. `networks`: a float32 copy of the network
+    for each task. `dense_hidden`: hidden units of the float32 net with one hidden layer that takes
+    no more bytes than one task file; 0 if there is none.
+    """
+
+    float_scores: int
+    networks: int
+    dense_hidden: int
+
+
+@dataclass(frozen=True)
+class TaskStats:
+    """One task of `stats`; `overlap` is the mean share of all tasks that keep a weight it keeps."""
+
+    task: str
+    kind: str
+    bytes: int
+    density: float
+    accuracy: float | None
+    created: str
+    overlap: float
+
+
+@dataclass(frozen=True)
+class StatsResult:
+    """Answer of `stats`; `overlaps` holds (task, task, share of equal bits) where asked for."""
+
+    tasks: int
+    parameters: int
+    bytes: StoredBytes
+    bits_per_weight: float
+    per_task: tuple[TaskStats, ...]
+    rivals: Rivals
+    overlaps: tuple[tuple[str, str, float], ...]
+    plot: str | None
+    exit_code: ClassVar[int] = 0
 
 
 @dataclass(frozen=True)
@@ -52,3 +129,36 @@ class VerifyResult:
         """Damage first, then files of another base or a newer format, then what I/O refused."""
         codes = {problem.exit for problem in self.problems}
         return next((code for code in _WORST_FIRST if code in codes), 0)
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was tried.
+
+    Attributes:
+        check: what was tried.
+        status: `warning` means that it works with limits, `failed` that it does not.
+        found: what was seen, one line.
+        hint: what to do about it, or empty.
+        exit: the exit code that a failure gives; 0 where it did not fail.
+    """
+
+    check: str
+    status: Status
+    found: str
+    hint: str = ""
+    exit: int = 0
+
+
+@dataclass(frozen=True)
+class DoctorResult:
+    """Answer of `doctor`; `ok` if nothing failed."""
+
+    ok: bool
+    checks: tuple[Check, ...] = field(default=())
+
+    @property
+    def exit_code(self) -> int:
+        """Damage first, then another base or a newer format, then a file system that is unfit."""
+        codes = {one.exit for one in self.checks}
+        return next((code for code in _WORST_FIRST if code in codes), max(codes, default=0))

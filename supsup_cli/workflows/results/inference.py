@@ -1,6 +1,7 @@
 """What `infer-task`, `predict` and `evaluate` answer."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from supsup_cli.workflows.results.common import SOME_INPUTS_FAILED, FailedInput
 from supsup_cli.workflows.results.hopfield import RecoveryReport
@@ -10,7 +11,8 @@ from supsup_cli.workflows.results.hopfield import RecoveryReport
 class InferredSource:
     """One decision; an input that cannot be read has an `error` and neither task nor scores.
 
-    `recovery` is None but with the method `hopfield`.
+    `recovery` is None but with the method `hopfield`. `masks_tried` were run by themselves to
+    decide; `truncated` tells that more were in doubt than were allowed.
     """
 
     source: str
@@ -20,11 +22,13 @@ class InferredSource:
     scores: tuple[tuple[str, float], ...]
     error: str | None
     recovery: RecoveryReport | None = None
+    masks_tried: int = 0
+    truncated: bool = False
 
 
 @dataclass(frozen=True)
 class InferResult:
-    """Answer of `infer-task`; scores in nats, larger is better.
+    """Answer of `infer-task`; scores in nats, larger is better: with signatures ln p of the task.
 
     With the method `hopfield` a score is minus the bits between the recovered mask and the task's.
     """
@@ -44,7 +48,10 @@ class InferResult:
 
 @dataclass(frozen=True)
 class PredictedSource:
-    """One image's task and class; `probability` is of the class among the task's own classes."""
+    """One image's task and class; `probability` is of the class among the task's own classes.
+
+    `masks_tried` were run by themselves to infer the task.
+    """
 
     source: str
     task: str | None
@@ -52,13 +59,28 @@ class PredictedSource:
     label: str | None
     probability: float | None
     error: str | None
+    masks_tried: int = 0
+
+
+SortStatus = Literal["copied", "linked", "exists", "failed"]
+
+
+@dataclass(frozen=True)
+class SortedImage:
+    """Where `predict --sort` put an image, or why it could not: then `file` is None."""
+
+    source: str
+    file: str | None
+    status: SortStatus
+    error: str | None
 
 
 @dataclass(frozen=True)
 class PredictResult:
     """Answer of `predict`; method, objective and group are None where the task was given.
 
-    `recoveries`: of the method `hopfield`, one for each group, in their order.
+    `recoveries`: of the method `hopfield`, one for each group, in their order. `sheets`: pages of
+    the contact sheet. `sorted_images`: of those that could be read, in their order.
     """
 
     results: tuple[PredictedSource, ...]
@@ -67,22 +89,30 @@ class PredictResult:
     group: str | None
     seconds: float
     recoveries: tuple[RecoveryReport, ...]
+    sheets: tuple[str, ...] = ()
+    sorted_images: tuple[SortedImage, ...] = ()
 
     @property
     def exit_code(self) -> int:
         """Done, but some inputs failed."""
-        return SOME_INPUTS_FAILED if any(one.error for one in self.results) else 0
+        failed = [one.error for one in self.results] + [one.error for one in self.sorted_images]
+        return SOME_INPUTS_FAILED if any(failed) else 0
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Shares from 0 to 1: task given, task and class both right (GNu), class right (GNs)."""
+    """Shares from 0 to 1: task given, task and class both right (GNu), class right (GNs).
+
+    `short_list_recall`: decisions that compared the right task; `masks_tried`: for one, on average.
+    """
 
     accuracy_given: float
     accuracy_inferred: float
     accuracy_inferred_shared: float
     task_accuracy: float
     false_alarms: float
+    short_list_recall: float
+    masks_tried: float
 
 
 @dataclass(frozen=True)
@@ -136,6 +166,20 @@ class EvaluateResult:
     csv: str | None
     failed: tuple[FailedInput, ...]
     recoveries: tuple[TaskRecovery, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """Done, but some inputs failed."""
+        return SOME_INPUTS_FAILED if self.failed else 0
+
+
+@dataclass(frozen=True)
+class LinesResult:
+    """What a stream of answers came to; `new` counts those of a task that is not known."""
+
+    answers: int
+    failed: int
+    new: int
 
     @property
     def exit_code(self) -> int:

@@ -1,31 +1,8 @@
-"""What `init-base` and `learn-task` answer."""
+"""What `learn-task` answers."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from supsup_cli.workflows.results.common import SOME_INPUTS_FAILED, FailedInput
-
-
-@dataclass(frozen=True)
-class InitResult:
-    """Answer of `init-base`; `bytes` counts bank.json and the base.
-
-    Of the base's tensors `taken` came from a file and `drawn` from the seed; `left_over` are the
-    names in the file that nothing was taken of.
-    """
-
-    bank: str
-    status: str
-    arch: str
-    parameters: int
-    outputs: int
-    seed: int
-    base_sha256: str
-    bytes: int
-    taken: int
-    drawn: int
-    left_over: tuple[str, ...]
-    exit_code: ClassVar[int] = 0
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+from supsup_cli.workflows.results.common import SOME_INPUTS_FAILED, FailedInput
+
 
 @dataclass(frozen=True)
 class ListedTask:
@@ -201,3 +203,29 @@ class CleanResult:
     files: tuple[CleanedFile, ...]
     dry_run: bool
     exit_code: ClassVar[int] = 0
+
+
+@dataclass(frozen=True)
+class SignedTask:
+    """One task of `tasks sign`; `status` is signed or exists, `bytes` those of the new file.
+
+    `images`: how many of its training images the signature was made of.
+    """
+
+    task: str
+    status: str
+    images: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class SignResult:
+    """Answer of `tasks sign`."""
+
+    tasks: tuple[SignedTask, ...]
+    failed: tuple[FailedInput, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """Done, but some tasks' data could not be used."""
+        return SOME_INPUTS_FAILED if self.failed else 0

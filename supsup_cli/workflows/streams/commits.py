@@ -9,16 +9,19 @@ import torch
 
 from bank_format.errors import NameTakenError
 from bank_format.kinds.mask import Task
+from bank_format.kinds.task_arrays import Arrays
 from bank_format.kinds.task_records import ClassRecord, DataRecord, RecipeRecord, TaskFacts
 from supsup_cli.core.learning.recipes import STREAM
 from supsup_cli.core.streams.stream_learner import StreamDecision
 from supsup_cli.core.streams.stream_masks import AVERAGING, StreamMask
 from supsup_cli.data import catalog
+from supsup_cli.workflows.labelled import labelled
 from supsup_cli.workflows.learning.plan import Plan
 from supsup_cli.workflows.learning.task_facts import accuracy, calibration, describe, provenance
 from supsup_cli.workflows.opening import OpenNetwork
 from supsup_cli.workflows.results.common import FailedInput
 from supsup_cli.workflows.results.learning import LearnedTask
+from supsup_cli.workflows.signatures import make_signature
 from supsup_cli.workflows.streams.plan import StreamPlan, StreamRequest, task_of
 
 
@@ -42,7 +45,7 @@ class StreamCommits:
 
     def measure(
         self, mask: StreamMask, number: int, home: Plan, masks: int
-    ) -> tuple[TaskFacts, str]:
+    ) -> tuple[TaskFacts, Arrays, str]:
         """Measure a mask and calibrate it on the data that it is at home in.
 
         Args:
@@ -52,7 +55,7 @@ class StreamCommits:
             masks: how many the stream has opened.
 
         Returns:
-            what is known of the task, and where its data came from.
+            what is known of the task, the arrays of its signature, and where its data came from.
 
         Raises:
             NoInputError, UsageError: the data cannot be read.
@@ -67,8 +70,17 @@ class StreamCommits:
         floats = {key: bits.to(torch.float32) for key, bits in mask.masks().items()}
         settings = STREAM.settings() | {"batch_size": request.batch_size}
         settings |= {"averaging": AVERAGING, "stream": self.plan.digest, "masks": masks}
+        name = task_of(request, number)
+        made = make_signature(
+            net,
+            labelled(net, data.train, outputs),
+            labelled(net, data.calibration, outputs),
+            request.seed,
+            name,
+        )
+        signature, arrays = made or (None, {})
         facts = TaskFacts(
-            task=task_of(request, number),
+            task=name,
             classes=tuple(map(ClassRecord, data.classes, data.outputs)),
             data=DataRecord(data.name, data.digest),
             recipe=RecipeRecord(STREAM.name, settings),
@@ -76,10 +88,13 @@ class StreamCommits:
             steps=mask.steps,
             accuracy=accuracy(net, floats, data.test, outputs),
             calibration=calibration(net, floats, data.calibration, outputs),
+            signature=signature,
         )
-        return facts, data.source
+        return facts, arrays, data.source
 
-    def commit(self, mask: StreamMask, facts: TaskFacts, source: str, seconds: float) -> None:
+    def commit(
+        self, mask: StreamMask, facts: TaskFacts, arrays: Arrays, source: str, seconds: float
+    ) -> None:
         """Commit a mask, unless an earlier run over the same stream did.
 
         Raises:
@@ -91,8 +106,9 @@ class StreamCommits:
             there = equal_task(net, self.plan, facts.task)
             self.done.append(describe(there, "exists", 0.0))
             return
-        arrays = {key: np.asarray(bits.cpu()) for key, bits in mask.masks().items()}
-        task = net.bank.add_task(facts, arrays, {}, provenance(net, source, seconds))
+        masks = {key: np.asarray(bits.cpu()) for key, bits in mask.masks().items()}
+        made = provenance(net, source, seconds)
+        task = net.bank.add_task(facts, masks, {}, made, arrays)
         self.done.append(describe(task, "learned", seconds))
 
 

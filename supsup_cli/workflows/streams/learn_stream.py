@@ -14,10 +14,10 @@ from supsup_cli.workflows.learning.checkpoints import Checkpoints, digest_with_v
 from supsup_cli.workflows.learning.one_task import discard_state
 from supsup_cli.workflows.learning.plan import check_classes
 from supsup_cli.workflows.learning.task_facts import describe
+from supsup_cli.workflows.learning.threads import threads_restored
 from supsup_cli.workflows.opening import OpenNetwork, open_network
-from supsup_cli.workflows.reporting import Advance, Reporter
+from supsup_cli.workflows.reporting import Advance, NeverStop, Reporter, Stop
 from supsup_cli.workflows.results.streams import StreamDecision, StreamResult
-from supsup_cli.workflows.stopping import NeverStop, Stop
 from supsup_cli.workflows.streams.commits import StreamCommits, homes_of, tasks_of
 from supsup_cli.workflows.streams.plan import (
     StreamPlan,
@@ -83,6 +83,7 @@ class _StreamSession:
         seconds = time.perf_counter() - self.began
         return StreamResult(done, (), self.plan.batches, self.request.rule, seconds, ())
 
+    @threads_restored()
     def learn(self, work: WorkFolder) -> StreamResult:
         """Learn the stream, or what is left of it, and commit its masks."""
         net, plan, request = self.net, self.plan, self.request
@@ -130,9 +131,9 @@ class _StreamSession:
     def _commit(self, run: StreamRun, commits: StreamCommits, checkpoints: Checkpoints) -> None:
         homes = homes_of(run.decisions, self.plan.visits, self.request.visit)
         for number, mask in enumerate(run.learner.masks):
-            facts, source = commits.measure(mask, number, homes[number], len(homes))
+            facts, arrays, source = commits.measure(mask, number, homes[number], len(homes))
             with self.stop.steps():  # it takes a moment, and is told as done once it is done
-                commits.commit(mask, facts, source, checkpoints.seconds())
+                commits.commit(mask, facts, arrays, source, checkpoints.seconds())
             if self.stop.asked and number + 1 < len(homes):
                 raise KeyboardInterrupt
 

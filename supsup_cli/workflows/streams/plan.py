@@ -16,8 +16,8 @@ from supsup_cli.core.streams.stream_learner import RULES, Rule, StreamSettings
 from supsup_cli.data import catalog, names
 from supsup_cli.data.reading import DEFAULT, Reading
 from supsup_cli.errors import NoInputError, UsageError
+from supsup_cli.workflows.labelled import labelled
 from supsup_cli.workflows.learning.plan import Plan
-from supsup_cli.workflows.learning.task_facts import labelled
 from supsup_cli.workflows.opening import OpenNetwork
 
 

@@ -6,8 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bank_format.kinds.state import WorkFolder, WorkState
-from bank_format.kinds.work_parts import read_part, write_part
+from bank_format.kinds.state import WorkFolder, WorkState, read_part, write_part
 from supsup_cli.core.streams.stream_learner import StreamDecision, StreamLearner, StreamSettings
 from supsup_cli.core.streams.stream_masks import FrozenNetwork, StreamMask
 

@@ -62,8 +62,8 @@ def _stale_signatures(bank: Bank) -> list[Leftover]:
             except NoSuchTaskError:
                 digest = ""
             if stored is not None and stored.content.task_sha256 != digest:
-                path = signature_path(bank.path, name)
-                stale.append(Leftover(path, str(path.relative_to(bank.path)), True))
+                path = signature_path(bank.folder, name)
+                stale.append(Leftover(path, str(path.relative_to(bank.folder)), True))
     return stale
 
 
@@ -76,7 +76,7 @@ def _discard(bank: Bank, name: str, dry_run: bool) -> str:
         return "none"
     except LockedError:  # a learner went on with it meanwhile
         return "held"
-    return "kept" if files.exists(bank.path / WORK / name) else "removed"
+    return "kept" if files.exists(bank.folder / WORK / name) else "removed"
 
 
 def _remove(leftover: Leftover, dry_run: bool) -> str:

@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bank_format.bank import Bank
+from bank_format.disk.stores import Place
 from bank_format.errors import NameTakenError
 from bank_format.kinds.mask import Task
 from bank_format.kinds.task_arrays import Arrays
 from bank_format.kinds.task_records import ParentRecord, TaskContent, needed_version
-from bank_format.store.lineage import needed_parents
-from bank_format.store.task_copies import check_same_base
+from bank_format.store.lineage import check_same_base, needed_parents
+from bank_format.store.signatures import copy_signature
 from supsup_cli.errors import UsageError
 from supsup_cli.workflows.results.tasks import CopiedTask, CopyResult
 
@@ -23,7 +24,7 @@ _Arrays = Mapping[str, NDArray[np.uint8]] | Mapping[str, NDArray[np.float32]] | 
 
 
 def copy_tasks(
-    path: Path, names: Sequence[str], source_path: Path, *, as_name: str | None, dry_run: bool
+    path: Path, names: Sequence[str], source_path: Place, *, as_name: str | None, dry_run: bool
 ) -> CopyResult:
     """Copy tasks of another bank; all are read and compared before the first is copied.
 
@@ -73,6 +74,8 @@ def copy_tasks(
         status, ours = ("exists" if plan.there else "would-copy"), plan.there
         if ours is None and not dry_run:
             status, ours = _copy(bank, plan.name, plan.task, source)
+        if ours is not None and not dry_run:  # one that was there, from a command that was killed
+            copy_signature(source.path, plan.task, path, bank.record, ours)
         copied[plan.name] = _describe(plan, status, ours)
     if not dry_run:
         bank.settle()

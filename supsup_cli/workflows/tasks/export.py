@@ -10,8 +10,7 @@ from bank_format.disk import files
 from bank_format.errors import DamagedError, NameTakenError
 from bank_format.kinds.mask import Task
 from bank_format.store.layout import MASKS
-from bank_format.store.task_reading import parse_task, read_mask
-from bank_format.store.tasks import read_task_file
+from bank_format.store.tasks import parse_task, read_mask, read_task_file
 from supsup_cli.errors import UsageError
 from supsup_cli.workflows.results.tasks import ExportedTask, ExportResult
 
@@ -42,7 +41,8 @@ def export_task(path: Path, name: str, file: Path, *, sealed: bool, dry_run: boo
     if any(folder.is_relative_to(one.resolve()) for one in (path, path / MASKS)):
         raise UsageError(
             f"{file}: a place inside the bank found, expected one outside",
-            hint=f"supsup tasks copy {name} --from {shlex.quote(str(path))} --as NEW-NAME",
+            hint=f"supsup tasks copy {name} --from {shlex.quote(str(path))} --as NEW-NAME "
+            f"--bank {shlex.quote(str(path))}",
         )
     form: Form = "sealed" if sealed else "onnx" if file.suffix == ".onnx" else "safetensors"
     data = sealed_bytes if sealed else _network_bytes(path, task, form)

@@ -1,13 +1,12 @@
 """`tasks`: what each task's file says."""
 
-from pathlib import Path
-
 from bank_format.bank import Bank
+from bank_format.disk.stores import Place
 from bank_format.kinds.mask import Task
 from supsup_cli.workflows.results.tasks import ListedTask, TasksResult
 
 
-def list_tasks(path: Path) -> TasksResult:
+def list_tasks(path: Place) -> TasksResult:
     """List the tasks of a bank in order of their names.
 
     Raises:
@@ -15,12 +14,6 @@ def list_tasks(path: Path) -> TasksResult:
     """
     bank = Bank.open(path)
     return TasksResult(tuple(describe(bank.read_task(name)) for name in bank.tasks()))
-
-
-def accuracy_share(task: Task) -> float | None:
-    """Give a task's accuracy on its test split, 0…1; None if it had none."""
-    accuracy = task.content.accuracy
-    return accuracy.correct / accuracy.images if accuracy else None
 
 
 def describe(task: Task) -> ListedTask:
@@ -34,7 +27,7 @@ def describe(task: Task) -> ListedTask:
         recipe=content.recipe.name,
         steps=content.steps,
         density=task.density,
-        accuracy=accuracy_share(task),
+        accuracy=task.accuracy,
         bytes=task.bytes_on_disk,
         created=task.provenance.created,
         content_sha256=task.content_sha256,

@@ -7,6 +7,7 @@ from bank_format.bank import Bank
 from bank_format.errors import BankError, NoSuchTaskError
 from bank_format.kinds.task_records import ParentRecord
 from bank_format.store.lineage import children_of, named_parents, refuse_parent
+from bank_format.store.signatures import remove_signature
 from bank_format.store.tasks import no_such_task, read_task_file
 from supsup_cli.workflows.reporting import Reporter
 from supsup_cli.workflows.results.tasks import RemovedTask, RemoveResult
@@ -66,6 +67,8 @@ def remove_tasks(
                     raise
                 done[name] = "missing"
     if not dry_run:
+        for name in set(asked) - set(bank.tasks()):  # left by a command that was killed
+            remove_signature(path, name)
         bank.settle()
     return RemoveResult(tuple(RemovedTask(*one) for one in done.items()), dry_run)
 

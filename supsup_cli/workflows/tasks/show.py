@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 
 from bank_format.bank import Bank
+from bank_format.disk.stores import Place
 from bank_format.encoding.bits import count_ones
 from bank_format.encoding.codec import stored_bytes
 from bank_format.kinds.mask import Task
@@ -20,7 +20,7 @@ from supsup_cli.workflows.results.tasks import (
 from supsup_cli.workflows.tasks.list import describe
 
 
-def show_tasks(path: Path, names: Sequence[str]) -> ShowResult:
+def show_tasks(path: Place, names: Sequence[str]) -> ShowResult:
     """Tell everything about some tasks.
 
     Raises:

@@ -11,7 +11,7 @@ import pytest
 from bank_format.bank import Bank
 from bank_format.disk import system_calls
 from bank_format.kinds.seeded import seeded_signs
-from supsup_cli.workflows.bank import file_system, self_test
+from supsup_cli.workflows.bank import file_system, self_test, two_processes
 from supsup_cli.workflows.bank.file_system import check_file_system
 from tests.support.banks import add, create
 from tests.support.commands import answer, flip_bit, run
@@ -25,6 +25,7 @@ ABILITIES = [
     "lock between processes",
     "hard link",
     "exclusive rename",
+    "names between processes",
     "free space",
 ]
 
@@ -176,6 +177,26 @@ def test_calls_that_only_pretend_are_found(tmp_path: Path, monkeypatch: pytest.M
     assert found["hard link"].exit == found["exclusive rename"].exit == 13
     assert found["atomic replace"].exit == 13
     assert found["lock between processes"].status == "warning"
+
+
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [(4, "did not see"), (5, "took a name"), (1, "could not name")],
+)
+def test_what_a_second_process_does_not_see(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, found: str
+) -> None:
+    """As on a network file system whose clients keep what they saw."""
+    elsewhere = two_processes._elsewhere
+    monkeypatch.setattr(
+        two_processes,
+        "_elsewhere",
+        lambda script, path: code if path.is_dir() else elsewhere(script, path),
+    )
+    checks = {one.check: one for one in check_file_system(tmp_path, 1)}
+    check = checks["names between processes"]
+    assert (check.status, check.exit) == ("failed", 13)
+    assert found in check.found
 
 
 class Statvfs(NamedTuple):

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from bank_format.bank import Bank
 from bank_format.encoding.canonical_json import canonical
 from bank_format.errors import DamagedError
-from bank_format.kinds.bank_file import parse_bank_file
+from bank_format.kinds.bank_json import parse_bank_file
 from supsup_cli.core.masks.superposition import masked_forward
 from supsup_cli.core.networks.specs import NetworkSpec, build_network, freeze, kaiming_normal
 from supsup_cli.data.catalog import load

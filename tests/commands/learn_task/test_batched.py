@@ -23,8 +23,7 @@ from supsup_cli.workflows.learning.plan import LearnRequest, Plan, chosen_recipe
 from supsup_cli.workflows.learning.scheduling import places
 from supsup_cli.workflows.learning.session import LearnSession
 from supsup_cli.workflows.opening import open_network
-from supsup_cli.workflows.reporting import Silent
-from supsup_cli.workflows.stopping import NeverStop, Stop
+from supsup_cli.workflows.reporting import NeverStop, Silent, Stop
 
 SMALL = 600  # training images
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from bank_format.bank import Bank
 from bank_format.kinds.task_records import CalibrationRecord, TaskFacts
-from supsup_cli.core.inference.novelty import DOUBT_AND_TRAITS
+from supsup_cli.core.inference.novelty import DOUBT
 from supsup_cli.core.masks.superposition import masked_forward
 from supsup_cli.workflows.opening import NORMALISATION, TRAITS, open_tasks
 from tests.support.commands import answer, run
@@ -70,11 +70,10 @@ def test_a_task_file_says_what_was_done_and_the_same_command_finds_it(root: Path
     bank = root / "bank"
     task = Bank.open(bank).read_task("t0")
     assert task.content.recipe.name == "default-convolution"
-    assert list(task.statistics) == [NORMALISATION, TRAITS]
+    assert list(task.statistics) == [NORMALISATION]
     assert task.statistics[NORMALISATION].shape == (2 * (32 + 32 + 64 + 64),)
-    assert task.statistics[TRAITS].shape == (21 + 21 * 22 // 2,)
     assert task.content.calibration is not None
-    assert task.content.calibration.objective == DOUBT_AND_TRAITS
+    assert task.content.calibration.objective == DOUBT
     again = answer("learn-task", "--bank", bank, "--data", root / "t0", *STEPS)
     assert again["tasks"][0]["status"] == "exists"
     paper = answer(
@@ -134,17 +133,25 @@ def test_statistics_of_another_network_are_named(root: Path, kind: str, expected
     assert expected in ran.error["message"]
 
 
-def test_a_task_whose_file_does_not_tell_its_traits_is_judged_by_what_it_tells(root: Path) -> None:
+def test_tasks_of_older_files_are_judged_by_what_they_tell(root: Path) -> None:
     bank = Bank.open(root / "bank")
-    task = bank.read_task("t0")
-    own = {NORMALISATION: task.statistics[NORMALISATION]}
-    levels = CalibrationRecord("R-damped", 40, (0.0, 0.8, 1.0), (-99.0, -98.0, -97.0))
-    _again(bank, "older", own, calibration=levels)
+    own = dict(bank.read_task("t0").statistics)
+    traits = {TRAITS: np.concatenate([np.zeros(21), np.eye(21)[np.tri(21, dtype=bool)]])}
+    levels = ((0.0, 0.8, 1.0), (-99.0, -98.0, -97.0))
+    for name, more in (("R-damped", {}), ("H-traits", traits)):
+        stored = own | {one: values.astype(np.float32) for one, values in more.items()}
+        _again(bank, name.lower(), stored, calibration=CalibrationRecord(name, 40, *levels))
     asked = ("--bank", root / "bank", root / "t0" / "upper")
-    result = answer("infer-task", *asked, "--top", 2)["results"][0]
-    assert {name for name, _ in result["scores"]} == {"t0", "older"}
-    named = answer("predict", *asked, "--json")["results"]
-    assert {one["known"] for one in named if one["task"] == "older"} <= {False}
+    result = answer("infer-task", *asked, "--top", 3, "--method", "exhaustive")["results"][0]
+    scores = dict(result["scores"])
+    # The same mask and statistics: traits alone make the difference.
+    assert scores["t0"] == pytest.approx(scores["r-damped"], abs=1e-6)
+    assert scores["h-traits"] != pytest.approx(scores["t0"], abs=1e-3)
+    for name in ("r-damped", "h-traits"):
+        named = answer("predict", *asked, "--task", name)["results"]
+        assert len(named) == 24
+    asked = answer("predict", *asked, "--method", "exhaustive")["results"]
+    assert {one["known"] for one in asked if one["task"] != "t0"} <= {False}
 
 
 def test_streams_refuse_a_network_that_normalises(root: Path) -> None:

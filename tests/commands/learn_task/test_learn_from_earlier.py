@@ -15,12 +15,13 @@ SHAPES = [(16, 784), (16, 16), (100, 16)]
 @pytest.mark.parametrize("density", ["0.05", "er:2", "0.9"])
 def test_a_density_is_kept_to_the_weight(density: str, tmp_path: Path) -> None:
     bank = make_bank(tmp_path / "bank")
-    (task,) = learn(bank, "mnist-split-0", more=("--density", density))
+    plain = ("--density", density, "--no-signature")
+    (task,) = learn(bank, "mnist-split-0", more=plain)
     kept = [count_ones(mask) for mask in Bank.open(bank).read_task("mnist-split-0").masks.values()]
     assert kept == parse_density(density).kept(SHAPES)
     assert task["density"] == pytest.approx(sum(kept) / (784 * 16 + 16 * 16 + 16 * 100))
     assert task["accuracy"] > 0.85
-    again = learn(bank, "mnist-split-0", more=("--density", density))
+    again = learn(bank, "mnist-split-0", more=plain)
     assert (again[0]["status"], again[0]["content_sha256"]) == ("exists", task["content_sha256"])
     if density == "0.05":
         assert task["bytes"] < 0.6 * (784 * 16 + 16 * 16 + 16 * 100) / 8 + 2_500
@@ -109,7 +110,7 @@ def test_a_combination_is_learned_listed_inferred_and_found_again(tmp_path: Path
     (task,) = learn(bank, "mnist-split-1", more=more)
     assert (task["status"], task["kind"]) == ("learned", "combination")
     assert (
-        task["bytes"] < 2_600 < min(one.stat().st_size for one in (bank / "masks").glob("mnist.s*"))
+        task["bytes"] < 4_000 < min(one.stat().st_size for one in (bank / "masks").glob("mnist.s*"))
     )
     assert task["accuracy"] > 0.8
     again = learn(bank, "mnist-split-1", more=more)

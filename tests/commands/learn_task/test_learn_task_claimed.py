@@ -46,7 +46,7 @@ def test_a_name_that_another_process_learns_is_refused_before_data_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bank = make_bank(tmp_path / "bank")
-    names = ("--data", "mnist-perm-6", "--data", "mnist-perm-0")
+    names = ("--data", "mnist-perm-0")
     with _claimed_by_another_process(bank, "mnist-perm-0") as process:
         with monkeypatch.context() as patch:
             _data_must_not_be_read(patch)
@@ -57,6 +57,18 @@ def test_a_name_that_another_process_learns_is_refused_before_data_are_read(
         assert ran.error["hint"]
         assert answer("tasks", "--bank", bank)["tasks"] == []
         assert learn(bank, "mnist-perm-1", steps=5)[0]["status"] == "learned"
+
+
+def test_others_are_learned_before_a_name_that_is_held_is_refused(tmp_path: Path) -> None:
+    bank = make_bank(tmp_path / "bank")
+    names = ("--data", "mnist-perm-0", "--data", "mnist-perm-6")
+    with _claimed_by_another_process(bank, "mnist-perm-0"):
+        ran = run("learn-task", "--bank", bank, *names, "--steps", 5, "--json")
+        assert (ran.code, ran.error["code"]) == (11, "locked")
+        assert "work/mnist-perm-0/claim" in ran.error["message"]
+        assert [one["task"] for one in answer("tasks", "--bank", bank)["tasks"]] == ["mnist-perm-6"]
+    done = learn(bank, "mnist-perm-0", "mnist-perm-6", steps=5)
+    assert [one["status"] for one in done] == ["learned", "exists"]
 
 
 def test_a_dead_process_s_claim_does_not_block(own_bank: Path) -> None:

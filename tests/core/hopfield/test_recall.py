@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from supsup_cli.core.hopfield.recall import corrupt, settle
+from supsup_cli.core.hopfield.attractors import corrupt, settle
 
 F64 = torch.float64
 

@@ -8,8 +8,7 @@ from torch import Tensor
 
 from supsup_cli.core.images import LabelledImages, Pixels
 from supsup_cli.core.inference import exhaustive as implementation
-from supsup_cli.core.inference.exhaustive import exhaustive
-from supsup_cli.core.inference.few_images import few_misfits
+from supsup_cli.core.inference.exhaustive import exhaustive, few_misfits
 from supsup_cli.core.learning.one_task import Learning
 from supsup_cli.core.learning.recipes import RECIPES
 from supsup_cli.core.masks import bit_kernels

@@ -12,8 +12,8 @@ from supsup_cli.core.inference.novelty import (
     damped_log_odds,
     false_alarm_share,
     group_level,
-    misfits,
     novelty_threshold,
+    run_mask,
 )
 from supsup_cli.core.masks.superposition import log_odds
 from supsup_cli.core.networks.specs import MultilayerPerceptron
@@ -41,9 +41,13 @@ def test_a_brighter_image_of_a_net_without_biases_fits_no_better() -> None:
     pixels = Pixels(torch.zeros(1, 1, 1), torch.full((1, 1, 1), 1 / 255))
     images = torch.full((1, 1, 4, 4), 2, dtype=torch.uint8)
     outputs = torch.arange(3)
-    once, tenfold = (misfits(network, masks, one, pixels, outputs) for one in (images, images * 10))
+    once, tenfold = (
+        run_mask(network, masks, one, pixels, outputs)[0] for one in (images, images * 10)
+    )
     torch.testing.assert_close(once, tenfold)
-    plain = [misfits(network, masks, one, pixels, outputs, "R") for one in (images, images * 10)]
+    plain = [
+        run_mask(network, masks, one, pixels, outputs, "R")[0] for one in (images, images * 10)
+    ]
     assert abs(float(plain[0] - plain[1])) > 1
 
 
@@ -52,7 +56,7 @@ def test_misfits_of_no_image_are_none() -> None:
     masks = {name: torch.ones(weight.shape) for name, weight in network.named_parameters()}
     nothing = torch.empty(0, 1, 4, 4, dtype=torch.uint8)
     pixels = Pixels(torch.zeros(1, 1, 1), torch.ones(1, 1, 1))
-    assert misfits(network, masks, nothing, pixels, torch.arange(3)).shape == (0,)
+    assert run_mask(network, masks, nothing, pixels, torch.arange(3))[0].shape == (0,)
 
 
 def test_more_tasks_may_give_more_false_alarms_within_bounds() -> None:

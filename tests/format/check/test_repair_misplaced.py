@@ -9,7 +9,7 @@ from bank_format.bank import Bank
 from bank_format.check.repair import repair
 from bank_format.check.verify import verify
 from bank_format.disk import system_calls
-from bank_format.kinds.bank_file import build_bank_file
+from bank_format.kinds.bank_json import build_bank_file
 from tests.support.banks import PROVENANCE, create, facts, masks, spec
 from tests.support.repairing import TASKS, contents, digests, make, only_aside, spoil, steps, swap
 

@@ -17,12 +17,12 @@ from bank_format.encoding.sealed import Tensors, seal, unseal
 from bank_format.errors import BankError, DamagedError
 from bank_format.kinds.hopfield import (
     Attractors,
+    PatternRecord,
     build_hopfield,
     check_hopfield,
     hopfield_limit,
     parse_hopfield,
 )
-from bank_format.kinds.hopfield_records import PatternRecord
 from bank_format.kinds.task_metadata import content_sha256
 from bank_format.store.attractors import (
     check_attractors,

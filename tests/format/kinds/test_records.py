@@ -10,8 +10,13 @@ from bank_format.encoding.canonical_json import Json, canonical, parse_canonical
 from bank_format.encoding.codec import PackedCoding, RiceCoding
 from bank_format.encoding.strict_json import from_json, to_json
 from bank_format.errors import DamagedError, NewerFormatError
-from bank_format.kinds.bank_file import build_bank_file, parse_bank_file
-from bank_format.kinds.bank_json import BankRecord, InputRecord, ParameterRecord
+from bank_format.kinds.bank_json import (
+    BankRecord,
+    InputRecord,
+    ParameterRecord,
+    build_bank_file,
+    parse_bank_file,
+)
 from bank_format.kinds.task_records import (
     AccuracyRecord,
     CalibrationRecord,

@@ -8,8 +8,14 @@ import pytest
 from bank_format.bank import Bank
 from bank_format.check.verify import verify
 from bank_format.errors import DamagedError
-from bank_format.kinds.state import WorkFolder, WorkState
-from bank_format.kinds.work_parts import list_parts, read_part, remove_parts, write_part
+from bank_format.kinds.state import (
+    WorkFolder,
+    WorkState,
+    list_parts,
+    read_part,
+    remove_parts,
+    write_part,
+)
 from tests.support.banks import create, flips
 
 PLAN = "ab" * 32

@@ -11,21 +11,30 @@ import pytest
 from bank_format.bank import Bank
 from bank_format.check.verify import verify
 from bank_format.errors import DamagedError, NewerFormatError, OtherBaseError
-from bank_format.kinds.bank_file import parse_bank_file
+from bank_format.kinds.bank_json import parse_bank_file
 from bank_format.kinds.base import parse_base
+from bank_format.kinds.features import Whitening, parse_features
+from bank_format.kinds.signature import parse_signature
 from bank_format.kinds.state import WorkFolder, WorkState, parse_state
-from bank_format.store.task_reading import parse_task, read_mask
+from bank_format.kinds.task_records import SignatureRecord
+from bank_format.store.features import keep_features
+from bank_format.store.signatures import add_signature, read_signature
+from bank_format.store.tasks import parse_task, read_mask
 from tests.support.banks import PROVENANCE, add, add_combination, create, facts, flips, masks, spec
 
 EVERY = 131  # one of so many damaged files is also put on the disk, read there and verified
 STATE = "work/birds/state.safetensors"
+SIGNATURE, FEATURES = "signatures/cats.safetensors", "features.safetensors"
 FILES = (
     "bank.json",
     "base.safetensors",
     "masks/cats.safetensors",
     "masks/dogs.safetensors",
     "masks/mixed.safetensors",
+    "masks/signed.safetensors",
     "masks/sparse.safetensors",
+    SIGNATURE,
+    FEATURES,
     STATE,
 )
 PARENTS = ("masks/cats.safetensors", "masks/dogs.safetensors")
@@ -33,8 +42,15 @@ CHILD = "masks/mixed.safetensors"
 
 
 def fill(bank: Bank, seed: int = 0) -> Bank:
-    add(bank, "cats", seed)
+    random = np.random.RandomState(seed)
+    arrays = {"signature/means": random.randint(-9, 9, (2, 3)).astype(np.int8)}
+    made = SignatureRecord("means-1", 40)
+    add_signature(bank.path, bank.record, add(bank, "cats", seed), made, arrays)
     add(bank, "dogs", seed + 1)
+    signed = facts("signed", signature=made)
+    bank.add_task(signed, masks(bank, seed + 2), {}, PROVENANCE, arrays)
+    whitening = Whitening(np.ones(2, np.float32), np.eye(2, dtype=np.float32))
+    keep_features(bank.path, bank.record, "maps-1", whitening)
     add_combination(bank, "mixed", "cats", "dogs")
     bank.add_task(facts("sparse"), masks(bank, seed, 0.05), {}, PROVENANCE)
     with bank.claim("birds") as work:
@@ -52,16 +68,29 @@ def readers(bank: Bank) -> dict[str, Callable[[], object]]:
 
     def task(name: str) -> object:
         read = bank.read_task(name)
-        return (read.content, read.provenance, [mask.tobytes() for mask in read.masks.values()])
+        bits = [mask.tobytes() for mask in read.masks.values()]
+        arrays = [array.tobytes() for array in read.arrays.values()]
+        return (read.content, read.provenance, bits, arrays)
 
     def state() -> object:
         found = WorkFolder(bank.path / "work" / "birds", "birds", bank.record).read()
         return found and (found.plan, found.step, found.tensors["scores"].tolist())
 
+    def signature() -> object:
+        found = read_signature(bank.path, bank.record, "cats")
+        return found and (found.content, [one.tobytes() for one in found.arrays.values()])
+
+    def features() -> object:
+        path = bank.path / FEATURES
+        model, found = parse_features(path.read_bytes(), bank.record, str(path))
+        return (model, found.mean.tolist(), found.matrix.tolist())
+
     return {
         "bank.json": lambda: Bank.open(bank.path).record,
         "base.safetensors": lambda: [one.tobytes() for one in bank.base().values()],
         STATE: state,
+        SIGNATURE: signature,
+        FEATURES: features,
     } | {f"masks/{name}.safetensors": lambda name=name: task(name) for name in bank.tasks()}
 
 
@@ -80,6 +109,8 @@ def parsers(bank: Bank) -> dict[str, Callable[[bytes], object]]:
         "bank.json": lambda data: parse_bank_file(data, "bank.json"),
         "base.safetensors": lambda data: parse_base(data, record.spec, base[1], base[0]),
         STATE: lambda data: parse_state(data, record, "birds", STATE),
+        SIGNATURE: lambda data: parse_signature(data, record, "cats", SIGNATURE),
+        FEATURES: lambda data: parse_features(data, record, FEATURES),
     } | {f"masks/{name}.safetensors": task(name) for name in bank.tasks()}
 
 
@@ -206,7 +237,7 @@ def test_files_of_two_banks_exchanged_are_never_taken_for_each_other(
             for read in others:
                 with pytest.raises(OtherBaseError):
                     read()
-            assert len(verify(one.path).problems) == 5
+            assert len(verify(one.path).problems) == 8
         else:
             check_nothing_is_wrong(one, then)
             assert verify(one.path).problems or file == STATE

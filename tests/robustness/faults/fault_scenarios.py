@@ -15,7 +15,7 @@ from bank_format.check.verify import verify
 from bank_format.errors import DamagedError, NoBankError
 from bank_format.kinds.task_records import ParentRecord, TaskFacts
 from bank_format.store.attractors import read_attractors
-from bank_format.store.layout import HOPFIELD_FILE, MASKS, SUFFIX
+from bank_format.store.layout import HOPFIELD_FILE, MASKS, SIGNATURES, SUFFIX
 from supsup_cli.errors import StoppedError
 from supsup_cli.workflows.reporting import Silent
 from supsup_cli.workflows.streams.learn_stream import learn_stream
@@ -77,7 +77,7 @@ def _bank_with_a_combination(folder: Path) -> None:
     third = other.read_task("third")
     parents = (ParentRecord("third", third.content_sha256),)
     known = {f.name: getattr(third.content, f.name) for f in fields(TaskFacts)}
-    facts = TaskFacts(**(known | {"task": "mixed", "parents": parents}))
+    facts = TaskFacts(**(known | {"task": "mixed", "parents": parents, "signature": None}))
     coefficients = {p.name: np.array([1, 0], np.float32) for p in other.record.masked}
     other.add_combination(facts, coefficients, {}, third.provenance)
 
@@ -86,6 +86,28 @@ def _combination_and_parent(folder: Path) -> None:
     _bank_with_a_combination(folder)
     shutil.rmtree(folder / "bank")
     (folder / "other").rename(folder / "bank")
+
+
+def _bank_without_signatures(folder: Path) -> None:
+    pets = _pictures(folder)
+    assert run("init-base", "--bank", folder / "bank", *SMALL_BASE).code == 0
+    for task in ("first", "second", "third"):
+        names = ("--bank", folder / "bank", "--data", pets, "--name", task, "--no-signature")
+        assert run(*LEARN, *names).code == 0
+
+
+def _banks_signed_later(folder: Path) -> None:
+    """A task with a signature of its own file in each bank."""
+    _bank_without_signatures(folder)
+    assert run("tasks", "sign", "first", "third", "--bank", folder / "bank").code == 0
+    shutil.copytree(folder / "bank", folder / "other")
+    for bank, task in (("bank", "third"), ("other", "first")):
+        assert run("tasks", "remove", task, "--yes", "--bank", folder / bank).code == 0
+
+
+def _damaged_signature(folder: Path) -> None:
+    _banks_signed_later(folder)
+    flip_bit(folder / "bank" / SIGNATURES / f"first{SUFFIX}", 400)
 
 
 def _half_a_bank(folder: Path) -> None:
@@ -220,6 +242,22 @@ SCENARIOS = {
         ),
         _combination_and_parent,
     ),
+    "tasks sign": Scenario(
+        lambda at: ("tasks", "sign", "--device", "cpu", "--bank", at / "bank"),
+        _bank_without_signatures,
+    ),
+    "tasks copy, with a signature": Scenario(
+        lambda at: ("tasks", "copy", "third", "--from", at / "other", "--bank", at / "bank"),
+        _banks_signed_later,
+    ),
+    "tasks remove, with a signature": Scenario(
+        lambda at: ("tasks", "remove", "first", "--yes", "--missing-ok", "--bank", at / "bank"),
+        _banks_signed_later,
+        tidy=True,
+    ),
+    "verify --repair, of a signature": Scenario(
+        lambda at: ("verify", "--repair", "--bank", at / "bank"), _damaged_signature
+    ),
     "tasks export": Scenario(
         lambda at: ("tasks", "export", "--sealed", "first", at / "file", "--bank", at / "bank"),
         _bank_of_two,
@@ -250,6 +288,7 @@ class Expected:
         masks: bytes of the files of learned masks that are there before and after.
         problems: files that verify complained of before.
         attractors: the bytes of the attractors before and after, None where there are none.
+        signatures: the bytes of signatures made later, before and after.
     """
 
     scenario: Scenario
@@ -258,6 +297,7 @@ class Expected:
     masks: set[bytes]
     problems: set[str]
     attractors: tuple[bytes | None, bytes | None]
+    signatures: tuple[set[bytes], set[bytes]]
 
     @classmethod
     def between(cls, scenario: Scenario, start: Path, end: Path) -> "Expected":
@@ -265,7 +305,8 @@ class Expected:
         problems = _problems(start) if _bank(start).exists() else set()
         masks = _masks(start) & _masks(end)
         attractors = (_attractors(start), _attractors(end))
-        return cls(scenario, _tasks(start), _tasks(end), masks, problems, attractors)
+        signed = (_signatures(start), _signatures(end))
+        return cls(scenario, _tasks(start), _tasks(end), masks, problems, attractors, signed)
 
     def check(self, folder: Path) -> None:
         """Assert that a stopped command has lost nothing and left no third state."""
@@ -277,6 +318,8 @@ class Expected:
             assert found.items() <= self.before.items() | self.after.items()
             assert self.masks <= _masks(folder)
             assert _attractors(folder) in self.attractors
+            before, after = self.signatures
+            assert before & after <= _signatures(folder) <= before | after
 
     def check_ended(self, folder: Path) -> None:
         """Assert that a command which told that it is done, is done."""
@@ -285,6 +328,7 @@ class Expected:
         assert _tasks(folder) == self.after
         assert self.masks <= _masks(folder)
         assert _attractors(folder) == self.attractors[1]
+        assert _signatures(folder) == self.signatures[1]
 
     def check_again(self, folder: Path) -> None:
         """Assert that the same command, typed again, does what is left."""
@@ -322,6 +366,10 @@ def _attractors(folder: Path) -> bytes | None:
         return path.read_bytes() if read_attractors(bank.path, bank.record) else None
     except (NoBankError, DamagedError):
         return None
+
+
+def _signatures(folder: Path) -> set[bytes]:
+    return {path.read_bytes() for path in _bank(folder).glob(f"{SIGNATURES}/[!.]*")}
 
 
 def _masks(folder: Path) -> set[bytes]:

@@ -96,6 +96,24 @@ def test_files_that_may_not_grow_past_any_multiple_of_512_bytes(folder: Path) ->
     assert before.items() < after.items()
 
 
+def test_a_signature_that_may_not_grow_past_any_multiple_of_512_bytes(folder: Path) -> None:
+    bank = folder / "bank"
+    assert run(*INIT, bank).code == 0
+    assert run(*_learn(folder, bank, "first"), "--no-signature").code == 0
+    before, words = _content(bank), ("tasks", "sign", "--device", "cpu", "--bank", bank)
+    path = bank / "signatures" / "first.safetensors"
+    limits = range(0, 2048, STEP)
+    for limit in limits:
+        ended = _run_with_files_up_to(limit, *words)
+        _assert_refused(ended, path, "File too large", "ulimit -f")
+        assert not path.exists()
+        assert _content(bank) == before
+        assert list(bank.rglob("*.tmp")) == []
+    assert run(*words).code == 0
+    assert path.stat().st_size > limits[-1]
+    assert _content(bank) == before
+
+
 @contextmanager
 def _small_disk(at: Path) -> Iterator[Path]:
     at.mkdir()

@@ -14,6 +14,7 @@ import resource
 import sys
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -28,18 +29,34 @@ from bank_format.encoding.codec import PackedCoding, RiceCoding, decode
 from bank_format.encoding.sealed import unseal
 from bank_format.encoding.strict_json import from_json
 from bank_format.errors import BankError
-from bank_format.kinds.bank_file import parse_bank_file
-from bank_format.kinds.bank_json import BankRecord
+from bank_format.kinds.bank_json import BankRecord, parse_bank_file
 from bank_format.kinds.base import parse_base
 from bank_format.kinds.combination_records import CombinationContent
-from bank_format.kinds.hopfield import build_hopfield, parse_hopfield
-from bank_format.kinds.hopfield_records import HopfieldContent
+from bank_format.kinds.features import Whitening, build_features, parse_features
+from bank_format.kinds.gaussians import (
+    GAUSSIANS,
+    Gaussians,
+    read_gaussians,
+    store_gaussians,
+)
+from bank_format.kinds.hopfield import HopfieldContent, build_hopfield, parse_hopfield
+from bank_format.kinds.signature import SignatureContent, build_signature, parse_signature
 from bank_format.kinds.state import StateContent, WorkState, build_state, parse_state
+from bank_format.kinds.task_arrays import Arrays
 from bank_format.kinds.task_metadata import content_sha256
-from bank_format.kinds.task_records import Provenance, TaskContent
-from bank_format.store.task_reading import parse_task, read_mask
+from bank_format.kinds.task_records import Provenance, SignatureRecord, TaskContent
+from bank_format.store.tasks import parse_task, read_mask
 from tests.robustness.fuzzing.mutations import changed_bytes, changed_json, joined, parted, resealed
-from tests.support.banks import add, add_combination, attractors, create, units_spec
+from tests.support.banks import (
+    PROVENANCE,
+    add,
+    add_combination,
+    attractors,
+    create,
+    facts,
+    masks,
+    units_spec,
+)
 
 Outcome: TypeAlias = tuple[str, str]
 
@@ -55,6 +72,17 @@ class Fuzzer:
         add(self.bank, "thin", density=0.04)
         add_combination(self.bank, "mixed", "cats", "thin")
         self.record = self.bank.record
+        random_numbers = np.random.RandomState(0)
+        arrays = store_gaussians(
+            Gaussians(
+                *(random_numbers.randn(*shape).astype(np.float32) for shape in ((2, 5), (2, 2, 5))),
+                *(np.ones(shape, np.float32) for shape in ((2, 2), 2, 2, 17)),
+            )
+        )
+        made = SignatureRecord(GAUSSIANS, 40)
+        signed = facts("signed", signature=made)
+        task = self.bank.add_task(signed, masks(self.bank), {}, PROVENANCE, arrays)
+        whitening = Whitening(np.ones(2, np.float32), np.eye(2, dtype=np.float32))
         units = create(folder / "units", units_spec())
         stored = attractors([add(units, "cats"), add(units, "dogs", 1)], units.record)
         self.units = units.record
@@ -64,6 +92,9 @@ class Fuzzer:
             "cats": self.bank.task_path("cats").read_bytes(),
             "thin": self.bank.task_path("thin").read_bytes(),
             "mixed": self.bank.task_path("mixed").read_bytes(),
+            "signed": self.bank.task_path("signed").read_bytes(),
+            "signature": build_signature(self.record, "signed", task.content_sha256, made, arrays),
+            "features": build_features(self.record, "maps-1", whitening),
             "state": build_state(self.record, "birds", state),
             "hopfield": build_hopfield(self.units, stored),
         }
@@ -115,7 +146,7 @@ class Fuzzer:
         return self.give("metadata", name, joined(json.dumps(header, ensure_ascii=False), body))
 
     def tensors(self, source: random.Random) -> Outcome:
-        name = source.choice(["cats", "thin", "mixed", "hopfield"])
+        name = source.choice(["cats", "thin", "mixed", "signed", "signature", "hopfield"])
         header, body = parted(self.files[name])
         tensors, metadata = unseal(self.files[name], name)
         assert isinstance(metadata, dict)
@@ -163,11 +194,13 @@ class Fuzzer:
         state: Any = unseal(self.files["state"], "state")[1]
         mixed: Any = unseal(self.files["mixed"], "mixed")[1]
         hopfield: Any = unseal(self.files["hopfield"], "hopfield")[1]
+        signature: Any = unseal(self.files["signature"], "signature")[1]
         record, value = source.choice(
             [
                 (TaskContent, metadata["content"]),
                 (CombinationContent, mixed["content"]),
                 (HopfieldContent, hopfield["content"]),
+                (SignatureContent, signature["content"]),
                 (Provenance, metadata["provenance"]),
                 (StateContent, state["content"]),
                 (BankRecord, {k: v for k, v in json.loads(self.json).items() if k != "sha256"}),
@@ -195,12 +228,23 @@ class Fuzzer:
                     assert (matrix == matrix.T).all()
             elif name == "state":
                 parse_state(data, self.record, "birds", "file")
+            elif name == "features":
+                _, whitening = parse_features(data, self.record, "file")
+                assert np.isfinite(whitening.matrix).all()
+            elif name == "signature":
+                self.use(parse_signature(data, self.record, "signed", "file").arrays)
             else:
                 read_parent = partial(read_mask, self.bank.path, self.record)
                 task = parse_task(data, self.record, name, "file", read_parent)
                 assert sum(map(count_ones, task.masks.values())) <= task.weights
+                self.use(task.arrays)
 
         return kind, outcome(work, BankError)
+
+    def use(self, arrays: Arrays) -> None:
+        """Read Gaussians of arrays that were read: they are finite, or refused."""
+        with suppress(ValueError):
+            assert np.isfinite(read_gaussians(arrays, 5).directions).all()
 
 
 def outcome(work: Callable[[], object], expected: type[Exception]) -> str:

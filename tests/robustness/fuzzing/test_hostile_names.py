@@ -95,6 +95,8 @@ def test_a_hostile_name_is_refused_everywhere(
         ("tasks", "export", "mnist-perm-0"),
         ("data", "export", "mnist"),
         ("stats", "--plot"),
+        ("predict", "x.png", "--sheet"),
+        ("predict", "x.png", "--sort"),
     ],
 )
 @pytest.mark.parametrize("path", ["a\0b", "x\ud800"])

@@ -14,6 +14,7 @@ import pytest
 
 from bank_format.bank import Bank
 from bank_format.check.verify import verify
+from bank_format.disk import system_calls
 from bank_format.errors import LockedError, NameTakenError
 from tests.robustness.faults.faults import fast_folder
 from tests.support.banks import add, create
@@ -59,7 +60,9 @@ def _read(path: Path, stop: Path) -> None:
         assert verify(path).problems == ()
 
 
-def _swarm(folder: Path, *, writers: int, readers: int, tasks: int, kills: int) -> int:
+def _swarm(
+    folder: Path, *, writers: int, readers: int, tasks: int, kills: int, locks: bool = True
+) -> int:
     chance = random.Random(20)
     bank = create(folder / "bank")
     names = [f"task-{number}" for number in range(tasks)]
@@ -98,10 +101,18 @@ def _swarm(folder: Path, *, writers: int, readers: int, tasks: int, kills: int) 
     assert dict(acks).items() <= found.items()
     assert sorted(found) == sorted(names)
     assert verify(bank.path).problems == ()
-    for name in bank.unfinished():
-        bank.discard_work(name)
-    assert list((bank.path / "work").iterdir()) == []
+    if locks:
+        for name in bank.unfinished():
+            bank.discard_work(name)
+        assert list((bank.folder / "work").iterdir()) == []
     return killed
+
+
+def test_where_locks_always_succeed_the_link_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a network file system whose locks are known to one machine alone."""
+    monkeypatch.setattr(system_calls, "flock", lambda *_: None)
+    with fast_folder() as folder:
+        assert _swarm(folder, writers=4, readers=1, tasks=40, kills=6, locks=False) > 0
 
 
 def test_two_readers_and_four_writers_that_die() -> None:

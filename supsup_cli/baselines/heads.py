@@ -1,0 +1,87 @@
+"""Separate heads over one trunk, and both bounds (Wortsman et al. 2020, section 4)."""
+
+from typing import Literal
+
+from supsup_cli.baselines.method import Tensors
+from supsup_cli.baselines.networks import Base, begun, drawn, drawn_head, head_names
+
+
+class SeparateHeads:
+    """A head for each task over a trunk that all share.
+
+    The trunk learns in the first task ("shared trunk"), never ("random trunk", and "linear heads"
+    on the features of the frozen network), or in every task, which forgets: the lower bound.
+
+    Args:
+        base: the network of the comparison.
+        trunk: when it learns.
+        start: where it begins: as rivals do, drawn in any case, or as the frozen network.
+    """
+
+    own_head = True
+
+    def __init__(
+        self,
+        base: Base,
+        trunk: Literal["first", "never", "always"],
+        start: Literal["begun", "drawn", "frozen"] = "begun",
+    ) -> None:
+        self.network = base.network(base.real_outputs)
+        self.keeps_shared = trunk != "never" or (start == "frozen" and base.trained)
+        self._base = base
+        self._trunk = trunk
+        self._start = start
+
+    def shared(self) -> Tensors:
+        """Give the trunk."""
+        start = {
+            "begun": lambda: begun(self._base, self.network),
+            "drawn": lambda: drawn(self._base, self.network),
+            "frozen": lambda: dict(self._base.weights),
+        }[self._start]()
+        head = head_names(self.network)
+        return {name: values for name, values in start.items() if name not in head}
+
+    def own(self, task: str, classes: int) -> Tensors:
+        """Give a task's head."""
+        return drawn_head(self._base, self.network, task, classes)
+
+    def learns_shared(self, first: bool) -> bool:
+        """Tell whether the trunk learns."""
+        return self._trunk == "always" or (first and self._trunk == "first")
+
+    def weights(self, shared: Tensors, own: Tensors, _task: str) -> Tensors:
+        """Put the task's head upon the trunk."""
+        return shared | own
+
+
+class OwnNetworks:
+    """A network for each task, all from one start: the upper bound, which shares nothing.
+
+    Args:
+        base: the network of the comparison.
+    """
+
+    own_head = True
+    keeps_shared = False
+
+    def __init__(self, base: Base) -> None:
+        self.network = base.network(base.real_outputs)
+        self._base = base
+
+    def shared(self) -> Tensors:
+        """Give nothing."""
+        return {}
+
+    def own(self, task: str, classes: int) -> Tensors:
+        """Give a network's first weights, the head of so many outputs."""
+        head = drawn_head(self._base, self.network, task, classes)
+        return begun(self._base, self.network) | head
+
+    def learns_shared(self, first: bool) -> bool:
+        """Tell that there is nothing."""
+        return False
+
+    def weights(self, _shared: Tensors, own: Tensors, _task: str) -> Tensors:
+        """Give the task's network."""
+        return own

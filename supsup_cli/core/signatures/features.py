@@ -1,0 +1,53 @@
+"""Features of an image in the frozen network, unmasked: the same for all tasks, in one pass."""
+
+from typing import Protocol
+
+from torch import Tensor, nn
+
+from supsup_cli.core.networks.specs import MultilayerPerceptron
+from supsup_cli.core.networks.units import UnitPerceptron
+
+# Units of a perceptron's first layer that are looked at: all of so many, of more the first 256,
+# since each takes its bytes from what is kept of the others.
+_ALL_UNITS, _FIRST_UNITS = 300, 256
+
+
+class FrozenFeatures(Protocol):
+    """A pass through the frozen network.
+
+    Attributes:
+        size: D, numbers for each image.
+    """
+
+    size: int
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Map images (B, *input_shape) float32, normalised, to features (B, D) float32."""
+
+
+class FirstLayer:
+    """What the first units of a perceptron's first layer add up to, before any activation.
+
+    Later layers mix what tells tasks apart: of 250 permutations the first layer names .999 of
+    single images rightly, the last hidden one .894.
+
+    Args:
+        network: a perceptron of edges or units.
+    """
+
+    def __init__(self, network: MultilayerPerceptron | UnitPerceptron) -> None:
+        first = network.layers[0].weight
+        assert isinstance(first, Tensor)
+        self._weights = first if len(first) <= _ALL_UNITS else first[:_FIRST_UNITS]
+        self.size = len(self._weights)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Map images (B, *input_shape) float32, normalised, to (B, D) float32."""
+        return images.flatten(1) @ self._weights.T
+
+
+def first_layer(network: nn.Module) -> FirstLayer | None:
+    """Give a perceptron's features; None for any other network."""
+    if isinstance(network, MultilayerPerceptron | UnitPerceptron):
+        return FirstLayer(network)
+    return None

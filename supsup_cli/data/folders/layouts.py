@@ -1,0 +1,210 @@
+"""What a folder of images means: its class folders, and which splits it has. Nobody else decides.
+
+README shows the table of cases, which a test executes. A split is a folder with the name of one
+that holds class folders; with images alone it is a class of that name, unless a split stands
+beside it. What could mean two things is refused, with what was found.
+"""
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from supsup_cli.data.folders.walking import Seen, is_folder, is_image, list_folder
+from supsup_cli.errors import NoInputError
+
+_SPLITS: Final = {
+    "train": "train",
+    "training": "train",
+    "test": "test",
+    "testing": "test",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+}
+_MOST_NAMED = 5
+LOOSE: Final = "an image beside class folders, of no class; left out"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Say where the class folders of each split stand.
+
+    Attributes:
+        train: what holds the class folders to learn from.
+        test: the same for the test; None where a share of train is held out.
+        calibration: the same for calibration; None where a share of train is.
+        loose: images beside class folders or splits.
+        beside: folders beside the splits, which are not read.
+    """
+
+    train: Path
+    test: Path | None = None
+    calibration: Path | None = None
+    loose: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Inside:
+    """What lies in one folder: images and folders by name, and how many entries of other kinds."""
+
+    images: tuple[str, ...]
+    folders: tuple[str, ...]
+
+
+def find_layout(folder: Path, seen: Seen) -> Layout:
+    """Find what a folder means.
+
+    Args:
+        folder: of images.
+        seen: collects what is passed over beside class folders.
+
+    Raises:
+        NoInputError: it cannot be read; or it holds splits, and not those of a task.
+    """
+    top = _look(folder, seen)
+    # A folder that cannot be read is none that holds folders; whoever walks it tells.
+    inside = {name: _look_inside(folder / name) for name in top.folders}
+    loose = tuple(str(folder / name) for name in top.images)
+    named = {name: _SPLITS.get(name.casefold()) for name in top.folders}
+    train = [name for name in top.folders if named[name] == "train" and inside[name].folders]
+    if not train or _is_class(train, named, inside):
+        _refuse_stray_splits(folder, top.folders, named, inside)
+        return Layout(folder, loose=loose)
+    found = {
+        split: _only(folder, split, [name for name, one in named.items() if one == split])
+        for split in ("test", "val")
+    }
+    chosen = _only(folder, "train", train)
+    test = found["test"] or found["val"]
+    calibration = found["val"] if found["test"] else None
+    used = [name for name in (chosen, test, calibration) if name]
+    beside = tuple(name for name in top.folders if name not in used)
+    for name in used:
+        held = _look(folder / name, seen)
+        loose += tuple(str(folder / name / image) for image in held.images)
+        if name != chosen and not held.folders:
+            raise _unusable(folder / name, folder)
+    return Layout(
+        folder / str(chosen),
+        None if test is None else folder / test,
+        None if calibration is None else folder / calibration,
+        loose,
+        beside,
+    )
+
+
+def layout_hint(folder: Path) -> str:
+    """Tell how images are to be laid out."""
+    return f"lay images out as {folder}/CLASS/IMAGE.png, or {folder}/train/CLASS/IMAGE.png"
+
+
+def few_named(names: list[str] | tuple[str, ...]) -> str:
+    """Name the first few."""
+    more = len(names) - _MOST_NAMED
+    return ", ".join(names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _look(folder: Path, seen: Seen | None = None) -> _Inside:
+    entries = [(entry.name, is_folder(entry)) for entry in list_folder(str(folder), seen)]
+    for name, nested in entries:
+        if seen is not None and not nested and not is_image(name):
+            seen.add_file(name)
+    return _Inside(
+        tuple(name for name, nested in entries if not nested and is_image(name)),
+        tuple(name for name, nested in entries if nested),
+    )
+
+
+def _look_inside(folder: Path) -> _Inside:
+    try:
+        return _look(folder)
+    except NoInputError:
+        return _Inside((), ())
+
+
+def _is_class(train: list[str], named: dict[str, str | None], inside: dict[str, _Inside]) -> bool:
+    """Tell whether `train` with images of its own and subfolders is a class beside others."""
+    others = [name for name, split in named.items() if split is None and inside[name].images]
+    splits = [name for name, split in named.items() if split in ("test", "val")]
+    parted = any(inside[name].folders for name in splits)
+    return bool(inside[train[0]].images) and bool(others) and not parted
+
+
+def _only(folder: Path, split: str, names: list[str]) -> str | None:
+    if len(names) > 1:
+        raise NoInputError(
+            f"{folder}: {' and '.join(names)} found, expected one folder that is its {split}",
+            hint=f"move one of them out of {folder}",
+        )
+    return names[0] if names else None
+
+
+def _unusable(split: Path, folder: Path) -> NoInputError:
+    held = _look(split)
+    found = f"{len(held.images):,} images and no class folder" if held.images else "nothing"
+    return NoInputError(
+        f"{split}: {found} found, expected class folders, as those of train",
+        hint=f"lay images out as {split}/CLASS/IMAGE.png, or move {split} out of {folder}",
+    )
+
+
+def _refuse_stray_splits(
+    folder: Path,
+    names: tuple[str, ...],
+    named: dict[str, str | None],
+    inside: dict[str, _Inside],
+) -> None:
+    """Refuse splits that cannot be a task's: they would be learned as classes.
+
+    Raises:
+        NoInputError: says what stands there.
+    """
+    exact = [name for name in names if named[name]]
+    kinds = {named[name] for name in exact}
+    parted = [name for name in exact if inside[name].folders]
+    alone = len(exact) == len(names) and (len(kinds) > 1 or bool(parted))
+    # Of the classes that stand beside it: a split whose train part lies one floor too high.
+    same = [name for name in parted if set(inside[name].folders) & (set(names) - set(exact))]
+    spoken = _spoken_splits(names)
+    if not (alone or same or spoken):
+        return
+    if spoken:
+        hint = "rename " + ", ".join(f"{name} to {split}" for name, split in spoken.items())
+    else:
+        hint = f"move the class folders to learn from into {folder / 'train'}"
+    raise NoInputError(
+        f"{folder}: {few_named(tuple(spoken or exact))} found, names of splits and not of classes, "
+        "and no folder train that holds class folders; expected train/CLASS/IMAGE, and "
+        "test/CLASS/IMAGE or val/CLASS/IMAGE beside it",
+        hint=hint,
+    )
+
+
+def _spoken_splits(names: tuple[str, ...]) -> dict[str, str]:
+    """Find names that differ in one word alone, which is train in one and another split's in one.
+
+    `seg_train`, `seg_test` and `seg_pred` are such names; `steam_train` and `blood_test` are not.
+
+    Returns:
+        name → split, of those that name one; empty where names are of classes.
+    """
+    words = {name: re.findall(r"[^\W\d_]+|\d+", name.casefold()) for name in names}
+    lengths = {len(one) for one in words.values()}
+    if len(names) < 2 or len(lengths) != 1 or lengths == {1}:
+        return {}
+    for place in range(lengths.pop()):
+        rest = {tuple(one[:place] + one[place + 1 :]) for one in words.values()}
+        found = {name: _SPLITS[one[place]] for name, one in words.items() if one[place] in _SPLITS}
+        if len(rest) == 1 and "train" in found.values() and len(set(found.values())) > 1:
+            return found
+    return {}
+
+
+def single_folder_hint(folder: Path, names: tuple[str, ...]) -> str:
+    """Tell which folder was perhaps meant, where one alone stands in the folder given."""
+    if len(names) == 1 and _look_inside(folder / names[0]).folders:
+        return f"supsup learn-task --data {os.path.join(folder, names[0])}"  # noqa: PTH118
+    return layout_hint(folder)

@@ -1,0 +1,48 @@
+"""The standard streams of a process, as whoever started it left them: open, closed, or narrow."""
+
+import io
+import os
+import sys
+from typing import TextIO
+
+_WIDTH = 80  # characters of a terminal that does not tell
+
+
+class ClosedStdout(io.TextIOWrapper):
+    """Stands for a stdout that was closed from the start: what is written there is lost."""
+
+    def __init__(self) -> None:
+        super().__init__(open(os.devnull, "wb"), encoding="utf-8")  # noqa: PTH123, SIM115
+
+
+def prepare_streams() -> None:
+    """Let closed streams be empty ones, and let names on stdin be any bytes that files may have."""
+    if sys.stdin is None:
+        sys.stdin = io.StringIO()
+    elif isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="surrogateescape")  # as Python reads names of files
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as Python sets stderr
+    if sys.stdout is None:
+        sys.stdout = ClosedStdout()
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
+
+
+def terminal_width(stream: TextIO) -> int | None:
+    """Give the characters of a terminal's line, from COLUMNS if it is set; None for no terminal."""
+    if not stream.isatty():
+        return None
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns):
+        return int(columns)
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or _WIDTH
+    except OSError:
+        return _WIDTH
+
+
+def takes_styles(stream: TextIO) -> bool:
+    """Tell whether a head may be bold: on a terminal that can, unless NO_COLOR asks for none."""
+    dumb = os.environ.get("TERM", "").lower() in ("", "dumb", "unknown")
+    return stream.isatty() and not dumb and not os.environ.get("NO_COLOR")

@@ -1,0 +1,95 @@
+"""Tables as lines of text: whole rows for pipes, no broken name or digest on a narrow terminal."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from rich.cells import cell_len
+
+from supsup_cli.printable import printable
+
+_GAP = 2  # spaces between two columns
+_INDENT = 4  # of the rest of a row
+# Below so many characters the words of a last column are not set under one another.
+_LEAST_TEXT = 24
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows under a head; every cell is one line, whatever stands in it.
+
+    Attributes:
+        head: titles of the columns.
+        rows: as many cells each.
+    """
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def laid_out(table: Table, width: int | None) -> Iterator[str]:
+    """Lay a table out, its head first.
+
+    A row that is wider than the terminal goes on in a second line, and a third; the words of its
+    last column are set under one another where there is room beside the others. Nothing is broken
+    but at a space: a cell without one that is wider than the terminal stays whole.
+
+    Args:
+        table: numbers stand to the right.
+        width: characters of a line; None for a pipe, whose rows are one line each.
+    """
+    lines = [[printable(cell) for cell in row] for row in (table.head, *table.rows)]
+    widths = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
+    right = [_is_numbers(column[1:]) for column in zip(*lines, strict=True)]
+    if width is not None and sum(widths) + _GAP * (len(widths) - 1) > width:
+        last = _room_for_text([line[-1] for line in lines], widths, width)
+        if last is not None:
+            widths[-1] = last
+    parts = [range(len(widths))] if width is None else list(_parts(widths, width))
+    for line in lines:
+        for place, part in enumerate(parts):
+            cells = [_set(line[one], widths[one], right=right[one]) for one in part]
+            indent = " " * (_INDENT if place else 0)
+            start = indent + "".join(cell + " " * _GAP for cell in cells[:-1])
+            room = None if width is None else width - cell_len(start)
+            for text in _wrapped(cells[-1].rstrip(), room):
+                yield (start + text).rstrip()
+                start = " " * cell_len(start)
+
+
+def _set(cell: str, width: int, *, right: bool) -> str:
+    room = " " * (width - cell_len(cell))
+    return room + cell if right else cell + room
+
+
+def _is_numbers(cells: Sequence[str]) -> bool:
+    return all(cell[:1].isdigit() or cell == "-" for cell in cells)
+
+
+def _room_for_text(cells: Sequence[str], widths: Sequence[int], width: int) -> int | None:
+    """Give what a last column of words has beside the others; None if that is too little."""
+    left = width - sum(widths[:-1]) - _GAP * (len(widths) - 1)
+    longest = max(cell_len(word) for cell in cells for word in cell.split(" "))
+    return left if left >= max(longest, _LEAST_TEXT) else None
+
+
+def _parts(widths: Sequence[int], width: int) -> Iterator[range]:
+    """Part the columns into lines that the terminal holds, one column at least in each."""
+    first, taken = 0, widths[0]
+    for column, one in enumerate(widths[1:], start=1):
+        taken += _GAP + one
+        if taken > width:
+            yield range(first, column)
+            first, taken = column, _INDENT + one
+    yield range(first, len(widths))
+
+
+def _wrapped(text: str, width: int | None) -> Iterator[str]:
+    """Break a text at spaces into lines of a width; a word that is wider stays whole."""
+    line, *words = text.split(" ")
+    for word in words:
+        if width is not None and line and cell_len(line) + 1 + cell_len(word) > width:
+            yield line
+            line = word
+        else:
+            line = f"{line} {word}"
+    yield line

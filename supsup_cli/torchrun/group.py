@@ -1,0 +1,245 @@
+"""The ranks of one command, through torch.distributed: they meet, gather, and tell why they fail.
+
+The store that torchrun keeps serves as a board: who is there, how far each is, what failed. It is
+read by looking, never by waiting in it, so that a signal always finds Python listening. What the
+ranks have done goes to rank 0 through gloo, on GPUs too: it is text and no tensor.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from functools import partial
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch.distributed.rendezvous import rendezvous
+
+from supsup_cli.errors import PartDeliveredError, RankFailedError
+from supsup_cli.torchrun.life import Board, Life
+from supsup_cli.torchrun.place import Place
+
+_LOOK_EVERY = 0.05  # seconds
+# Of one transfer, whose two ends are there and ready: nobody's work is waited for in it.
+_TRANSFER = timedelta(seconds=60)
+_PIECE = 2**24  # bytes
+_LINE = 2**20  # bytes that the store takes at once
+# A rank that failed stays until rank 0 has said why; torchrun ends all others as soon as it goes.
+_STAYS = 3.0  # seconds
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What ended a rank, as a document says it; `beside` holds further keys of that document."""
+
+    message: str
+    hint: str
+    slug: str
+    exit_code: int
+    beside: Mapping[str, object]
+
+
+class RankGroup:
+    """The `Ranks` of a command under torchrun; use `joined` to make one.
+
+    Args:
+        place: of this process.
+        board: the store of all.
+
+    Attributes:
+        while_waiting: called now and then while this rank waits for others.
+    """
+
+    def __init__(self, place: Place, board: Board) -> None:
+        self.rank, self.count = place.rank, place.count
+        self._local = place.local_rank
+        self._board = board
+        self._life = Life(board, self.rank, self.count)
+        self._meetings = 0
+        self._counted = 0
+        self.while_waiting: Callable[[], None] = lambda: None
+
+    def meet(self) -> None:
+        """Wait until all ranks have come here.
+
+        Raises:
+            RankFailedError: another rank failed, and this one is to say so.
+        """
+        self._meetings += 1
+        key = f"met/{self._meetings}"
+        self._board.set(f"{key}/{self.rank}", "")
+        everyone = [f"{key}/{rank}" for rank in range(self.count)]
+        self._wait(lambda: self._board.check(everyone), range(1, self.count))
+
+    def begin(self) -> None:
+        """Begin when all are there; only then is anything waited for that no signal ends."""
+        self.meet()
+        self._life.begin()
+
+    def gathered(self, part: Sequence[object]) -> list[Sequence[object]]:
+        """Bring the parts of all ranks to rank 0; see `Ranks`."""
+        if self.rank:
+            self._deliver(json.dumps(part).encode())
+            raise PartDeliveredError
+        parts = [part]
+        for rank in range(1, self.count):
+            self._wait(partial(self._board.check, [f"part/{rank}"]), range(rank, self.count))
+            with self._naming(rank):
+                parts.append(json.loads(self._received(rank)))
+        return parts
+
+    def told(self, text: Callable[[], str]) -> str:
+        """Give what rank 0 alone can read to all; the text may hold lone surrogates."""
+        if self.rank == 0:
+            data = text().encode("utf-8", "surrogateescape")
+            lines = [data[start : start + _LINE] for start in range(0, len(data), _LINE)]
+            for number, line in enumerate(lines):
+                self._board.set(f"told/{number}", line)
+            self._board.set("told", str(len(lines)))
+            return data.decode("utf-8", "surrogateescape")
+        self._wait(lambda: self._board.check(["told"]), ())
+        count = int(self._board.get("told"))
+        data = b"".join(self._board.get(f"told/{number}") for number in range(count))
+        return data.decode("utf-8", "surrogateescape")
+
+    def device(self, name: str) -> str:
+        """Give each rank of a machine a GPU of its own, as long as there are some."""
+        if name in ("auto", "cuda") and torch.cuda.is_available():
+            return f"cuda:{self._local % torch.cuda.device_count()}"
+        return name
+
+    def count_units(self, units: int) -> int:
+        """Count units of work that this rank has done.
+
+        Returns:
+            on rank 0 those that the others have done since the last call, elsewhere 0.
+        """
+        if self.rank:
+            self._board.add("units", units)
+            return 0
+        total = self._board.add("units", 0)
+        others, self._counted = total - self._counted, total
+        return others
+
+    def check(self) -> None:
+        """Look whether another rank failed.
+
+        Raises:
+            RankFailedError: it did, and this is rank 0.
+        """
+        if self.rank == 0:
+            failure = self._posted()
+            if failure is not None:
+                raise failure
+
+    def post(self, failure: Failure) -> None:
+        """Tell rank 0 what ended this one, and stay until it has said so."""
+        until = time.monotonic() + _STAYS
+        with suppress(RuntimeError):  # torchrun has gone
+            self._board.set(f"failed/{self.rank}", json.dumps(asdict(failure)))
+            while time.monotonic() < until and not self._board.check(["said"]):
+                time.sleep(_LOOK_EVERY)
+
+    def cause(self) -> RankFailedError | None:
+        """Find the rank that ended the command, if it is this one's turn to tell; None otherwise.
+
+        That is rank 0, or if that is gone, the first one that is left.
+        """
+        with suppress(RuntimeError):
+            posted = self._posted() if self.rank == 0 else None
+            if posted is not None:
+                self._board.set("said", "")
+                return posted
+        gone = self._life.gone()
+        if gone and self.rank == min({*range(self.count)} - {*gone}):
+            return self._died(gone[0], "died")
+        return None
+
+    def end(self) -> None:
+        """Leave; whoever waits for word from this rank needs wait no more."""
+        self._life.end()
+        if self.rank == 0:
+            with suppress(RuntimeError):
+                self._board.set("said", "")
+
+    def _deliver(self, data: bytes) -> None:
+        """Hand a part to rank 0, and wait until it is there."""
+        self._board.set(f"part/{self.rank}", str(len(data)))
+        self._wait(lambda: self._board.check([f"wanted/{self.rank}"]), ())
+        with self._naming(0):
+            for start in range(0, len(data), _PIECE):
+                piece = np.frombuffer(data[start : start + _PIECE], dtype=np.uint8).copy()
+                dist.send(torch.from_numpy(piece), 0)
+        self._wait(lambda: self._board.check([f"got/{self.rank}"]), ())
+
+    def _received(self, rank: int) -> bytes:
+        size = int(self._board.get(f"part/{rank}"))
+        self._board.set(f"wanted/{rank}", "")
+        data = torch.empty(size, dtype=torch.uint8)
+        for piece in data.split(_PIECE):
+            dist.recv(piece, rank)
+        self._board.set(f"got/{rank}", "")
+        return data.numpy().tobytes()
+
+    @contextmanager
+    def _naming(self, rank: int) -> Iterator[None]:
+        """Name the rank whose end of a transfer broke."""
+        try:
+            yield
+        except RuntimeError as error:
+            raise self._died(rank, f"gave up ({str(error).splitlines()[0][:80]})") from error
+
+    def _wait(self, done: Callable[[], bool], others: Sequence[int]) -> None:
+        """Look again and again, and meanwhile whether others failed or are silent."""
+        while not done():
+            self.check()
+            if self.rank == 0:
+                silent = self._life.silent(others)
+                if silent >= 0:
+                    raise self._died(silent, "gives no sign of life")
+            self.while_waiting()
+            time.sleep(_LOOK_EVERY)
+
+    def _posted(self) -> RankFailedError | None:
+        for rank in range(1, self.count):
+            if self._board.check([f"failed/{rank}"]):
+                told = Failure(**json.loads(self._board.get(f"failed/{rank}")))
+                return RankFailedError(
+                    f"rank {rank}: {told.message}",
+                    hint=told.hint,
+                    slug=told.slug,
+                    exit_code=told.exit_code,
+                    beside=told.beside,
+                )
+        return None
+
+    def _died(self, rank: int, how: str) -> RankFailedError:
+        return RankFailedError(
+            f"{self._life.who(rank)} {how}; every task finished before is kept",
+            hint="type the same command again: it does what is left",
+            slug="rank-died",
+            exit_code=1,
+            beside={},
+        )
+
+
+@contextmanager
+def joined(place: Place) -> Iterator[RankGroup]:
+    """Join the ranks of this command.
+
+    Raises:
+        RankFailedError: another rank failed meanwhile, and this one is to say so.
+    """
+    store, _, _ = next(rendezvous("env://"))
+    group = RankGroup(place, store)
+    try:
+        group.begin()
+        dist.init_process_group(
+            "gloo", store=store, rank=place.rank, world_size=place.count, timeout=_TRANSFER
+        )
+        yield group
+    finally:
+        group.end()

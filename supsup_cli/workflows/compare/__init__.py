@@ -1,0 +1,1 @@
+"""`compare`: the same tasks learned by several methods."""

@@ -1,0 +1,221 @@
+"""`compare`: learn the same tasks in the same order with each method, and measure."""
+
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from bank_format.encoding.canonical_json import Json
+from supsup_cli.baselines.library_methods import INSTALL, LIBRARY, installed
+from supsup_cli.baselines.metrics import DEFINITIONS
+from supsup_cli.baselines.networks import Base
+from supsup_cli.core.networks.specs import NetworkSpec, build_network, kind_of
+from supsup_cli.errors import StoppedError
+from supsup_cli.workflows.bank.init_base import bank_spec, init_base
+from supsup_cli.workflows.compare.kept import Keeping
+from supsup_cli.workflows.compare.library import library_entries
+from supsup_cli.workflows.compare.ours import our_entry
+from supsup_cli.workflows.compare.rates import (
+    FACTORS,
+    ChosenRates,
+    choose_rates,
+    fixed_rates,
+    trial_tasks,
+)
+from supsup_cli.workflows.compare.request import CompareRequest, check_numbers, chosen_methods
+from supsup_cli.workflows.compare.rivals import rival_entries
+from supsup_cli.workflows.compare.run import Run, run_method
+from supsup_cli.workflows.compare.summary import summed_up, write_matrices
+from supsup_cli.workflows.compare.systems import Entry, Setting
+from supsup_cli.workflows.compare.tasks import NamedTask, Tasks, named_tasks
+from supsup_cli.workflows.opening import open_network
+from supsup_cli.workflows.reporting import Advance, NeverStop, Reporter, Stop
+from supsup_cli.workflows.results.compare import ComparedMethod, CompareResult, NotInstalled
+
+_NEVER = NeverStop()
+
+
+@dataclass
+class _Comparison:
+    """A comparison under way."""
+
+    request: CompareRequest
+    named: tuple[NamedTask, ...]
+    entries: dict[str, Entry]
+    methods: list[str]
+    keeping: Keeping | None
+    stop: Stop
+    runs: dict[str, list[Run]] = field(default_factory=dict)
+    rates: dict[str, ChosenRates] = field(default_factory=dict)
+    images: tuple[int, ...] = ()
+
+    @property
+    def steps(self) -> int:
+        """Steps of all methods and seeds together, those that choose rates included."""
+        tried = trial_tasks(len(self.named)) if self.request.rates == "grid" else 0
+        learned = len(self.named) * self.request.seeds
+        return len(self.methods) * (learned + tried) * self.request.steps
+
+    def run(self, folder: Path, reporter: Reporter, advance: Advance) -> None:
+        """Learn with every method, seed after seed."""
+        first = self.request.base.seed
+        for seed in range(first, first + self.request.seeds):
+            setting = _setting(self.request, self.named, seed, folder, self.stop)
+            for name in self.methods:
+                entry = self.entries[name]
+                if name not in self.rates:
+                    self.rates[name] = self._rates(entry, setting, advance)
+                    reporter.note(f"{name}: {_told(self.rates[name])}")
+                rates = self.rates[name].rates
+                run = run_method(entry, rates, setting, self.keeping, advance)
+                self.runs.setdefault(name, []).append(run)
+            self.images = self.images or setting.tasks.test_sizes
+
+    def _rates(self, entry: Entry, setting: Setting, advance: Advance) -> ChosenRates:
+        """Choose the rates of a method, or find what was chosen."""
+        if self.request.rates == "fixed":
+            return fixed_rates(entry)
+        found = None if self.keeping is None else self.keeping.rates(entry.name)
+        if found is not None:
+            advance(trial_tasks(len(self.named)) * self.request.steps)
+            return found
+        chosen = choose_rates(entry, setting, advance)
+        if self.keeping is not None:
+            self.keeping.keep_rates(entry.name, chosen)
+        return chosen
+
+    def stopped(self) -> StoppedError:
+        """Say how far it came."""
+        done = sum(map(len, self.runs.values()))
+        wanted = len(self.methods) * self.request.seeds
+        hint = "type the same command again with --keep FOLDER: the next time it can go on"
+        if self.keeping is not None:
+            hint = "type the same command again: it goes on from there"
+        return StoppedError(f"interrupted; {done} of {wanted} runs are done", hint=hint, beside={})
+
+
+def compare(request: CompareRequest, reporter: Reporter, stop: Stop = _NEVER) -> CompareResult:
+    """Compare methods; nothing is written but what was asked for, and no bank is touched.
+
+    Raises:
+        UsageError, NoInputError: what was asked for cannot be compared.
+        NameTakenError: the folder to keep it in holds another comparison.
+        StoppedError: it was stopped; what was kept is whole.
+        StorageError, BankError: something cannot be written or read.
+    """
+    began = time.perf_counter()
+    check_numbers(request)
+    named = named_tasks(request)
+    outputs = max(max(task.outputs) for task in named) + 1
+    request = replace(request, base=replace(request.base, real_outputs=outputs))
+    entries = _entries(request)
+    lacking = {name: "" if name not in LIBRARY or installed() else INSTALL for name in entries}
+    methods = chosen_methods(request.methods, lacking)
+    keeping = None if request.keep is None else Keeping(request.keep, _plan(request, named))
+    comparison = _Comparison(request, named, entries, methods, keeping, stop)
+    try:
+        with (
+            reporter.track("comparing", comparison.steps, "steps") as advance,
+            _folder(keeping) as folder,
+        ):
+            comparison.run(folder, reporter, advance)
+    except (KeyboardInterrupt, StoppedError) as interrupt:
+        raise comparison.stopped() from interrupt
+    chances = [1 / len(task.classes) for task in named]
+    compared: list[ComparedMethod] = []
+    for name in methods:
+        chosen, runs = comparison.rates[name], comparison.runs[name]
+        compared += summed_up(entries[name], chosen, runs, chances, request.base.seed)
+    result = CompareResult(
+        methods=tuple(compared),
+        tasks=tuple(task.name for task in named),
+        images=comparison.images,
+        arch=request.base.arch,
+        steps=request.steps,
+        batch_size=request.batch_size,
+        grid=FACTORS if request.rates == "grid" else (),
+        definitions=DEFINITIONS,
+        not_installed=tuple(NotInstalled(name, hint) for name, hint in lacking.items() if hint),
+        seconds=time.perf_counter() - began,
+        keep=None if request.keep is None else str(request.keep),
+        csv=None if request.csv is None else str(request.csv),
+        plot=None if request.plot is None else str(request.plot),
+    )
+    if request.csv is not None:
+        write_matrices(result, request.csv)
+    if request.plot is not None:
+        from supsup_cli.workflows.plots import plot_comparison
+
+        plot_comparison(result, request.plot)
+    return result
+
+
+def _entries(request: CompareRequest) -> dict[str, Entry]:
+    """List every method, ours first.
+
+    Raises:
+        UsageError: no such network, or no such recipe.
+    """
+    spec = bank_spec(request.base)
+    shape = spec.input.shape
+    network = build_network(NetworkSpec(spec.arch, shape, spec.outputs))
+    ours = our_entry(request, kind_of(network))
+    return {ours.name: ours} | rival_entries() | library_entries()
+
+
+def _setting(
+    request: CompareRequest, named: tuple[NamedTask, ...], seed: int, folder: Path, stop: Stop
+) -> Setting:
+    """Make what all methods of a seed get; their network is that of a bank."""
+    with tempfile.TemporaryDirectory(prefix="supsup-base-") as place:
+        init_base(Path(place, "bank"), replace(request.base, seed=seed))
+        net = open_network(Path(place, "bank"), request.device)
+    record = net.bank.record
+    base = Base(
+        NetworkSpec(record.arch, record.input.shape, record.outputs),
+        record.real_outputs,
+        dict(net.network.named_parameters()),
+        trained=record.init == "weights",
+        seed=seed,
+    )
+    tasks = Tasks(named, request, seed, net.device)
+    return Setting(request, tasks, base, net.pixels, folder / f"seed-{seed}", stop)
+
+
+@contextmanager
+def _folder(keeping: Keeping | None) -> Iterator[Path]:
+    """Give the folder that systems work in: the one that is kept, or one that goes."""
+    if keeping is not None:
+        yield keeping.folder
+        return
+    with tempfile.TemporaryDirectory(prefix="supsup-compare-") as folder:
+        yield Path(folder)
+
+
+def _plan(request: CompareRequest, named: tuple[NamedTask, ...]) -> dict[str, Json]:
+    """List all that decides what comes out, but the methods and the number of seeds."""
+    base = request.base
+    return {
+        "arch": base.arch,
+        "batch_size": request.batch_size,
+        "init": base.init,
+        "input": list(base.own_shape),
+        "limit": request.limit,
+        "new_head": base.new_head,
+        "outputs": base.outputs,
+        "rates": request.rates,
+        "recipe": request.recipe,
+        "seed": base.seed,
+        "steps": request.steps,
+        "tasks": [[task.name, task.digest] for task in named],
+        "weights": None if base.weights is None else str(base.weights),
+    }
+
+
+def _told(chosen: ChosenRates) -> str:
+    if not chosen.trials:
+        return f"learning rates {chosen.first:g} and {chosen.later:g}, as in its paper"
+    edge = ", at the edge of the grid" if chosen.at_edge else ""
+    return f"learning rates {chosen.first:g} and {chosen.later:g} chosen{edge}"

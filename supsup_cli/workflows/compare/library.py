@@ -1,0 +1,120 @@
+"""Methods of the library Avalanche as systems that `compare` drives."""
+
+import time
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from supsup_cli.baselines.catalog import Scenario
+from supsup_cli.baselines.library import LibraryLearner
+from supsup_cli.baselines.library_methods import LIBRARY, LibraryMethod
+from supsup_cli.baselines.method import TaskImages
+from supsup_cli.data.splits import Split
+from supsup_cli.workflows.compare.systems import (
+    Accuracies,
+    Entry,
+    Rates,
+    Setting,
+    Trial,
+    calibrated,
+    scaled,
+)
+from supsup_cli.workflows.compare.tasks import ComparedTask
+from supsup_cli.workflows.reporting import Advance
+
+
+class LibrarySystem:
+    """A strategy of the library at work: one network, whose head has each class once.
+
+    Tasks of the same classes share them (GNs); else the outputs of all tasks compete (GNu), those
+    of tasks to come left out.
+
+    Args:
+        method: which one.
+        setting: what it gets.
+        rates: of its steps.
+        tasks: how many it will learn.
+    """
+
+    def __init__(self, method: LibraryMethod, setting: Setting, rates: Rates, tasks: int) -> None:
+        named = setting.tasks.named
+        sizes = [len(task.classes) for task in named]
+        self.ahead = len({task.classes for task in named}) == 1
+        self._scenario: Scenario = "GNs" if self.ahead else "GNu"
+        self._starts = [0 if self.ahead else sum(sizes[:place]) for place in range(len(named))]
+        self._ends = [start + size for start, size in zip(self._starts, sizes, strict=True)]
+        self._method = method
+        self._setting = setting
+        self._tasks = tasks
+        self._learned = 0
+        self._learner = LibraryLearner(
+            method,
+            setting.base,
+            setting.pixels,
+            max(self._ends),
+            rate=rates.first,
+            steps=setting.request.steps,
+            batch_size=setting.request.batch_size,
+        )
+
+    def learn(self, task: ComparedTask, advance: Advance) -> float:
+        """Learn the next task, or all of them in the place of the first; the seconds it took."""
+        place = self._learned
+        self._learned += 1
+        if not self._method.at_once:
+            tasks = [self._images(place, task)]
+        elif place == 0:
+            tasks = [self._images(one, self._setting.tasks[one]) for one in range(self._tasks)]
+        else:
+            return 0.0
+        began = time.perf_counter()
+        self._learner.learn(tasks, advance)
+        return time.perf_counter() - began
+
+    def accuracies(self, place: int, task: ComparedTask, split: Split) -> Accuracies:
+        """Measure images of a task, among the classes of all tasks so far."""
+        images = torch.from_numpy(split.images).to(task.images.outputs.device)
+        seen = self._tasks if self._method.at_once else self._learned
+        known = max(self._ends[: max(seen, place + 1)])
+        labels = self._learner.logits(images)[:, :known].argmax(1).cpu().numpy()
+        return {self._scenario: float((labels == split.labels + self._starts[place]).mean())}
+
+    @property
+    def bytes(self) -> int:
+        """Bytes that must be kept."""
+        return self._learner.bytes
+
+    def _images(self, place: int, task: ComparedTask) -> TaskImages:
+        """Give a task's images with the outputs of the one head as their targets."""
+        targets: Tensor = task.images.train.targets + self._starts[place]
+        return replace(task.images, train=replace(task.images.train, targets=targets))
+
+
+def library_entries() -> dict[str, Entry]:
+    """Give every method of the library as one to compare, installed or not."""
+    return {name: _entry(method) for name, method in LIBRARY.items()}
+
+
+def _entry(method: LibraryMethod) -> Entry:
+    rates = Rates(method.rate, method.rate)
+
+    def trial(setting: Setting, advance: Advance) -> Trial:
+        def score(first: float, later: float | None) -> float:
+            places = [0] if later is None else [0, 1]
+            system = LibrarySystem(method, setting, scaled(rates, first, first), len(places))
+            for place in places:
+                system.learn(setting.tasks[place], advance)
+            return calibrated(system, places, setting)
+
+        return score
+
+    return Entry(
+        method.name,
+        method.meaning,
+        method.source,
+        rates,
+        two_rates=False,
+        open=lambda setting, chosen: LibrarySystem(method, setting, chosen, len(setting.tasks)),
+        trial=trial,
+    )

@@ -1,0 +1,125 @@
+"""A stream of answers: each is handed on as soon as it is decided, and none is kept."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from supsup_cli.data.images import read_images
+from supsup_cli.data.sources import lines_as_they_come
+from supsup_cli.errors import ImageError, UsageError
+from supsup_cli.workflows.inference.infer_task import decide_batch
+from supsup_cli.workflows.inference.inputs import InputBatch, InputRequest, read_inputs
+from supsup_cli.workflows.inference.predict import answer_batch
+from supsup_cli.workflows.inference.rules import DecisionRequest, choose_rule
+from supsup_cli.workflows.opening import OpenTasks, open_tasks
+from supsup_cli.workflows.reporting import Reporter
+from supsup_cli.workflows.results.inference import InferredSource, LinesResult, PredictedSource
+
+# Lines that are decided together while they wait: enough to share masks, and answered soon.
+_AT_ONCE = 256
+
+Emit = Callable[[InferredSource | PredictedSource], None]
+
+
+def predict_lines(
+    path: Path,
+    inputs: InputRequest,
+    decision: DecisionRequest,
+    task: str | None,
+    reporter: Reporter,
+    emit: Emit,
+) -> LinesResult:
+    """Classify image after image; see `predict`. The bank is read once, when the stream begins.
+
+    Args:
+        path: the bank's folder.
+        inputs: which images; from standard input a line at a time.
+        decision: method, objective, device; every image is decided by itself.
+        task: the task if it is given.
+        reporter: hears of notes.
+        emit: takes each answer, in the order asked.
+
+    Raises:
+        UsageError: images are to share decisions, or other options that cannot be used.
+        NoInputError, BankError: see `predict`.
+    """
+    _check(decision)
+    opened = open_tasks(path, decision.device, None if task is None else [task])
+    rule = choose_rule(opened, decision, reporter) if task is None else None
+    return _stream(
+        opened, inputs, reporter, emit, lambda batch: answer_batch(opened, rule, batch)[0]
+    )
+
+
+def infer_lines(
+    path: Path,
+    inputs: InputRequest,
+    decision: DecisionRequest,
+    top: int,
+    reporter: Reporter,
+    emit: Emit,
+) -> LinesResult:
+    """Name the task of image after image; see `infer_task` and `predict_lines`."""
+    _check(decision)
+    opened = open_tasks(path, decision.device)
+    rule = choose_rule(opened, decision, reporter)
+    return _stream(
+        opened, inputs, reporter, emit, lambda batch: decide_batch(opened, rule, batch, top)[0]
+    )
+
+
+def _check(decision: DecisionRequest) -> None:
+    if decision.group not in ("image", "1"):
+        raise UsageError(f"--group {decision.group} with --json-lines: expected image")
+
+
+def _stream(
+    opened: OpenTasks,
+    inputs: InputRequest,
+    reporter: Reporter,
+    emit: Emit,
+    answer: Callable[[InputBatch], list[Any]],
+) -> LinesResult:
+    answers = failed = new = 0
+    shape = opened.net.bank.record.input.shape
+    listed = tuple(inputs.paths) == ("-",)
+    batches = (
+        _lines(inputs, shape) if listed else read_inputs(inputs, shape, opened.seeds, reporter.note)
+    )
+    for batch in batches:
+        for one in answer(batch):
+            emit(one)
+            answers += 1
+            failed += one.error is not None
+            new += one.known is False
+    return LinesResult(answers, failed, new)
+
+
+def _lines(inputs: InputRequest, shape: tuple[int, int, int]) -> Iterator[InputBatch]:
+    """Read a file for each line, exactly one; what is none becomes an error in its place."""
+    for lines in lines_as_they_come(inputs.stdin, _AT_ONCE):
+        problems = [_problem(line) for line in lines]
+        paths = [line for line, problem in zip(lines, problems, strict=True) if problem is None]
+        read = iter(read_images(paths, shape, inputs.reading.max_pixels) if paths else ())
+        found = [
+            next(read) if problem is None else ImageError(line, problem)
+            for line, problem in zip(lines, problems, strict=True)
+        ]
+        images = [one for one in found if not isinstance(one, ImageError)]
+        yield InputBatch(
+            tuple(lines),
+            ("",) * len(lines),
+            tuple(str(one) if isinstance(one, ImageError) else None for one in found),
+            np.stack(images) if images else np.empty((0, *shape), dtype=np.uint8),
+        )
+
+
+def _problem(line: str) -> str | None:
+    if not line.strip():
+        return "a blank line, expected a path"
+    try:
+        return "a folder, expected an image file" if Path(line).is_dir() else None
+    except ValueError as error:  # a NUL
+        return f"not a usable path ({error})"

@@ -1,0 +1,126 @@
+"""Masks run on images, each pair of mask and image once: fit, class and probability together."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from supsup_cli.core.inference.novelty import DAMPED_LOG_ODDS, DOUBT, judge_logits, run_mask
+from supsup_cli.core.inference.perceptrons import few_logits
+from supsup_cli.workflows.inference.known import calibration_of
+from supsup_cli.workflows.labelled import device_images
+from supsup_cli.workflows.opening import OpenTasks
+
+
+@dataclass(frozen=True)
+class MaskRun:
+    """What one task's mask says of some images.
+
+    Attributes:
+        misfits: (N,) float64, nats: how badly each fits the mask.
+        labels: (N,) int64, class among the task's own.
+        probabilities: (N,) float64, of that class among them.
+    """
+
+    misfits: NDArray[np.float64]
+    labels: NDArray[np.int64]
+    probabilities: NDArray[np.float64]
+
+    def take(self, places: Sequence[int] | NDArray[np.int64]) -> "MaskRun":
+        """Take what is said of some of the images."""
+        here = np.asarray(places, dtype=np.int64)
+        return MaskRun(self.misfits[here], self.labels[here], self.probabilities[here])
+
+
+def misfit_of(opened: OpenTasks, index: int) -> str:
+    """Name the misfit by which a task's mask is judged: the one it was calibrated by.
+
+    Without a calibration: R where there are superfluous outputs and nothing is normalised, else H.
+    """
+    calibration = calibration_of(opened.tasks[index])
+    if calibration is not None:
+        return calibration.misfit
+    superfluous = not bool(opened.own[index].all())
+    return DAMPED_LOG_ODDS if superfluous and not opened.normalises else DOUBT
+
+
+def run(opened: OpenTasks, index: int, images: NDArray[np.uint8]) -> MaskRun:
+    """Run a task's mask on images.
+
+    Args:
+        opened: the tasks.
+        index: of the task.
+        images: (N, C, H, W) uint8.
+    """
+    net, misfit = opened.net, misfit_of(opened, index)
+    outputs = _outputs(opened, index)
+    there = device_images(images, net.device)
+    layers = opened.perceptron
+    if layers is None:
+        masks, typical = opened.masks(index), opened.typical(index)
+        return _said(*run_mask(net.network, masks, there, net.pixels, outputs, misfit, typical))
+    layers.take(index)
+    parts = []
+    for part in there.split(layers.AT_ONCE):
+        inputs = net.pixels(part)
+        parts.append(judge_logits(layers(inputs.flatten(1)), inputs, outputs, misfit))
+    return _said(*(torch.cat(one) for one in zip(*parts, strict=True)))
+
+
+def run_few(
+    opened: OpenTasks, indices: Sequence[int], images: NDArray[np.uint8]
+) -> list[MaskRun] | None:
+    """Run several masks on the same few images, where the bits lie; None where that does not pay.
+
+    Args:
+        opened: the tasks.
+        indices: of K tasks.
+        images: (N, C, H, W) uint8.
+
+    Returns:
+        what each mask says of all the images.
+    """
+    layers = opened.perceptron
+    if layers is None:
+        return None
+    inputs = opened.net.pixels(device_images(images, opened.net.device))
+    logits = few_logits(layers.weights, opened.stack, inputs, list(indices))
+    if logits is None:
+        return None
+    return [
+        _said(*judge_logits(one, inputs, _outputs(opened, index), misfit_of(opened, index)))
+        for one, index in zip(logits, indices, strict=True)
+    ]
+
+
+def _outputs(opened: OpenTasks, index: int) -> Tensor:
+    classes = opened.tasks[index].content.classes
+    return torch.tensor([one.output for one in classes], device=opened.net.device)
+
+
+def _said(misfits: Tensor, log_p: Tensor) -> MaskRun:
+    best, labels = log_p.max(-1)
+    return MaskRun(
+        misfits.double().cpu().numpy(), labels.cpu().numpy(), best.double().exp().cpu().numpy()
+    )
+
+
+def classify(opened: OpenTasks, images: NDArray[np.uint8], chosen: NDArray[np.int64]) -> MaskRun:
+    """Run on each image the mask chosen for it.
+
+    Args:
+        opened: the tasks.
+        images: (N, C, H, W) uint8.
+        chosen: (N,) int64, index of each image's task.
+    """
+    found = MaskRun(np.zeros(len(images)), np.zeros(len(images), np.int64), np.zeros(len(images)))
+    for index in np.unique(chosen).tolist():
+        members = np.flatnonzero(chosen == index)
+        one = run(opened, index, images[members])
+        found.misfits[members] = one.misfits
+        found.labels[members] = one.labels
+        found.probabilities[members] = one.probabilities
+    return found

@@ -1,0 +1,1 @@
+"""Photos, once it is known what they show: drawn on a contact sheet, sorted into folders."""

@@ -1,0 +1,81 @@
+"""`predict` with what people with photos ask for: a contact sheet, and the photos sorted."""
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from supsup_cli.data.sources import read_lines
+from supsup_cli.errors import UsageError
+from supsup_cli.workflows.inference.inputs import InputRequest
+from supsup_cli.workflows.inference.photos.places import check_places
+from supsup_cli.workflows.inference.photos.sheets import check_sheet_name, draw_sheet
+from supsup_cli.workflows.inference.photos.sorting import sort_images
+from supsup_cli.workflows.reporting import Reporter
+from supsup_cli.workflows.results.inference import PredictResult
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be made of the answers.
+
+    Attributes:
+        sheet: file of the contact sheet; None for none.
+        sort: folder to sort images into; None for none.
+        link: give images a second name there in place of a copy.
+    """
+
+    sheet: Path | None = None
+    sort: Path | None = None
+    link: bool = False
+
+
+def predict_photos(
+    bank: Path,
+    inputs: InputRequest,
+    wanted: Wanted,
+    predict: Callable[[InputRequest], PredictResult],
+    reporter: Reporter,
+) -> PredictResult:
+    """Predict, then draw and sort; whatever can be refused is refused before.
+
+    Args:
+        bank: the bank's folder.
+        inputs: image files; read from a list on standard input once alone.
+        wanted: what to make of the answers.
+        predict: gives the answers to these inputs.
+        reporter: hears of the progress.
+
+    Returns:
+        the answers, with the files of the sheet and of the sorted images.
+
+    Raises:
+        UsageError: options that do not go together, or places for the files that cannot be used.
+        NameTakenError: another file has the name of a page.
+        StorageError (of the bank's format): a file cannot be written.
+        Others: as `predict`.
+    """
+    if wanted.link and wanted.sort is None:
+        raise UsageError("--link: expected together with --sort FOLDER")
+    if wanted.sheet is None and wanted.sort is None:
+        return predict(inputs)
+    if wanted.sheet is not None:
+        check_sheet_name(wanted.sheet)
+    if inputs.data:
+        option = "--sort" if wanted.sheet is None else "--sheet"
+        raise UsageError(
+            f"{option} with --data {inputs.data[0]}: expected image files",
+            hint=f"supsup data export {inputs.data[0]} images, then supsup predict images",
+        )
+    if inputs.paths:
+        lines = list(read_lines(inputs.stdin)) if "-" in inputs.paths else []
+        inputs = replace(inputs, stdin=io.StringIO("".join(lines)))
+        check_places(bank, wanted.sheet, wanted.sort, inputs.paths, lines)
+    result = predict(inputs)
+    if wanted.sheet is not None:
+        pages = draw_sheet(result.results, wanted.sheet, inputs.reading.max_pixels, reporter)
+        result = replace(result, sheets=pages)
+    if wanted.sort is not None:
+        placed = sort_images(result.results, wanted.sort, link=wanted.link, reporter=reporter)
+        result = replace(result, sorted_images=placed)
+    return result

@@ -1,0 +1,161 @@
+"""How tasks are told apart: the method as asked for and as chosen, and images decided together."""
+
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Literal
+
+from supsup_cli.core.inference.methods import METHODS, Method
+from supsup_cli.core.inference.short_list import MOST_TRIED
+from supsup_cli.core.masks.bit_kernels import compilations
+from supsup_cli.core.masks.superposition import OBJECTIVES, Objective
+from supsup_cli.errors import NoInputError, UsageError
+from supsup_cli.workflows.hopfield.attractors import OpenAttractors, open_attractors
+from supsup_cli.workflows.opening import OpenTasks
+from supsup_cli.workflows.reporting import Reporter
+from supsup_cli.workflows.signatures import OpenSignatures, open_signatures
+
+_ALL = ("auto", "signature", *METHODS, "hopfield")
+_GROUP_SIZE = re.compile("[1-9][0-9]{0,8}")
+
+
+@dataclass(frozen=True)
+class DecisionRequest:
+    """How to decide: method, objective (None is the method's own), group, device."""
+
+    method: str
+    objective: str | None
+    group: str
+    device: str
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How tasks are told apart: method and objective as chosen, group as asked for.
+
+    With the methods `auto` and `signature` the tasks' signatures, with `hopfield` the attractors,
+    without which no mask is recovered. At most `most_tried` masks are tried for one decision.
+    """
+
+    method: Method | Literal["auto", "signature", "hopfield"]
+    objective: Objective
+    group: str
+    attractors: OpenAttractors | None = None
+    signatures: OpenSignatures | None = None
+    most_tried: int = MOST_TRIED
+
+    @property
+    def single(self) -> bool:
+        """Whether every image gets its own answer."""
+        return self.group == "image"
+
+
+def choose_rule(opened: OpenTasks, decision: DecisionRequest, reporter: Reporter) -> Rule:
+    """Settle method and objective; `auto` lets the signatures choose which masks are tried.
+
+    Where no task has a signature, or an objective is asked for, `auto` tries every mask. Masks are
+    compared by R; H takes its place without superfluous outputs, where R does not exist, and on
+    networks that normalise, where it names more tasks.
+
+    Raises:
+        UsageError: an unknown value, an objective that this bank's outputs or the method do not
+            allow, or attractors asked of a bank that can have none.
+        NoInputError: attractors that have not been encoded, or signatures that no task has.
+        BankError: attractors that cannot be read.
+    """
+    method, objective, group = decision.method, decision.objective, decision.group
+    if method not in _ALL:
+        raise UsageError(f"--method {method}: expected {', '.join(_ALL[:-1])} or {_ALL[-1]}")
+    if objective is not None and objective not in OBJECTIVES:
+        raise UsageError(f"--objective {objective}: expected {', '.join(OBJECTIVES)}")
+    if group not in ("image", "folder", "all") and not _GROUP_SIZE.fullmatch(group):
+        raise UsageError(f"--group {group}: expected image, folder, all or a number of images")
+    by_image = "image" if group == "1" else group
+    if method == "hopfield":
+        if objective not in (None, "H"):
+            raise UsageError(f"--objective {objective} with --method hopfield: expected H")
+        attractors = open_attractors(opened.net, opened.tasks, reporter)
+        if by_image == "image":
+            reporter.note(
+                "each mask is recovered from one image alone, which is often too little: "
+                "--group folder, all or a number of images"
+            )
+        return Rule("hopfield", "H", by_image, attractors)
+    if method == "signature" and objective is not None:
+        raise UsageError(f"--objective {objective} with --method signature: expected none")
+    if method == "signature" or (method == "auto" and objective is None):
+        rule = _by_signatures(opened, method, by_image, reporter)
+        if rule is not None:
+            return rule
+    chosen: Method = next((one for one in METHODS if one == method), "exhaustive")
+    compared = opened.own if chosen == "exhaustive" else opened.real[None]
+    superfluous = not bool(compared.all(-1).any())
+    odds = superfluous and chosen == "exhaustive" and opened.stack.statistics is None
+    preferred: Objective = "R" if odds else "H"
+    by: Objective = next((one for one in OBJECTIVES if one == objective), preferred)
+    if by != "H" and not superfluous:
+        raise UsageError(
+            f"--objective {by}: no superfluous outputs found among {compared.shape[-1]}",
+            hint="use --objective H, or make a bank with more --outputs",
+        )
+    return Rule(chosen, by, by_image)
+
+
+def _by_signatures(opened: OpenTasks, method: str, group: str, reporter: Reporter) -> Rule | None:
+    """Open the tasks' signatures; None where `auto` does without, as no task has one.
+
+    Raises:
+        NoInputError: `signature` was asked for, and no task has one.
+    """
+    signatures = open_signatures(opened)
+    sign = f"supsup tasks sign --bank {shlex.quote(str(opened.net.bank.path))}"
+    if signatures is None:
+        if method == "signature":
+            raise NoInputError(
+                f"{opened.net.bank.path}: no signature found among {len(opened.tasks)} tasks",
+                hint=sign,
+            )
+        return None
+    count = len(signatures.unsigned)
+    if count:
+        reporter.note(
+            f"{count} of {len(opened.tasks)} tasks have no signature, and are always tried: {sign}"
+        )
+    odds = not bool(opened.own.all(-1).any()) and not opened.normalises
+    return Rule(
+        "signature" if method == "signature" else "auto",
+        "R" if odds else "H",
+        group,
+        signatures=signatures,
+    )
+
+
+@contextmanager
+def told_of_compiling(reporter: Reporter) -> Iterator[None]:
+    """Tell why decisions took seconds longer than they will the next time, if that is so."""
+    before = compilations()
+    yield
+    if compilations() > before:
+        reporter.note(
+            "loops over packed masks were compiled for this processor; the next command finds them"
+        )
+
+
+def group_places(group: str, folders: Sequence[str]) -> list[list[int]]:
+    """Part image positions into groups that share a decision, each in order.
+
+    Args:
+        group: image, folder, all, or a number N of images in their order.
+        folders: folder of each image.
+    """
+    places = list(range(len(folders)))
+    if group == "all":
+        return [places]
+    if group == "folder":
+        by_folder = sorted(places, key=lambda place: folders[place])
+        return [list(part) for _, part in groupby(by_folder, key=lambda place: folders[place])]
+    size = 1 if group == "image" else int(group)
+    return [places[start : start + size] for start in range(0, len(places), size)]

@@ -1,0 +1,236 @@
+"""Signatures of tasks: made while learning or later, and put side by side for decisions."""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bank_format.errors import DamagedError, NewerFormatError, OtherBaseError
+from bank_format.kinds.features import Whitening
+from bank_format.kinds.gaussians import (
+    GAUSSIANS,
+    Gaussians,
+    directions_that_fit,
+    read_gaussians,
+    store_gaussians,
+)
+from bank_format.kinds.mask import Task
+from bank_format.kinds.task_arrays import Arrays
+from bank_format.kinds.task_records import SignatureRecord
+from bank_format.store.features import keep_features, read_features
+from bank_format.store.signatures import read_signature
+from supsup_cli.core.images import LabelledImages
+from supsup_cli.core.inference.novelty import CALIBRATION_LEVELS
+from supsup_cli.core.masks.superposition import images_at_once
+from supsup_cli.core.networks.normalisation import normalising_layers
+from supsup_cli.core.seeds import generator
+from supsup_cli.core.signatures.features import FirstLayer, FrozenFeatures, first_layer
+from supsup_cli.core.signatures.fitting import (
+    FEW_IMAGES,
+    MOST_IMAGES,
+    FittedGaussians,
+    components,
+    fit_gaussians,
+)
+from supsup_cli.core.signatures.maps import (
+    PooledMaps,
+    WhitenedMaps,
+    reference_images,
+    whitening_of,
+)
+from supsup_cli.core.signatures.table import (
+    CoarseSignatures,
+    SignatureTable,
+    TaskSignature,
+    fit_score,
+)
+from supsup_cli.workflows.opening import OpenNetwork, OpenTasks
+
+# Images of one pass: of one size always, since products of another are summed in another order.
+_BATCH = 256
+_MAPS = "maps-1"  # how features of random convolution nets are made
+# Bytes of a signature's arrays: what adds 12 KiB to a task's file where masks are small, elsewhere
+# 28 KiB, with what the file says of them and their quantiles.
+_SMALL_MASK, _SMALL, _LARGE = 1 << 16, 11_000, 27_300
+
+
+@dataclass(frozen=True)
+class OpenSignatures:
+    """The signatures of open tasks.
+
+    Attributes:
+        features: the pass through the frozen network.
+        table: of all tasks, in their order.
+        signatures: of each task; None where it has none.
+    """
+
+    features: FrozenFeatures
+    table: SignatureTable
+    signatures: tuple[TaskSignature | None, ...]
+
+    @cached_property
+    def unsigned(self) -> NDArray[np.int64]:
+        """Which tasks have no signature: indices, int64."""
+        return np.array([i for i, one in enumerate(self.signatures) if one is None], np.int64)
+
+    @cached_property
+    def usual_score(self) -> float:
+        """What an image of a task's own scores there, mean over the tasks, nats."""
+        own = [one.own_distance() for one in self.signatures if one is not None]
+        return float(fit_score(torch.tensor(own, dtype=torch.float64), self.features.size).mean())
+
+
+def make_signature(
+    net: OpenNetwork, train: LabelledImages, held_out: LabelledImages, seed: int, task: str
+) -> tuple[SignatureRecord, Arrays] | None:
+    """Find out what the frozen network says of a task's images; None on a network without features.
+
+    Args:
+        net: the open network.
+        train: the task's training images; a seeded choice of them is looked at.
+        held_out: its calibration images, which say how far its own images lie; may be none.
+        seed: of the learning.
+        task: its name, which the choice depends on.
+    """
+    features = open_features(net, keep=True)
+    if features is None or len(train) == 0:
+        return None
+    small = net.layout.bytes <= _SMALL_MASK and isinstance(features, FirstLayer)
+    order = torch.randperm(len(train), generator=generator(seed, "signature", task))
+    chosen = order[: FEW_IMAGES if small else MOST_IMAGES].to(train.device)
+    found = image_features(net, features, train.take(chosen)).numpy()
+    parts = components(found, train.targets[chosen].cpu().numpy())
+    size = _SMALL if small else _LARGE
+    fitted = fit_gaussians(
+        found, parts, directions_that_fit(int(parts.max()) + 1, features.size, size)
+    )
+    arrays = store_gaussians(_gaussians(fitted, np.empty(0)))
+    if len(held_out):
+        here = torch.arange(len(held_out), device=held_out.device)
+        rounded = _ready(read_gaussians(arrays, features.size), net)
+        own = image_features(net, features, held_out.take(here)).to(net.device)
+        apart = [rounded.distances(part, rounded.noise) for part in own.split(_BATCH)]
+        quantiles = torch.quantile(
+            torch.cat(apart).double().cpu(), torch.tensor(CALIBRATION_LEVELS, dtype=torch.float64)
+        )
+        arrays = store_gaussians(_gaussians(fitted, quantiles.numpy()))
+    return SignatureRecord(GAUSSIANS, len(chosen)), arrays
+
+
+def open_features(net: OpenNetwork, *, keep: bool) -> FrozenFeatures | None:
+    """Make the pass through a bank's frozen network; None on a network without features.
+
+    A random convolution net needs to be told how its maps go together. That is made of the base
+    alone, in seconds, and found in the bank afterwards.
+
+    Args:
+        net: the open network.
+        keep: whether the bank may be written.
+
+    Raises:
+        StorageError: the system refused to read.
+    """
+    if not normalising_layers(net.network):
+        return first_layer(net.network)
+    maps, bank = PooledMaps(net.network), net.bank
+    found = read_features(bank.path, bank.record, _MAPS)
+    if found is None or len(found.mean) != maps.size:
+        images = torch.from_numpy(reference_images(bank.record.input.shape)).to(net.device)
+        seen, threads = image_features(net, maps, images), torch.get_num_threads()
+        torch.set_num_threads(1)  # with more, eigenvectors have other last bits
+        try:
+            mean, matrix = whitening_of(seen)
+        finally:
+            torch.set_num_threads(threads)
+        found = Whitening(mean.numpy(), matrix.numpy())
+        if keep:
+            keep_features(bank.folder, bank.record, _MAPS, found)
+    mean, matrix = (torch.from_numpy(one).to(net.device) for one in (found.mean, found.matrix))
+    return WhitenedMaps(maps, mean, matrix)
+
+
+def image_features(net: OpenNetwork, features: FrozenFeatures, images: Tensor) -> Tensor:
+    """Compute features of (N, C, H, W) uint8 images in batches of one size: (N, D) on the CPU."""
+    parts = [torch.empty(0, features.size)]
+    with torch.no_grad():
+        for part in images.split(images_at_once(images, _BATCH)):
+            parts.append(features(net.pixels(part)).cpu())
+    return torch.cat(parts)
+
+
+def open_signatures(opened: OpenTasks) -> OpenSignatures | None:
+    """Put the signatures of open tasks side by side; None where no task has one.
+
+    One made later that is damaged counts as none: it is derived, and `verify` reports it.
+
+    Raises:
+        StorageError: the system refused to read one made later.
+    """
+    features = open_features(opened.net, keep=False)
+    if features is None:
+        return None
+    found = tuple(_signature(opened.net, task, features.size) for task in opened.tasks)
+    signed = [one for one in found if one is not None]
+    if not signed:
+        return None
+    counts = [0 if one is None else len(one.means) for one in found]
+    coarse = CoarseSignatures(
+        means=torch.cat([one.means for one in signed]),
+        shares=torch.cat([one.shares for one in signed]),
+        starts=torch.tensor(np.cumsum([0, *counts]), device=opened.net.device),
+        within=torch.stack([one.within() for one in signed]).mean(0),
+        noise=float(np.mean([one.noise for one in signed])),
+    )
+    return OpenSignatures(features, SignatureTable(coarse, found.__getitem__), found)
+
+
+def _signature(net: OpenNetwork, task: Task, size: int) -> TaskSignature | None:
+    """Read a task's signature, from its own file or one made later."""
+    record, arrays = task.content.signature, task.arrays
+    if record is None:
+        later = None
+        with suppress(DamagedError, NewerFormatError, OtherBaseError):
+            later = read_signature(net.bank.path, net.bank.record, task.content.task)
+        if later is None or later.content.task_sha256 != task.content_sha256:
+            return None
+        record, arrays = later.content.signature, later.arrays
+    if record.model != GAUSSIANS:
+        return None
+    try:
+        return _ready(read_gaussians(arrays, size), net)
+    except ValueError:
+        return None  # of another pass through this network: nothing can be said
+
+
+def _ready(gaussians: Gaussians, net: OpenNetwork) -> TaskSignature:
+    means, directions, variances, shares = (
+        torch.from_numpy(one).to(net.device)
+        for one in (gaussians.means, gaussians.directions, gaussians.variances, gaussians.shares)
+    )
+    return TaskSignature(
+        means,
+        directions,
+        variances,
+        shares,
+        float(gaussians.noise.mean(dtype=np.float64)),
+        torch.from_numpy(gaussians.quantiles).double(),
+    )
+
+
+def _gaussians(fitted: FittedGaussians, quantiles: NDArray[np.float64]) -> Gaussians:
+    means, directions, variances, noise, shares, levels = (
+        one.astype(np.float32)
+        for one in (
+            fitted.means,
+            fitted.directions,
+            fitted.variances,
+            fitted.noise,
+            fitted.shares,
+            quantiles,
+        )
+    )
+    return Gaussians(means, directions, variances, noise, shares, levels)

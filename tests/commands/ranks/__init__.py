@@ -1,0 +1,1 @@
+"""Commands on several ranks, as torchrun starts them."""

@@ -1,0 +1,1 @@
+"""Signatures: features of the frozen network, and where tasks lie in them."""

@@ -1,0 +1,78 @@
+"""What FORMAT.md says of signatures is what the code computes."""
+
+import doctest
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import bank_format
+from bank_format.kinds.gaussians import GAUSSIANS, Gaussians, read_gaussians, store_gaussians
+from supsup_cli.core.inference.novelty import CALIBRATION_LEVELS
+from supsup_cli.core.signatures.maps import reference_images
+from supsup_cli.core.signatures.table import TaskSignature
+
+SECTION = (
+    Path(bank_format.__file__)
+    .with_name("FORMAT.md")
+    .read_text(encoding="utf-8")
+    .partition("\n## Signatures\n")[2]
+    .partition("\n## ")[0]
+)
+
+
+@pytest.fixture(scope="module")
+def specified() -> dict[str, Any]:
+    globs: dict[str, Any] = {"np": np}
+    for example in doctest.DocTestParser().get_examples(SECTION):
+        if example.source.startswith("def"):
+            exec(example.source, globs)
+    return globs
+
+
+@pytest.mark.parametrize("shape", [(1, 16, 16), (3, 20, 12), (3, 96, 96)])
+def test_reference_images_are_those_of_the_specification(
+    specified: dict[str, Any], shape: tuple[int, int, int]
+) -> None:
+    count = min(2000, max(320, 6_144_000 // (shape[0] * shape[1] * shape[2])))
+    expected = specified["reference_images"](count, *shape)
+    np.testing.assert_array_equal(reference_images(shape), expected)
+
+
+@pytest.mark.parametrize("size", [9, 30])  # an odd number of features leaves four bits over
+def test_the_distance_is_that_of_the_specification(specified: dict[str, Any], size: int) -> None:
+    random = np.random.RandomState(size)
+    stored = store_gaussians(
+        Gaussians(
+            random.randn(4, size).astype(np.float32) * 3,
+            random.randn(4, 3, size).astype(np.float32) / size**0.5,
+            (random.rand(4, 3) * [9, 1, 0]).astype(np.float32),
+            np.full(4, 0.5, np.float32),
+            np.array([0.4, 0.3, 0.2, 0.1], np.float32),
+            np.empty(0, np.float32),
+        )
+    )
+    read = read_gaussians(stored, size)
+    parts = (read.means, read.directions, read.variances, read.shares)
+    task = TaskSignature(*map(torch.from_numpy, parts), 0.5, torch.from_numpy(read.quantiles))
+    named = {name.removeprefix("signature/"): one for name, one in stored.items()}
+    features = (random.randn(6, size) * 3).astype(np.float32)
+    for noise in (0.5, 1.5):
+        expected = [specified["distance"](one.astype(float), named, noise) for one in features]
+        found = task.distances(torch.from_numpy(features), noise)
+        np.testing.assert_allclose(found.numpy(), expected, rtol=1e-4, atol=1e-2)
+
+
+def test_model_arrays_and_levels_are_listed() -> None:
+    assert f'`"{GAUSSIANS}"`' in SECTION
+    empty = np.empty((1, 0), np.float32)
+    stored = store_gaussians(
+        Gaussians(np.ones((1, 4), np.float32), np.empty((1, 0, 4), np.float32), empty,
+                  *np.ones((2, 1), np.float32), np.empty(0, np.float32))
+    )  # fmt: skip
+    for name, array in stored.items():
+        assert f"| `{name}` | {array.dtype} [" in SECTION
+    levels = ", ".join(f"{level:g}".replace("0.", ".") for level in CALIBRATION_LEVELS)
+    assert f"at the levels {levels};" in SECTION

@@ -1,0 +1,1 @@
+"""Where files lie: signatures that were made later."""

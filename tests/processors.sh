@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# The numeric tests as other processors would run them: other instructions, other numbers of threads,
+# and products that add up in other orders.
+#
+#   tests/processors.sh           all of them in every setting: about an hour on two cores
+#   tests/processors.sh --share   what promises equal bits, in two settings: under a minute; in CI
+#
+# Further arguments go to pytest. A make of processor cannot be emulated; what another BLAS may do
+# stands in tests/support/summation.py. Settings that this processor does not have change nothing.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+if [ -x .venv/bin/python ]; then PATH="$PWD/.venv/bin:$PATH"; fi
+
+settings=(
+    "OMP_NUM_THREADS=1 ATEN_CPU_CAPABILITY=default MKL_ENABLE_INSTRUCTIONS=SSE4_2 ONEDNN_MAX_CPU_ISA=SSE41"
+    "OMP_NUM_THREADS=1 SUPSUP_OTHER_SUMS=1"
+)
+chosen=(-m "numeric and not slow")
+if [ "${1:-}" = --share ]; then
+    shift
+    chosen+=(-k "other_sums or symmetric or never_stopped or twenty_moments or same_bits")
+else
+    settings+=(
+        "OMP_NUM_THREADS=1 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2 ONEDNN_MAX_CPU_ISA=AVX2"
+        "OMP_NUM_THREADS=2 ATEN_CPU_CAPABILITY=avx2 MKL_CBWR=AVX2 ONEDNN_MAX_CPU_ISA=AVX2"
+        "OMP_NUM_THREADS=1 ATEN_CPU_CAPABILITY=avx512 MKL_ENABLE_INSTRUCTIONS=AVX512 ONEDNN_MAX_CPU_ISA=AVX512_CORE"
+        "OMP_NUM_THREADS=2 ATEN_CPU_CAPABILITY=avx512"
+        "OMP_NUM_THREADS=2 ATEN_CPU_CAPABILITY=default MKL_CBWR=COMPATIBLE"
+        "OMP_NUM_THREADS=2 SUPSUP_OTHER_SUMS=1"
+    )
+fi
+
+failed=0
+for setting in "${settings[@]}"; do
+    echo "== $setting"
+    # shellcheck disable=SC2086  # each setting is several words
+    env OMP_WAIT_POLICY=passive $setting pytest -q "${chosen[@]}" "$@" || failed=1
+done
+exit $failed
