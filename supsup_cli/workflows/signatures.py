@@ -28,7 +28,12 @@ from supsup_cli.core.inference.novelty import CALIBRATION_LEVELS
 from supsup_cli.core.masks.superposition import images_at_once
 from supsup_cli.core.networks.normalisation import normalising_layers
 from supsup_cli.core.seeds import generator
-from supsup_cli.core.signatures.features import FirstLayer, FrozenFeatures, first_layer
+from supsup_cli.core.signatures.features import (
+    FirstLayer,
+    FrozenFeatures,
+    first_layer,
+    trained_features,
+)
 from supsup_cli.core.signatures.fitting import (
     FEW_IMAGES,
     MOST_IMAGES,
@@ -135,7 +140,7 @@ def open_features(net: OpenNetwork, *, keep: bool) -> FrozenFeatures | None:
         StorageError: the system refused to read.
     """
     if not normalising_layers(net.network):
-        return first_layer(net.network)
+        return trained_features(net.network) or first_layer(net.network)
     maps, bank = PooledMaps(net.network), net.bank
     found = read_features(bank.path, bank.record, _MAPS)
     if found is None or len(found.mean) != maps.size:

@@ -44,7 +44,7 @@ def misfit_of(opened: OpenTasks, index: int) -> str:
     if calibration is not None:
         return calibration.misfit
     superfluous = not bool(opened.own[index].all())
-    return DAMPED_LOG_ODDS if superfluous and not opened.normalises else DOUBT
+    return DAMPED_LOG_ODDS if superfluous and not opened.by_doubt else DOUBT
 
 
 def run(opened: OpenTasks, index: int, images: NDArray[np.uint8]) -> MaskRun:

@@ -102,6 +102,8 @@ def chosen_recipe(request: LearnRequest, kind: Kind) -> Recipe:
     except ValueError as error:
         raise UsageError(f"--augment: {error}") from error
     recipe = for_network(RECIPES[request.recipe], kind)
+    if kind == "trained":
+        _check_trained(request)
     rate = request.learning_rate
     return dataclasses.replace(
         recipe,
@@ -111,8 +113,28 @@ def chosen_recipe(request: LearnRequest, kind: Kind) -> Recipe:
         density=recipe.density if density is None else density,
         transfer=request.transfer,
         combine=request.combine,
-        augment=changes,
+        augment=recipe.augment if request.augment is None else changes,
     )
+
+
+def _check_trained(request: LearnRequest) -> None:
+    """Refuse what has no meaning over trained weights, where every task has its own last layer.
+
+    Raises:
+        UsageError: it was asked for.
+    """
+    asked = {
+        f"--recipe {request.recipe}": request.recipe != "default",
+        f"--density {request.density}": request.density is not None,
+        "--transfer": request.transfer,
+        "--combine": request.combine is not None,
+    }
+    for what, is_asked in asked.items():
+        if is_asked:
+            raise UsageError(
+                f"{what}: the base is a trained network, whose tasks drop a few weights and have "
+                "last layers of their own; expected none"
+            )
 
 
 def make_plans(net: OpenNetwork, request: LearnRequest) -> list[Plan]:
