@@ -5,7 +5,10 @@ torchvision publishes pickles. This is the one place where such a file is read: 
 digits that torchvision's own name of it has. timm's files are safetensors.
 """
 
+import contextlib
 import hashlib
+import io
+import logging
 import re
 from pathlib import Path
 from urllib.error import URLError
@@ -76,9 +79,10 @@ def fetch_torchvision(arch: str, url: str, shapes: Shapes) -> LibraryWeights:
         raise UsageError(f"{url}: no digits of a SHA-256 found in the name, expected some")
     file = Path(torch.hub.get_dir()) / "checkpoints" / name
     try:
-        state = torch.hub.load_state_dict_from_url(
-            url, map_location="cpu", progress=False, check_hash=True, weights_only=True
-        )
+        with contextlib.redirect_stdout(io.StringIO()):  # it tells its progress there
+            state = torch.hub.load_state_dict_from_url(
+                url, map_location="cpu", progress=False, check_hash=True, weights_only=True
+            )
         with file.open("rb") as opened:
             digest = hashlib.file_digest(opened, "sha256").hexdigest()
     except (URLError, OSError) as error:
@@ -110,6 +114,7 @@ def _of_timm(arch: str) -> Path:
     if not place:
         raise UsageError(f"--weights imagenet: timm publishes none for {arch}")
     url = f"{_HUB}/{place}/resolve/main/{IN_FOLDER}"
+    huggingface_hub.utils.logging.set_verbosity(logging.CRITICAL)  # supsup tells what failed
     try:
         return Path(huggingface_hub.hf_hub_download(place, IN_FOLDER))
     except Exception as error:  # its errors have no base of their own, and vary with its version

@@ -10,6 +10,7 @@ from bank_format.kinds.mask import Task
 from supsup_cli.core.learning.batches.augmentation import parse_augmentation
 from supsup_cli.core.learning.recipes import RECIPES, Recipe, combination_steps, for_network
 from supsup_cli.core.masks.density import parse_density
+from supsup_cli.core.networks.head import find_head
 from supsup_cli.core.networks.specs import Kind
 from supsup_cli.data import catalog, names
 from supsup_cli.data.reading import DEFAULT, Reading
@@ -261,6 +262,8 @@ def check_classes(
             hint=f"supsup init-base --bank ANOTHER-BANK --real-outputs {needed} "
             f"--outputs {needed * (_SUPERFLUOUS_PER_CLASS + 1)}",
         )
+    if find_head(net.network) is not None:
+        return  # it tells tasks apart without any
     superfluous = record.outputs - len(classes)
     if superfluous < _SUPERFLUOUS_PER_CLASS * len(classes):
         reporter.note(
