@@ -125,7 +125,16 @@ class Bank:
             DamagedError, NewerFormatError, OtherBaseError: of its file.
             StorageError: the system refused.
         """
-        return self._parse(name, task_folder.read_task_file(self.path, self.record, name))
+        return self.read_sealed(name)[0]
+
+    def read_sealed(self, name: str) -> tuple[Task, bytes]:
+        """Read a task, checked in full, and its file's bytes.
+
+        Raises:
+            BankError: as `read_task`.
+        """
+        data = task_folder.read_task_file(self.path, self.record, name)
+        return self._parse(name, data), data
 
     def children(self, name: str) -> list[str]:
         """Name the combinations that cannot be read without a task, sorted.
@@ -217,8 +226,7 @@ class Bank:
         """
         check_same_base(self.path, self.record, source.path, source.record)
         new = name if as_name is None else check_task_name(as_name)
-        data = task_folder.read_task_file(source.path, source.record, name)
-        task = source._parse(name, data)
+        task, data = source.read_sealed(name)
         here = set(self.tasks())
         for parent in [one.task for one in needed_parents(task) if one.task not in here]:
             self.copy_task(parent, source)

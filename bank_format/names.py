@@ -1,10 +1,21 @@
 """Names: of tasks, which become file names, and of parameters, which become tensor names."""
 
 import re
+from collections.abc import Sequence
 
 from bank_format.errors import BadNameError
 
-__all__ = ["check_digest", "check_parameter_name", "check_task_name", "check_text", "is_task_name"]
+__all__ = [
+    "check_digest",
+    "check_parameter_name",
+    "check_task_name",
+    "check_text",
+    "few_of",
+    "is_task_name",
+    "shortened",
+]
+
+_FEW = 5
 
 _TASK_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _PARAMETER_NAME = re.compile(r"[A-Za-z0-9_.-]{1,200}")
@@ -60,3 +71,15 @@ def check_text(text: str) -> None:
     # No printable character is among these: most texts need no search.
     if len(text) > 4096 or (not text.isprintable() and _CONTROL.search(text)):
         raise ValueError(f"text {text[:80]!r} found, expected no control characters, at most 4096")
+
+
+def few_of(names: Sequence[str]) -> str:
+    """Write the first names for a message, quoted, and how many more there are."""
+    more = len(names) - _FEW
+    return ", ".join(map(repr, names[:_FEW])) + (f" and {more} more" if more > 0 else "")
+
+
+def shortened(value: object, most: int) -> str:
+    """Write a value for a message, in so many characters at most."""
+    text = str(value)
+    return text if len(text) <= most else f"{text[:most]}…"

@@ -1,3 +1,3 @@
 """supsup: a persistent bank of supermasks. One frozen network, one binary mask per task."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

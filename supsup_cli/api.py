@@ -14,11 +14,12 @@ Errors are those of `supsup_cli.errors` and `bank_format.errors`; nothing is pri
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from bank_format.bank import Bank as _BankOnDisk
 from bank_format.store.tasks import task_path
-from supsup_cli.data.reading import Reading
+from supsup_cli.data.reading import DEFAULT, Reading
+from supsup_cli.data.splits import TaskData
 from supsup_cli.data.supplied import as_images, task_data
 from supsup_cli.errors import NoInputError
 from supsup_cli.workflows.bank import init_base
@@ -38,6 +39,26 @@ from supsup_cli.workflows.tasks import list as listing
 __all__ = ["Bank", "InferredSource", "LearnedTask", "ListedTask", "PredictedSource", "create"]
 
 _SILENT = Silent()
+
+
+class LearnOptions(TypedDict, total=False):
+    """How `Bank.learn` and `Bank.learn_dataset` learn a mask; each may be left out.
+
+    Attributes:
+        recipe: default, fast, paper or separable; `fast` is for thousands of tasks.
+        steps: updates of the mask; None takes the recipe's.
+        batch_size: images per update; None takes the recipe's.
+        density: weights to keep, a share or er:S; None keeps about half.
+        augment: flip, shift or flip,shift changes images at random in each step; None none.
+        seed: of every draw, 0 unless given.
+    """
+
+    recipe: str
+    steps: int | None
+    batch_size: int | None
+    density: str | None
+    augment: str | None
+    seed: int
 
 
 class Bank:
@@ -72,26 +93,16 @@ class Bank:
         data: str | Path,
         *,
         name: str | None = None,
-        recipe: str = "default",
-        steps: int | None = None,
-        batch_size: int | None = None,
-        density: str | None = None,
-        augment: str | None = None,
-        seed: int = 0,
         data_root: str = "",
+        **options: Unpack[LearnOptions],
     ) -> LearnedTask:
         """Learn a mask from a folder of class folders, or from named data as `data list` has it.
 
         Args:
             data: the folder or the name.
             name: the task's; None takes the data's own.
-            recipe: default, fast, paper or separable; `fast` is for thousands of tasks.
-            steps: updates of the mask; None takes the recipe's.
-            batch_size: images per update; None takes the recipe's.
-            density: weights to keep, a share or er:S; None keeps about half.
-            augment: flip, shift or flip,shift changes images at random in each step.
-            seed: of every draw.
             data_root: folder of CIFAR and ImageNet.
+            options: how, see `LearnOptions`.
 
         Returns:
             the task, its status `exists` if the same was learned before.
@@ -99,19 +110,7 @@ class Bank:
         Raises:
             SupsupError, BankError: as `supsup learn-task`.
         """
-        request = LearnRequest(
-            data=[str(data)],
-            name=name,
-            recipe=recipe,
-            steps=steps,
-            batch_size=batch_size,
-            seed=seed,
-            device=self._device,
-            density=density,
-            augment=augment,
-            reading=Reading(root=data_root),
-        )
-        return learn_task.learn_task(self.path, request, _SILENT).tasks[0]
+        return self._learn([str(data)], name, reading=Reading(root=data_root), **options)
 
     def learn_dataset(
         self,
@@ -120,12 +119,7 @@ class Bank:
         *,
         test: Iterable[tuple[Any, int]] | None = None,
         classes: Sequence[str] | None = None,
-        recipe: str = "default",
-        steps: int | None = None,
-        batch_size: int | None = None,
-        density: str | None = None,
-        augment: str | None = None,
-        seed: int = 0,
+        **options: Unpack[LearnOptions],
     ) -> LearnedTask:
         """Learn a mask from labelled images in memory; they are read once.
 
@@ -136,12 +130,7 @@ class Bank:
                 or from 0 to 1; a label counts from 0.
             test: the same for the test; None holds out a seeded 15 % of each class.
             classes: a name for each label; None takes `dataset.classes`, or else the numbers.
-            recipe: see `learn`, as are the others.
-            steps: updates of the mask.
-            batch_size: images per update.
-            density: weights to keep.
-            augment: how images are changed at random.
-            seed: of every draw.
+            options: how, see `LearnOptions`.
 
         Returns:
             the task, its status `exists` if the same was learned before.
@@ -151,20 +140,9 @@ class Bank:
         """
         known = classes if classes is not None else getattr(dataset, "classes", None)
         tested = None if test is None else _examples(test)
+        seed = options.get("seed", 0)
         given = task_data(name, _examples(dataset), known, self.input_shape, seed, tested)
-        request = LearnRequest(
-            data=(),
-            name=name,
-            recipe=recipe,
-            steps=steps,
-            batch_size=batch_size,
-            seed=seed,
-            device=self._device,
-            density=density,
-            augment=augment,
-            given=given,
-        )
-        return learn_task.learn_task(self.path, request, _SILENT).tasks[0]
+        return self._learn((), name, given=given, **options)
 
     def predict(self, images: Any, *, task: str | None = None) -> tuple[PredictedSource, ...]:
         """Name task and class of each image.
@@ -198,7 +176,7 @@ class Bank:
 
         Args:
             images: see `predict`.
-            method: auto, one-shot, binary, descent or exhaustive.
+            method: auto, signature, one-shot, binary, descent or exhaustive.
             objective: H, G or R; None takes the method's best.
             group: who shares a decision: image, folder, all, or a number of images.
             top: how many scores each answer has.
@@ -213,6 +191,35 @@ class Bank:
         decision = DecisionRequest(method, objective, group, self._device)
         inputs = self._inputs(images)
         return infer_task.infer_open(self._opened(), inputs, decision, top, _SILENT).results
+
+    def _learn(
+        self,
+        data: Sequence[str],
+        name: str | None,
+        reading: Reading = DEFAULT,
+        given: TaskData | None = None,
+        *,
+        recipe: str = "default",
+        steps: int | None = None,
+        batch_size: int | None = None,
+        density: str | None = None,
+        augment: str | None = None,
+        seed: int = 0,
+    ) -> LearnedTask:
+        request = LearnRequest(
+            data=data,
+            name=name,
+            recipe=recipe,
+            steps=steps,
+            batch_size=batch_size,
+            seed=seed,
+            device=self._device,
+            density=density,
+            augment=augment,
+            reading=reading,
+            given=given,
+        )
+        return learn_task.learn_task(self.path, request, _SILENT).tasks[0]
 
     def _inputs(self, images: Any) -> InputRequest:
         paths = [images] if isinstance(images, (str, Path)) else images

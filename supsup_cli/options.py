@@ -112,7 +112,7 @@ MethodOption = Annotated[
     str,
     typer.Option(
         "--method",
-        help="auto, one-shot, binary, descent, exhaustive or hopfield (unit masks).",
+        help="auto, signature, one-shot, binary, descent, exhaustive or hopfield (unit masks).",
         metavar="METHOD",
     ),
 ]

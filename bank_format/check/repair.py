@@ -102,35 +102,30 @@ def _plan(bank: Path, report: VerifyReport) -> tuple[tuple[Repair, ...], tuple[s
 
 
 def _perform(bank: Path, repairs: tuple[Repair, ...]) -> None:
-    renames: dict[str, str] = {}
     for one in repairs:
         match one.action:
             case "quarantined":
                 files.make_folder(bank / QUARANTINE)
                 files.move_new(bank / one.file, bank / one.to)
-            case "renamed":
-                renames[one.file] = one.to
             case "regenerated":
                 files.write_new(bank / BASE_FILE, regenerate_base(read_record(bank)))
             case "made":
                 files.make_folder(bank / one.file)
-    _rename(bank, renames)
+    _rename(bank, {one.file: one.to for one in repairs if one.action == "renamed"})
 
 
 def _rename(bank: Path, renames: Mapping[str, str]) -> None:
-    """Move each file to its rightful name, also where they hold each other's."""
-    pending = dict(renames)
-    while pending:
-        source = next((old for old, new in pending.items() if new not in pending), None)
-        if source is not None:
-            files.move_new(bank / source, bank / pending.pop(source))
-            continue
-        # Each holds another's name. A task's name, so that a run after a kill finds it misplaced.
-        source = next(iter(pending))
-        free = (f"{MASKS}/misplaced-{number}{SUFFIX}" for number in count(1))
-        parked = next(file for file in free if not files.exists(bank / file))
-        files.move_new(bank / source, bank / parked)
-        pending[parked] = pending.pop(source)
+    """Move files to their rightful names, which some of them may hold of each other.
+
+    First all leave, to names that tasks can have: a run after a kill finds them misplaced there.
+    """
+    names = (f"{MASKS}/misplaced-{number}{SUFFIX}" for number in count(1))
+    free = (name for name in names if not files.exists(bank / name))
+    parked = {file: next(free) for file in renames}
+    for file, name in parked.items():
+        files.move_new(bank / file, bank / name)
+    for file, name in parked.items():
+        files.move_new(bank / name, bank / renames[file])
 
 
 def _missed(problems: tuple[Problem, ...], repairs: tuple[Repair, ...]) -> list[Problem]:

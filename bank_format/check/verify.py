@@ -8,9 +8,9 @@ are no part of a bank. Both say what to type next.
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
 from pathlib import Path
 
+from bank_format.bank import Bank
 from bank_format.check.problems import Problem, VerifyReport, problem_of
 from bank_format.disk.atomic import is_temporary
 from bank_format.disk.files import list_names, read_bytes
@@ -46,7 +46,6 @@ from bank_format.store.layout import (
     read_record,
 )
 from bank_format.store.signatures import read_signature
-from bank_format.store.tasks import parse_task, read_mask, read_task_file
 
 __all__ = ["Problem", "VerifyReport", "verify"]
 
@@ -179,9 +178,7 @@ class _Survey:
         if self.record is None:
             self.check_seal(file, "mask", "combination")
             return
-        data = read_task_file(self.path, self.record, task)
-        read_parent = partial(read_mask, self.path, self.record)
-        read = parse_task(data, self.record, task, str(self.path / file), read_parent)
+        read = Bank(self.path, self.record).read_task(task)
         self.patterns.append(PatternRecord(task, read.content_sha256))
 
     def check_attractors(self) -> None:

@@ -19,6 +19,7 @@ from bank_format.kinds.hopfield import (
     parse_hopfield,
 )
 from bank_format.kinds.mask import Task
+from bank_format.names import few_of
 from bank_format.store.layout import HOPFIELD_FILE
 from bank_format.store.tasks import settle_tasks
 
@@ -31,8 +32,6 @@ __all__ = [
     "read_attractors",
     "write_attractors",
 ]
-
-_MOST_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +129,8 @@ def encode_command(bank: Place, rule: str = "storkey") -> str:
 
 
 def _named(names: Sequence[str]) -> str:
-    more = len(names) - _MOST_NAMED
-    shown = ", ".join(repr(name) for name in names[:_MOST_NAMED])
     count = "1 task" if len(names) == 1 else f"{len(names)} tasks"
-    return f"{count} ({shown}{f' and {more} more' if more > 0 else ''})"
+    return f"{count} ({few_of(names)})"
 
 
 def _read(bank: Place, record: BankRecord) -> bytes | None:

@@ -11,6 +11,7 @@ from bank_format.encoding.sealed import Tensor
 from bank_format.errors import NameTakenError, NoBankError, OtherBaseError
 from bank_format.kinds.bank_json import BankRecord, BankSpec, build_bank_file
 from bank_format.kinds.base import base_sha256, build_base
+from bank_format.names import shortened
 from bank_format.store.layout import (
     BANK_FILE,
     BASE_FILE,
@@ -79,8 +80,8 @@ def _holds(path: Path, record: BankRecord) -> bool:
         there, asked = getattr(found, field.name), getattr(record, field.name)
         if there != asked:
             raise NameTakenError(
-                f"{path}: a bank with {field.name} {_short(there)} found, "
-                f"asked for {_short(asked)}; it is unchanged",
+                f"{path}: a bank with {field.name} {shortened(there, 80)} found, "
+                f"asked for {shortened(asked, 80)}; it is unchanged",
                 hint=_OTHER_FOLDER,
             )
     return True
@@ -114,8 +115,3 @@ def _complete_base(path: Path, record: BankRecord, base: bytes) -> None:
         read_base(path, record)
     except OtherBaseError as error:
         raise NameTakenError(f"{error}; it is unchanged", hint=_OTHER_FOLDER) from error
-
-
-def _short(value: object) -> str:
-    text = str(value)
-    return text if len(text) <= 80 else f"{text[:80]}…"

@@ -1,15 +1,18 @@
-"""How every command answers."""
+"""How every command answers, and the options that all have."""
 
+import functools
+import inspect
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from io import StringIO
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
 
 from supsup_cli.boundary import problem_of
 from supsup_cli.errors import PartDeliveredError, RankFailedError, UsageError
+from supsup_cli.options import DebugOption, JsonOption, QuietOption
 from supsup_cli.output import ReaderGoneError, Terminal
 from supsup_cli.stop_signals import stop_signals
 from supsup_cli.torchrun.place import Place, place
@@ -24,11 +27,33 @@ if TYPE_CHECKING:
     from supsup_cli.torchrun.group import RankGroup
 
 _LOOK_EVERY = 0.25  # seconds
+Work = Callable[[Terminal], Result]
 
 
-def answer(
-    work: Callable[[Terminal], Result], *, as_json: bool, quiet: bool, fail_on_new: bool = False
-) -> None:
+def answering(command: Callable[..., Work]) -> Callable[..., None]:
+    """Add --json, --quiet and --debug to a command, and answer with what its work comes to.
+
+    Args:
+        command: parses its own options and gives the work to do.
+    """
+
+    def with_common(
+        as_json: JsonOption = False, quiet: QuietOption = False, debug: DebugOption = False
+    ) -> None:
+        pass
+
+    @functools.wraps(command)
+    def run(*, as_json: bool, quiet: bool, debug: bool, **own: Any) -> None:
+        answer(command(**own), as_json=as_json, quiet=quiet)
+
+    signatures = [inspect.signature(one) for one in (command, with_common)]
+    parameters = [one for each in signatures for one in each.parameters.values()]
+    vars(run)["__signature__"] = inspect.Signature(parameters)
+    run.__annotations__ = {one.name: one.annotation for one in parameters}
+    return run
+
+
+def answer(work: Work, *, as_json: bool, quiet: bool, fail_on_new: bool = False) -> None:
     """Do a command's work, print what it answers and end with its exit code.
 
     Under torchrun rank 0 does it, and the other ranks nothing.

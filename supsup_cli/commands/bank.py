@@ -5,15 +5,12 @@ from typing import Annotated
 
 import typer
 
-from supsup_cli.commands.answering import answer
+from supsup_cli.commands.answering import Work, answering
 from supsup_cli.options import (
     DEFAULT_BANK,
     BankOption,
-    DebugOption,
     DeviceOption,
     DryRunOption,
-    JsonOption,
-    QuietOption,
     ReadBankOption,
     VerifiedBankOption,
     usable_path,
@@ -25,16 +22,14 @@ app = typer.Typer()
 
 
 @app.command()
+@answering
 def stats(
     bank: ReadBankOption = DEFAULT_BANK,
     overlaps: Annotated[bool, typer.Option("--overlaps", help="Compare every pair.")] = False,
     plot: Annotated[
         Path | None, typer.Option(help="Picture of the overlaps.", callback=usable_path)
     ] = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    debug: DebugOption = False,
-) -> None:
+) -> Work:
     """Count the bank's tasks, bits and bytes, beside other ways to keep as many tasks."""
 
     def work(_terminal: Terminal) -> Result:
@@ -42,10 +37,11 @@ def stats(
 
         return workflow.stats(bank, overlaps=overlaps, plot=plot)
 
-    answer(work, as_json=as_json, quiet=quiet)
+    return work
 
 
 @app.command()
+@answering
 def verify(
     bank: VerifiedBankOption = DEFAULT_BANK,
     repair: Annotated[
@@ -55,10 +51,7 @@ def verify(
         ),
     ] = False,
     dry_run: DryRunOption = False,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    debug: DebugOption = False,
-) -> None:
+) -> Work:
     """Read every byte of the bank and report every problem."""
 
     def work(_terminal: Terminal) -> Result:
@@ -66,17 +59,15 @@ def verify(
 
         return workflow.verify(bank, mend=repair, dry_run=dry_run)
 
-    answer(work, as_json=as_json, quiet=quiet)
+    return work
 
 
 @app.command()
+@answering
 def doctor(
     bank: BankOption = DEFAULT_BANK,
     device: DeviceOption = "auto",
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    debug: DebugOption = False,
-) -> None:
+) -> Work:
     """Check versions, devices, the file system of the bank or folder, and a self-test."""
 
     def work(_terminal: Terminal) -> Result:
@@ -84,4 +75,4 @@ def doctor(
 
         return workflow.doctor(bank, device)
 
-    answer(work, as_json=as_json, quiet=quiet)
+    return work

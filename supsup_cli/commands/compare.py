@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from supsup_cli.commands.answering import answer
+from supsup_cli.commands.answering import Work, answering
 from supsup_cli.data.limits import MAX_PIXELS
 from supsup_cli.options import (
     MOST_IMAGES,
@@ -13,12 +13,9 @@ from supsup_cli.options import (
     MOST_STEPS,
     DataOption,
     DataRootOption,
-    DebugOption,
     DeviceOption,
     DownloadOption,
-    JsonOption,
     MaxPixelsOption,
-    QuietOption,
     SeedOption,
     parse_shape,
     usable_path,
@@ -31,6 +28,7 @@ app = typer.Typer()
 
 
 @app.command()
+@answering
 def compare(
     data: DataOption = None,
     methods: Annotated[
@@ -105,10 +103,7 @@ def compare(
     download: DownloadOption = False,
     device: DeviceOption = "auto",
     seed: SeedOption = 0,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    debug: DebugOption = False,
-) -> None:
+) -> Work:
     """Learn the same tasks with several methods and compare them."""
     shape = parse_shape(input_shape)
 
@@ -138,4 +133,4 @@ def compare(
         with stop_signals() as stop:
             return compare(request, terminal, stop)
 
-    answer(work, as_json=as_json, quiet=quiet)
+    return work

@@ -4,14 +4,11 @@ from typing import Annotated
 
 import typer
 
-from supsup_cli.commands.answering import answer
+from supsup_cli.commands.answering import Work, answering
 from supsup_cli.options import (
     DataRootOption,
-    DebugOption,
     DownloadOption,
-    JsonOption,
     LimitOption,
-    QuietOption,
     SeedOption,
     usable_path,
 )
@@ -22,9 +19,8 @@ app = typer.Typer(no_args_is_help=True, help="What --data understands, and its i
 
 
 @app.command("list")
-def data_list(
-    as_json: JsonOption = False, quiet: QuietOption = False, debug: DebugOption = False
-) -> None:
+@answering
+def data_list() -> Work:
     """List the names that --data understands."""
 
     def work(_terminal: Terminal) -> Result:
@@ -32,10 +28,11 @@ def data_list(
 
         return workflow.data_list()
 
-    answer(work, as_json=as_json, quiet=quiet)
+    return work
 
 
 @app.command("export")
+@answering
 def data_export(
     name: Annotated[str, typer.Argument(help="A name from data list.")],
     folder: Annotated[
@@ -47,10 +44,7 @@ def data_export(
     data_root: DataRootOption = "",
     download: DownloadOption = False,
     seed: SeedOption = 0,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    debug: DebugOption = False,
-) -> None:
+) -> Work:
     """Write images of a data set as files."""
 
     def work(_terminal: Terminal) -> Result:
@@ -62,4 +56,4 @@ def data_export(
             name, folder, split=split, limit=limit, seed=seed, reading=reading
         )
 
-    answer(work, as_json=as_json, quiet=quiet)
+    return work

@@ -4,18 +4,15 @@ from typing import Annotated
 
 import typer
 
-from supsup_cli.commands.answering import answer
+from supsup_cli.commands.answering import Work, answering
 from supsup_cli.data.reading import Reading
 from supsup_cli.options import (
     DEFAULT_BANK,
     BankOption,
     DataRootOption,
-    DebugOption,
     DeviceOption,
     DownloadOption,
-    JsonOption,
     LimitOption,
-    QuietOption,
     SeedOption,
 )
 from supsup_cli.output import Terminal
@@ -25,6 +22,7 @@ app = typer.Typer()
 
 
 @app.command("encode-hopfield")
+@answering
 def encode_hopfield(
     bank: BankOption = DEFAULT_BANK,
     rule: Annotated[str, typer.Option(help="storkey or hebbian.")] = "storkey",
@@ -37,10 +35,7 @@ def encode_hopfield(
     download: DownloadOption = False,
     device: DeviceOption = "auto",
     seed: SeedOption = 0,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    debug: DebugOption = False,
-) -> None:
+) -> Work:
     """Store all unit masks as attractors of matrices that never grow (HopSupSup)."""
 
     def work(terminal: Terminal) -> Result:
@@ -50,4 +45,4 @@ def encode_hopfield(
         request = workflow.EncodeRequest(rule, verify, limit, seed, device, reading)
         return workflow.encode_hopfield(bank, request, terminal)
 
-    answer(work, as_json=as_json, quiet=quiet)
+    return work

@@ -173,8 +173,8 @@ def predict(
         from supsup_cli.workflows.inference.inputs import InputRequest
         from supsup_cli.workflows.inference.rules import DecisionRequest
 
-        if sheet is not None or sort is not None:
-            raise UsageError("--sheet or --sort with --json-lines: expected neither")
+        if sheet is not None or sort is not None or link:
+            raise UsageError("--sheet, --sort or --link with --json-lines: expected none of them")
         reading = Reading(max_pixels, data_root, download)
         inputs = InputRequest(images or (), sys.stdin, data or (), limit, seed, reading)
         decision = DecisionRequest(method, objective, group, device)

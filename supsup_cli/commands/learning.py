@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from supsup_cli.commands.answering import Together, answer, answer_together
+from supsup_cli.commands.answering import Together, Work, answer_together, answering
 from supsup_cli.data.limits import MAX_PIXELS
 from supsup_cli.options import (
     DEFAULT_BANK,
@@ -33,6 +33,7 @@ app = typer.Typer()
 
 
 @app.command("init-base")
+@answering
 def init_base(
     bank: BankOption = DEFAULT_BANK,
     arch: Annotated[
@@ -79,10 +80,7 @@ def init_base(
         bool, typer.Option("--new-head", help="Draw the last layer, whatever --weights has.")
     ] = False,
     seed: SeedOption = 0,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    debug: DebugOption = False,
-) -> None:
+) -> Work:
     """Create a bank: a network, drawn from the seed or trained elsewhere, frozen for ever."""
     shape = None if input_shape is None else parse_shape(input_shape)
 
@@ -93,7 +91,7 @@ def init_base(
         request = BaseRequest(arch, shape, outputs, real_outputs, seed, init, weights, new_head)
         return workflow.init_base(bank, request, terminal)
 
-    answer(work, as_json=as_json, quiet=quiet)
+    return work
 
 
 @app.command("learn-task")

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from supsup_cli.commands.answering import answer
+from supsup_cli.commands.answering import Work, answering
 from supsup_cli.data.limits import MAX_PIXELS
 from supsup_cli.options import (
     DEFAULT_BANK,
@@ -13,12 +13,9 @@ from supsup_cli.options import (
     BankOption,
     DataOption,
     DataRootOption,
-    DebugOption,
     DeviceOption,
     DownloadOption,
-    JsonOption,
     MaxPixelsOption,
-    QuietOption,
     SeedOption,
 )
 from supsup_cli.output import Terminal
@@ -31,6 +28,7 @@ app = typer.Typer()
 
 
 @app.command("learn-stream")
+@answering
 def learn_stream(
     data: DataOption = None,
     bank: BankOption = DEFAULT_BANK,
@@ -52,10 +50,7 @@ def learn_stream(
     download: DownloadOption = False,
     device: DeviceOption = "auto",
     seed: SeedOption = 0,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    debug: DebugOption = False,
-) -> None:
+) -> Work:
     """Learn from batches whose tasks and boundaries are hidden (NNs); --data is the order."""
 
     def work(terminal: Terminal) -> Result:
@@ -70,4 +65,4 @@ def learn_stream(
         with stop_signals() as stop:
             return workflow.learn_stream(bank, request, terminal, stop)
 
-    answer(work, as_json=as_json, quiet=quiet)
+    return work

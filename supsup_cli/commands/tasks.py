@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from supsup_cli.commands.answering import answer
+from supsup_cli.commands.answering import Work, answer, answering
 from supsup_cli.completion import complete_source_tasks, complete_tasks
 from supsup_cli.data.limits import MAX_PIXELS
 from supsup_cli.options import (
@@ -62,13 +62,11 @@ def tasks(
 
 
 @group.command()
+@answering
 def show(
     names: _TasksArgument,
     bank: ReadBankOption = DEFAULT_BANK,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    debug: DebugOption = False,
-) -> None:
+) -> Work:
     """Show all that task files say: content, provenance, each layer's density, coding and bytes."""
 
     def work(_terminal: Terminal) -> Result:
@@ -76,10 +74,11 @@ def show(
 
         return workflow.show_tasks(bank, names)
 
-    answer(work, as_json=as_json, quiet=quiet)
+    return work
 
 
 @group.command()
+@answering
 def sign(
     names: Annotated[
         list[str] | None,
@@ -91,10 +90,7 @@ def sign(
     data_root: DataRootOption = "",
     download: DownloadOption = False,
     device: DeviceOption = "auto",
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    debug: DebugOption = False,
-) -> None:
+) -> Work:
     """Make signatures for tasks that have none, from the data they were learned from."""
 
     def work(terminal: Terminal) -> Result:
@@ -104,10 +100,11 @@ def sign(
         reading = Reading(max_pixels, data_root, download)
         return workflow.sign_tasks(bank, names or (), data or (), device, reading, terminal)
 
-    answer(work, as_json=as_json, quiet=quiet)
+    return work
 
 
 @group.command()
+@answering
 def remove(
     names: _TasksArgument,
     bank: BankOption = DEFAULT_BANK,
@@ -116,10 +113,7 @@ def remove(
     ] = False,
     yes: YesOption = False,
     dry_run: DryRunOption = False,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    debug: DebugOption = False,
-) -> None:
+) -> Work:
     """Remove tasks for ever; asks on a terminal, needs --yes elsewhere."""
 
     def work(terminal: Terminal) -> Result:
@@ -134,10 +128,11 @@ def remove(
             reporter=terminal,
         )
 
-    answer(work, as_json=as_json, quiet=quiet)
+    return work
 
 
 @group.command()
+@answering
 def copy(
     names: Annotated[
         list[str],
@@ -154,10 +149,7 @@ def copy(
         str | None, typer.Option("--as", help="The task's name here.", metavar="NAME")
     ] = None,
     dry_run: DryRunOption = False,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    debug: DebugOption = False,
-) -> None:
+) -> Work:
     """Copy tasks from another bank of the same base."""
 
     def work(_terminal: Terminal) -> Result:
@@ -165,10 +157,11 @@ def copy(
 
         return workflow.copy_tasks(bank, names, source, as_name=as_name, dry_run=dry_run)
 
-    answer(work, as_json=as_json, quiet=quiet)
+    return work
 
 
 @group.command()
+@answering
 def export(
     name: Annotated[str, typer.Argument(help="The task.", autocompletion=complete_tasks)],
     file: Annotated[
@@ -180,10 +173,7 @@ def export(
         bool, typer.Option("--sealed", help="The task's own file, for another bank.")
     ] = False,
     dry_run: DryRunOption = False,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    debug: DebugOption = False,
-) -> None:
+) -> Work:
     """Write a task as a network of its own, safetensors or ONNX; never over another file."""
 
     def work(_terminal: Terminal) -> Result:
@@ -191,10 +181,11 @@ def export(
 
         return workflow.export_task(bank, name, file, sealed=sealed, dry_run=dry_run)
 
-    answer(work, as_json=as_json, quiet=quiet)
+    return work
 
 
 @group.command()
+@answering
 def clean(
     names: Annotated[
         list[str] | None,
@@ -203,10 +194,7 @@ def clean(
     bank: BankOption = DEFAULT_BANK,
     yes: YesOption = False,
     dry_run: DryRunOption = False,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    debug: DebugOption = False,
-) -> None:
+) -> Work:
     """Remove what stopped learners and killed commands left; no task, and nothing in use."""
 
     def work(terminal: Terminal) -> Result:
@@ -215,7 +203,7 @@ def clean(
         confirm = _confirm(terminal, yes, "clean", names or [], bank)
         return workflow.clean(bank, names or (), dry_run=dry_run, confirm=confirm)
 
-    answer(work, as_json=as_json, quiet=quiet)
+    return work
 
 
 def _refuse_early_options(context: typer.Context, command: str) -> None:

@@ -12,7 +12,7 @@ from supsup_cli.data.folders.loading import folder_data
 from supsup_cli.data.mnist import MnistData
 from supsup_cli.data.names import resolve
 from supsup_cli.data.reading import DEFAULT, Reading
-from supsup_cli.data.splits import InputShape, TaskData, TestData
+from supsup_cli.data.splits import HeldOutData, InputShape, TaskData
 from supsup_cli.errors import NoInputError
 
 _SPLIT_SIZES = ((12_665, 2_115), (12_089, 2_042), (11_263, 1_874), (12_183, 1_986), (11_800, 1_983))
@@ -76,7 +76,7 @@ class Data(Protocol):
     def load(self, input_shape: InputShape, seed: int, digest: str, /) -> TaskData:
         """Load the three splits."""
 
-    def load_test(self, input_shape: InputShape, seed: int, /) -> TestData:
+    def load_test(self, input_shape: InputShape, seed: int, /) -> HeldOutData:
         """Load the test split alone; no training image is decoded."""
 
 
@@ -192,7 +192,7 @@ def load(
 
 def load_test(
     data: str, input_shape: InputShape, *, seed: int = 0, reading: Reading = DEFAULT
-) -> TestData:
+) -> HeldOutData:
     """Load one task's test split alone; no training image is decoded.
 
     Args and Raises are those of `load`; a folder's `seed` must be the one its task was learned

@@ -9,10 +9,10 @@ from supsup_cli.data import embedded, variants
 from supsup_cli.data.images import fit_images
 from supsup_cli.data.names import Variant
 from supsup_cli.data.splits import (
+    HeldOutData,
     InputShape,
     Split,
     TaskData,
-    TestData,
     calibration_share,
     part_calibration,
 )
@@ -50,11 +50,11 @@ class MnistData:
         test = Split(*self._half(input_shape, train=False))
         return TaskData(str(self.variant), classes, outputs, train, calibration, test, digest)
 
-    def load_test(self, input_shape: InputShape, _seed: int) -> TestData:
+    def load_test(self, input_shape: InputShape, _seed: int) -> HeldOutData:
         """Load the test split alone."""
         classes, outputs = self.classes()
         test = Split(*self._half(input_shape, train=False))
-        return TestData(str(self.variant), classes, outputs, test)
+        return HeldOutData(str(self.variant), classes, outputs, test)
 
     def _parts(self, input_shape: InputShape, seed: int) -> tuple[Split, Split]:
         """Part the training half. Permutations share one store: none is written out whole."""

@@ -26,7 +26,7 @@ from supsup_cli.data.folders.named_classes import class_names, list_chosen
 from supsup_cli.data.images import fit_images
 from supsup_cli.data.names import Variant
 from supsup_cli.data.reading import Reading
-from supsup_cli.data.splits import InputShape, Split, TaskData, TestData, part_calibration
+from supsup_cli.data.splits import HeldOutData, InputShape, Split, TaskData, part_calibration
 from supsup_cli.errors import NoInputError, StorageError
 from supsup_cli.temporary import imports_without_temporary_folder
 
@@ -137,11 +137,11 @@ class PublishedData:
             test.name, test.classes, test.outputs, train, calibration, test.test, digest
         )
 
-    def load_test(self, input_shape: InputShape, _seed: int) -> TestData:
+    def load_test(self, input_shape: InputShape, _seed: int) -> HeldOutData:
         """Load the test split alone; see `catalog.load_test`."""
         images, labels, names = self._half(train=False)
         test = Split(fit_images(images, input_shape), labels)
-        return TestData(str(self.variant), names, tuple(range(len(names))), test)
+        return HeldOutData(str(self.variant), names, tuple(range(len(names))), test)
 
     def _half(self, *, train: bool) -> tuple[NDArray[np.uint8], NDArray[np.int64], tuple[str, ...]]:
         """Give images (N, 3, 32, 32) uint8, labels (N,) int64 from 0 on, and the classes' names."""

@@ -15,6 +15,7 @@ TEST_DRAW: Final = 2
 LIMIT_DRAW: Final = 3
 
 _CALIBRATION_DIVISOR = 20
+_TEST_SHARE = 0.15
 _MOVED = 1024  # images at a time
 
 
@@ -53,7 +54,7 @@ class Split:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class TestData:
+class HeldOutData:
     """Hold the test split of one task; the training images were not read.
 
     `outputs` names the network's output of each class; `source` is "" for named data, else the
@@ -76,7 +77,7 @@ class TaskData:
 
     `digest` names the data (64 hex digits); `parts` tells of a folder how many images each split
     has and where it is from, and `notes` a line each what else was found there; the other
-    fields, but `files`, are those of `TestData`.
+    fields, but `files`, are those of `HeldOutData`.
     """
 
     name: str
@@ -103,6 +104,11 @@ def generator(seed: int, draw: int) -> np.random.RandomState:
         draw: one of this module's `*_DRAW` numbers.
     """
     return np.random.RandomState(np.random.MT19937(np.random.SeedSequence((seed, draw))))
+
+
+def held_out_count(images: int) -> int:
+    """Count the images of a class that are held out for the test: 15 %, one at least of two."""
+    return max(1, round(_TEST_SHARE * images)) if images > 1 else 0
 
 
 def calibration_share(labels: NDArray[np.int64], seed: int) -> NDArray[np.bool_]:

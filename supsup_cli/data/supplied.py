@@ -17,11 +17,11 @@ from supsup_cli.data.splits import (
     Split,
     TaskData,
     generator,
+    held_out_count,
     part_calibration,
 )
 from supsup_cli.errors import NoInputError, UsageError
 
-_TEST_SHARE = 0.15
 _CHANNELS = (1, 3)
 
 
@@ -174,7 +174,7 @@ def _test_share(labels: NDArray[np.int64], seed: int) -> NDArray[np.bool_]:
     chosen = np.zeros(len(labels), dtype=np.bool_)
     for label in np.unique(labels):
         places = draws.permutation(np.flatnonzero(labels == label))
-        share = max(1, round(_TEST_SHARE * len(places))) if len(places) > 1 else 0
+        share = held_out_count(len(places))
         chosen[places[:share]] = True
     return chosen
 

@@ -6,14 +6,16 @@ from collections.abc import Mapping, Sequence
 from bank_format.kinds.mask import Task
 from supsup_cli.data import catalog, names
 from supsup_cli.data.reading import Reading
-from supsup_cli.data.splits import TestData
+from supsup_cli.data.splits import HeldOutData
 from supsup_cli.errors import NoInputError, UsageError
 from supsup_cli.workflows.opening import OpenNetwork, OpenTasks
 
 _MOST_NAMED = 3
 
 
-def held_out(net: OpenNetwork, task: Task, reading: Reading, moved: Mapping[str, str]) -> TestData:
+def held_out(
+    net: OpenNetwork, task: Task, reading: Reading, moved: Mapping[str, str]
+) -> HeldOutData:
     """Load the test split that a task was learned beside; see `confirmed_data`."""
     data, known = confirmed_data(net, task, reading, moved)
     shape = net.bank.record.input.shape

@@ -10,16 +10,20 @@ takes the same four images of each.)
 
 import argparse
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from supsup_cli.data import catalog
 from supsup_cli.workflows.inference.accuracy import HeldOutTask, images_together, measure
-from supsup_cli.workflows.inference.rules import DecisionRequest, choose_rule
-from supsup_cli.workflows.opening import open_tasks
+from supsup_cli.workflows.inference.decisions import decide
+from supsup_cli.workflows.inference.rules import DecisionRequest, Rule, choose_rule
+from supsup_cli.workflows.opening import OpenTasks, open_tasks
 from supsup_cli.workflows.reporting import Silent
 from tests.benchmarks.timing import machine, row
+
+_SINGLES = 100
 
 
 def main() -> None:
@@ -28,10 +32,16 @@ def main() -> None:
     parser.add_argument("bank", type=Path)
     parser.add_argument("--method", default="auto")
     parser.add_argument("--objective")
+    parser.add_argument("--times", type=int, default=1, help="time one image among N such banks")
     parser.add_argument("--images", type=int, default=10_000, help="of all tasks together")
     options = parser.parse_args()
     opened = open_tasks(options.bank, "cpu")
     decision = DecisionRequest(options.method, options.objective, "image", "cpu")
+    if options.times > 1:
+        many = repeated(opened, options.times)
+        seconds = alone(many, choose_rule(many, decision, Silent()), dealt(opened.names, _SINGLES))
+        print(f"{len(many.tasks)} tasks, one image alone, median: {1e3 * seconds:.1f} ms")
+        return
     rule = choose_rule(opened, decision, Silent())
     tests = dealt(opened.names, options.images)
     seconds = 0.0
@@ -55,7 +65,32 @@ def main() -> None:
     ]
     told = [f"{right:.2%}" for right in rights]
     print(row(f"{rule.method} {rule.objective}", images, *told, f"{images / seconds:.0f}"))
-    print(f"\nwhole test split, task given: mean {np.mean(shares):.2%}, least {min(shares):.2%}")
+    print(f"\none image alone, median of {_SINGLES}: {1e3 * alone(opened, rule, tests):.1f} ms")
+    print(f"whole test split, task given: mean {np.mean(shares):.2%}, least {min(shares):.2%}")
+
+
+def repeated(opened: OpenTasks, times: int) -> OpenTasks:
+    """Put the same tasks beside each other several times: only their number matters for time."""
+    stack = opened.stack
+    gains = None if stack.gains is None else stack.gains.repeat(times, 1)
+    return replace(
+        opened,
+        tasks=opened.tasks * times,
+        stack=replace(stack, packed=stack.packed.repeat(times, 1), gains=gains),
+        own=opened.own.repeat(times, 1),
+    )
+
+
+def alone(opened: OpenTasks, rule: Rule, tests: list[HeldOutTask]) -> float:
+    """Time decisions about one image each, of as many tasks: the median, seconds."""
+    images = [test.split.take(slice(1)).images for test in tests[:: -(-len(tests) // _SINGLES)]]
+    decide(opened, rule, images[0], [[0]])  # what the first decision prepares
+    seconds = []
+    for image in images:
+        began = time.perf_counter()
+        decide(opened, rule, image, [[0]])
+        seconds.append(time.perf_counter() - began)
+    return float(np.median(seconds))
 
 
 def dealt(names: list[str], images: int) -> list[HeldOutTask]:

@@ -169,3 +169,8 @@ def test_unusable_data_and_banks_are_refused(stripes: api.Bank, tmp_path: Path) 
     with pytest.raises(SupsupError, match="no such file"):
         stripes.predict(tmp_path / "gone.png")
     assert len(stripes.tasks()) == 2
+
+
+def test_an_option_that_does_not_exist_is_refused(own_bank: Path) -> None:
+    with pytest.raises(TypeError, match="step"):
+        api.Bank(own_bank, device="cpu").learn("mnist-perm-7", step=3)  # type: ignore[call-arg]

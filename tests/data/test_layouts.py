@@ -1,4 +1,4 @@
-"""What a folder means: the table of cases that README shows, executed, and what else there is."""
+"""What a folder means: the table of cases that GUIDE shows, executed, and what else there is."""
 
 import re
 from pathlib import Path
@@ -46,7 +46,7 @@ CHANGED = {
 
 
 def _rows() -> list[tuple[str, str, str, str]]:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    text = (ROOT / "supsup_cli" / "GUIDE.md").read_text(encoding="utf-8")
     rows = [match.groups() for match in map(_ROW.fullmatch, text.splitlines()) if match]
     return [(row[0], row[1], row[2], row[3]) for row in rows]
 

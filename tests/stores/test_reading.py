@@ -48,6 +48,15 @@ def test_a_server_answers_alike(bank: Path, served: FlakyServer) -> None:
         assert told(store, S3) == told(folder, str(bank))
 
 
+def test_photos_are_sorted_by_a_bank_in_a_store(
+    in_memory: str, images: Path, tmp_path: Path
+) -> None:
+    words = ("--sheet", tmp_path / "sheet.png", "--sort", tmp_path / "sorted")
+    said = answer("predict", images / "split-3", "--bank", in_memory, *words)
+    assert {one["status"] for one in said["sorted_images"]} == {"copied"}
+    assert (tmp_path / "sheet.png").is_file()
+
+
 def test_tasks_are_copied_from_a_store(in_memory: str, tmp_path: Path) -> None:
     own = make_bank(tmp_path / "own")
     copied = answer("tasks", "copy", "mnist-perm-1", "--from", in_memory, "--bank", own)

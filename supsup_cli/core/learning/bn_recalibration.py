@@ -79,7 +79,7 @@ def measured_statistics(
     batches: Iterable[Tensor],
     device: torch.device,
 ) -> Statistics:
-    """Measure the statistics under weights as they are, see `exact_statistics`.
+    """Measure the statistics under weights as they are, see `recalibrated_statistics`.
 
     Args:
         network: in evaluation mode.

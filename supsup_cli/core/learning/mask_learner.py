@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from supsup_cli.core.learning.batches.negatives import loss_with_negatives
 from supsup_cli.core.masks.masks import Masks
@@ -74,9 +75,37 @@ class MaskLearner:
         Raises:
             ValueError: there are negatives and no superfluous outputs.
         """
-        logits = forward_on_batch(
+        self._follow(self._logits(inputs), targets, outputs)
+
+    def step_unless_odd(self, inputs: Tensor, targets: Tensor, most: float) -> float:
+        """Update the scores once, unless the batch fits too badly; no negatives.
+
+        Args:
+            inputs: (B, C, H, W) float32, normalised, on the network's device.
+            targets: (B,) int64.
+            most: loss above which nothing is learned, nats.
+
+        Returns:
+            the cross-entropy before the step, over all outputs, nats.
+        """
+        logits = self._logits(inputs)
+        loss = float(F.cross_entropy(logits.detach(), targets))
+        if loss <= most:
+            self._follow(logits, targets, targets)
+        return loss
+
+    def loss(self, inputs: Tensor, targets: Tensor) -> float:
+        """Measure the cross-entropy of the scores as they stand, over all outputs, in nats."""
+        with torch.no_grad():
+            return float(F.cross_entropy(self._logits(inputs), targets))
+
+    def _logits(self, inputs: Tensor) -> Tensor:
+        return forward_on_batch(
             self._network, self._effective, self._statistics, inputs, self._precision
         )
+
+    def _follow(self, logits: Tensor, targets: Tensor, outputs: Tensor) -> None:
+        """Go down the loss of logits that were computed from the effective weights."""
         if self._recipe.logit_scale != 1:
             logits = logits * self._recipe.logit_scale
         loss = loss_with_negatives(logits, targets, outputs, self._recipe.negatives_weight)

@@ -1,17 +1,16 @@
-"""A mask that is still learning: its scores, its own optimiser and the record of how it fits."""
+"""A mask that is still learning: its learner, the average of its scores, the record of its fit."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.nn import functional as F
 
 from supsup_cli.core.images import Pixels
-from supsup_cli.core.learning.optimisers import MOMENTS, UpdateRule
+from supsup_cli.core.learning.mask_learner import MaskLearner, check_finite
 from supsup_cli.core.learning.recipes import STREAM
-from supsup_cli.core.masks.masks import Masks, initial_scores, threshold, write_supermask
+from supsup_cli.core.masks.masks import Masks, initial_scores, threshold
 
 # A mask's answer is the mean of its scores along the way, the last tenth weighing most: weight
 # (η + 1) / (t + η) for step t (Shamir & Zhang 2013, polynomial-decay averaging). It needs no
@@ -20,6 +19,7 @@ AVERAGING = 8
 # Batches that running means remember.
 _MEAN_MEMORY = 10
 _EXCESS_MEMORY = 20
+_AVERAGE = "average/"  # of the names in a state
 
 
 @dataclass(frozen=True)
@@ -66,24 +66,22 @@ class Fit:
         self.mean += (loss - self.mean) / min(self.batches, _MEAN_MEMORY)
 
 
-@dataclass
 class StreamMask:
-    """One mask's scores with all that learning on needs; nothing in it knows where tasks end.
+    """One mask's learner with all that learning on needs; nothing in it knows where tasks end.
 
-    Attributes:
+    Args:
         shared: the network.
         scores: parameter name → float32, what the next step starts from.
         average: parameter name → float32, what the mask answers with.
         fit: how well batches fitted before they were learned.
     """
 
-    shared: FrozenNetwork
-    scores: Masks
-    average: Masks
-    fit: Fit = field(default_factory=Fit)
-
-    def __post_init__(self) -> None:
-        self._rule = UpdateRule(STREAM, self.scores)
+    def __init__(self, shared: FrozenNetwork, scores: Masks, average: Masks, fit: Fit) -> None:
+        self.scores = scores
+        self.fit = fit
+        self._pixels = shared.pixels
+        self._average = average
+        self._learner = MaskLearner(shared.network, scores, STREAM)
 
     @classmethod
     def fresh(cls, shared: FrozenNetwork, *, seed: int, name: str) -> "StreamMask":
@@ -91,26 +89,25 @@ class StreamMask:
         shapes = {key: tuple(weight.shape) for key, weight in shared.weights.items()}
         drawn = initial_scores(shapes, seed=seed, task=name)
         scores = {key: drawn[key].to(weight.device) for key, weight in shared.weights.items()}
-        return cls(shared, scores, {key: score.clone() for key, score in scores.items()})
+        return cls(shared, scores, {key: score.clone() for key, score in scores.items()}, Fit())
 
     @property
     def steps(self) -> int:
         """Batches it has learned from."""
         return self.fit.batches
 
-    @property
-    def finite(self) -> bool:
-        """Whether all scores are finite; they are not once learning has diverged."""
-        return all(bool(score.isfinite().all()) for score in self.scores.values())
-
     def masks(self) -> Masks:
-        """Threshold the averaged scores: parameter name → bool of its shape."""
-        return threshold(self.average)
+        """Threshold the averaged scores: parameter name → bool of its shape.
+
+        Raises:
+            ValueError: the scores are no longer finite.
+        """
+        check_finite(self.scores)
+        return threshold(self._average)
 
     def loss(self, images: Tensor, targets: Tensor) -> float:
         """Measure the cross-entropy of the scores as they stand, over all outputs, in nats."""
-        with torch.no_grad():
-            return float(F.cross_entropy(self._logits(images, self._leaves()), targets))
+        return self._learner.loss(self._pixels(images), targets)
 
     def learn(self, images: Tensor, targets: Tensor, *, most: float = float("inf")) -> float:
         """Take one step, unless the batch fits too badly.
@@ -123,38 +120,24 @@ class StreamMask:
         Returns:
             the loss before the step, nats.
         """
-        leaves = self._leaves()
-        logits = self._logits(images, leaves)
-        loss = float(F.cross_entropy(logits.detach(), targets))
-        if not loss <= most:
-            return loss
-        objective = F.cross_entropy(logits * STREAM.logit_scale, targets)
-        gradients = torch.autograd.grad(objective, list(leaves.values()))
-        self._rule.begin(self.steps)
-        for (name, score), gradient in zip(self.scores.items(), gradients, strict=True):
-            moments = [moment[name] for moment in self._rule.moments.values()]
-            self._rule.update(name, score, moments, gradient.mul_(self.shared.weights[name]))
-        self.fit.note(loss)
-        weight = min(1.0, (AVERAGING + 1) / (self.steps + AVERAGING))
-        for name, average in self.average.items():
-            average.lerp_(self.scores[name], weight)
+        loss = self._learner.step_unless_odd(self._pixels(images), targets, most)
+        if self._learner.steps_done > self.steps:
+            self.fit.note(loss)
+            weight = min(1.0, (AVERAGING + 1) / (self.steps + AVERAGING))
+            for name, average in self._average.items():
+                average.lerp_(self.scores[name], weight)
         return loss
 
     def state(self) -> Masks:
         """Copy all that the next step depends on.
 
         Returns:
-            "fit", (3,) float64: batches, mean and excess of `Fit`; "scores/<parameter>",
-            "average/<parameter>" and "<key>/<parameter>" for each key of `MOMENTS`: float32 of the
-            parameter's shape, on the CPU.
+            what `MaskLearner.state` gives; "average/<parameter>", float32 of the parameter's shape;
+            "fit", (3,) float64: batches, mean and excess of `Fit`; all on the CPU.
         """
-        kinds = {"scores": self.scores, "average": self.average, **self._rule.moments}
-        tensors = {
-            f"{key}/{name}": one for key, kind in kinds.items() for name, one in kind.items()
-        }
+        average = {f"{_AVERAGE}{name}": one.cpu().clone() for name, one in self._average.items()}
         fit = [float(self.fit.batches), self.fit.mean, self.fit.excess]
-        copies = {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}
-        return copies | {"fit": torch.tensor(fit, dtype=torch.float64)}
+        return self._learner.state() | average | {"fit": torch.tensor(fit, dtype=torch.float64)}
 
     @classmethod
     def load(cls, shared: FrozenNetwork, state: Mapping[str, Tensor]) -> "StreamMask":
@@ -167,34 +150,23 @@ class StreamMask:
         Raises:
             ValueError: names, types or shapes are not those of such a state.
         """
-        fit = state.get("fit", torch.empty(0, dtype=torch.float64))
+        own = {name: one for name, one in state.items() if name.startswith(_AVERAGE)}
+        fit = state.get("fit", torch.empty(0))
+        found = {name: (tensor.shape, tensor.dtype) for name, tensor in own.items()}
+        expected = {f"{_AVERAGE}{n}": (w.shape, torch.float32) for n, w in shared.weights.items()}
         batches, mean, excess = fit.tolist() if fit.shape == (3,) else (-1.0, 0.0, 0.0)
-        if not (batches.is_integer() and batches >= 0):
-            raise ValueError(f"state of a mask with fit {fit.tolist()} found, expected its own")
-        keys = MOMENTS[STREAM.optimiser]
-        expected = {"fit": (fit.shape, torch.float64)}
-        for name, weight in shared.weights.items():
-            for key in ("scores", "average", *keys):
-                expected[f"{key}/{name}"] = (weight.shape, torch.float32)
-        if {name: (tensor.shape, tensor.dtype) for name, tensor in state.items()} != expected:
+        counted = fit.dtype == torch.float64 and batches >= 0 and batches.is_integer()
+        if found != expected or not counted:
             raise ValueError(f"state of a mask with {sorted(state)} found, expected its own")
-        scores, average = (
-            {
-                name: state[f"{kind}/{name}"].to(w.device).clone()
-                for name, w in shared.weights.items()
-            }
-            for kind in ("scores", "average")
-        )
+        average = {
+            name: own[f"{_AVERAGE}{name}"].to(weight.device).clone()
+            for name, weight in shared.weights.items()
+        }
+        scores = {name: torch.zeros_like(weight) for name, weight in shared.weights.items()}
         opened = cls(shared, scores, average, Fit(int(batches), mean, excess))
-        for key, moment in opened._rule.moments.items():
-            for name, one in moment.items():
-                one.copy_(state[f"{key}/{name}"])
+        learned = {name: one for name, one in state.items() if name not in own and name != "fit"}
+        try:
+            opened._learner.restore(learned, int(batches))
+        except ValueError as error:
+            raise ValueError(f"state of a mask: {error}") from error
         return opened
-
-    def _leaves(self) -> Masks:
-        leaves = {name: torch.empty_like(w) for name, w in self.shared.weights.items()}
-        write_supermask(leaves, self.shared.weights, self.scores)
-        return {name: leaf.requires_grad_() for name, leaf in leaves.items()}
-
-    def _logits(self, images: Tensor, leaves: Masks) -> Tensor:
-        return self.shared.logits(leaves, images)

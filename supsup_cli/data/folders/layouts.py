@@ -1,6 +1,6 @@
 """What a folder of images means: its class folders, and which splits it has. Nobody else decides.
 
-README shows the table of cases, which a test executes. A split is a folder with the name of one
+GUIDE shows the table of cases, which a test executes. A split is a folder with the name of one
 that holds class folders; with images alone it is a class of that name, unless a split stands
 beside it. What could mean two things is refused, with what was found.
 """

@@ -26,16 +26,16 @@ from supsup_cli.data.reading import DEFAULT, Reading
 from supsup_cli.data.room import make_room
 from supsup_cli.data.splits import (
     TEST_DRAW,
+    HeldOutData,
     InputShape,
     Split,
     TaskData,
-    TestData,
     generator,
+    held_out_count,
     part_calibration,
 )
 from supsup_cli.errors import ImageError, NoInputError
 
-_TEST_SHARE = 0.15
 _PART = 512
 
 
@@ -132,7 +132,7 @@ class ListedData:
             notes=(*listing.notes, *notes_of_equals(halves)),
         )
 
-    def load_test(self, input_shape: InputShape, seed: int) -> TestData:
+    def load_test(self, input_shape: InputShape, seed: int) -> HeldOutData:
         """Read only the test images; `seed` must be the task's for the same share to be held out.
 
         Raises:
@@ -152,7 +152,7 @@ class ListedData:
         test = Split(images, labels)
         unread = {path for path, _ in broken}
         paths = (path for one in listing.classes for path in files[one])
-        return TestData(
+        return HeldOutData(
             self.name,
             listing.classes,
             outputs,
@@ -182,7 +182,7 @@ def _part_test(listing: Listing, seed: int) -> tuple[Files, Files]:
     for name in listing.classes:
         paths = listing.train[name]
         order = draws.permutation(len(paths))
-        share = max(1, round(_TEST_SHARE * len(paths))) if len(paths) > 1 else 0
+        share = held_out_count(len(paths))
         test[name] = [paths[place] for place in sorted(order[:share])]
         train[name] = [paths[place] for place in sorted(order[share:])]
     return train, test

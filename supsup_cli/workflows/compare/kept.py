@@ -24,6 +24,7 @@ from bank_format.disk import files
 from bank_format.encoding.canonical_json import Json, canonical, parse_canonical
 from bank_format.encoding.sealed import seal, unseal
 from bank_format.errors import DamagedError, NameTakenError
+from bank_format.names import shortened
 from supsup_cli.errors import UsageError
 from supsup_cli.workflows.compare.rates import ChosenRates
 
@@ -143,10 +144,6 @@ def _difference(held: Json, plan: dict[str, Json]) -> str:
     for name, value in plan.items():
         found = held.get(name) if isinstance(held, dict) else None
         if found != value:
-            return f"{name} {_short(found)}, asked for {_short(value)}"
+            here, asked = (shortened(json.dumps(one), 60) for one in (found, value))
+            return f"{name} {here}, asked for {asked}"
     return "more settings than this"
-
-
-def _short(value: Json) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 60 else f"{text[:60]}…"

@@ -43,7 +43,6 @@ class _BatchMember:
     job: LearningJob
     work: WorkFolder
     train: LabelledImages
-    outputs: torch.Tensor
 
 
 def fits_together(session: LearnSession) -> bool:
@@ -127,8 +126,7 @@ def _claimed(
     if len(data.train) == 0:
         discard_state(work)
         raise UsageError(f"task {plan.task!r}: no training images")
-    outputs = torch.tensor(data.outputs, device=net.device)
-    train = labelled(net, data.train, outputs)
+    train = labelled(net, data.train, torch.tensor(data.outputs, device=net.device))
     # All tasks' training images would fill the memory beside the device's.
     rest = dataclasses.replace(data, train=data.train.take(slice(0)))
     return _BatchMember(
@@ -136,7 +134,6 @@ def _claimed(
         LearningJob(plan.task, rest, session.recipe, seed, session.request.signature),
         work,
         train,
-        outputs,
     )
 
 
@@ -184,9 +181,7 @@ def _commit(
         discard_state(member.work)
         raise UsageError(f"task {job.task!r}: {error}") from error
     values = mask_values(masks, sparse=False)
-    facts, arrays = measured_facts(
-        net, job, member.train, values, member.outputs, (), job.recipe.steps
-    )
+    facts, arrays = measured_facts(net, job, member.train, values, (), job.recipe.steps)
     bits, made = mask_arrays(masks), provenance(net, job.data.source, seconds)
     with session.stop.steps():
         task = net.bank.add_task(facts, bits, {}, made, arrays)

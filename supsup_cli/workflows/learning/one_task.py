@@ -1,7 +1,9 @@
 """Learning one task that was claimed: from its data, or from where it stopped, to its commit."""
 
 import dataclasses
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 import numpy as np
 import torch
@@ -11,7 +13,13 @@ from bank_format.errors import StorageError
 from bank_format.kinds.mask import Task
 from bank_format.kinds.state import WorkFolder
 from bank_format.kinds.task_arrays import HEAD_BIAS, HEAD_WEIGHT, Arrays
-from bank_format.kinds.task_records import ClassRecord, DataRecord, ParentRecord, TaskFacts
+from bank_format.kinds.task_records import (
+    ClassRecord,
+    DataRecord,
+    ParentRecord,
+    Provenance,
+    TaskFacts,
+)
 from supsup_cli.core.images import LabelledImages
 from supsup_cli.core.learning.one_task import Learning
 from supsup_cli.core.learning.trained import TrainedLearning
@@ -65,8 +73,7 @@ def learn_job(
     data, recipe = job.data, job.recipe
     plan = plan_digest(job.task, data.digest, recipe, job.seed, net.device.type)
     checkpoints = Checkpoints(work, plan, reporter)
-    outputs = torch.tensor(data.outputs, device=net.device)
-    train = labelled(net, data.train, outputs)
+    train = labelled(net, data.train, torch.tensor(data.outputs, device=net.device))
     try:
         learning = _begun(net, job, train, checkpoints, reporter)
         if not isinstance(learning, Combination):
@@ -78,38 +85,55 @@ def learn_job(
         discard_state(work)
         raise UsageError(f"task {job.task!r}: {error}") from error
     if isinstance(learning, Combination):
-        values = learning.masks | learning.statistics
-        facts, arrays = measured_facts(
-            net, job, train, values, outputs, learning.parents, learning.steps
-        )
-        coefficients = learning.coefficients
-        made = provenance(net, data.source, checkpoints.seconds())
-        with stop.steps():
-            kept = _kept(learning.statistics)
-            task = net.bank.add_combination(facts, coefficients, kept, made, arrays)
-            discard_state(work)
         advance(recipe.steps)
-        return task
+        add = _combined(net, job, train, learning)
+    else:
+        add = _measured(net, job, train, learning, masks, checkpoints)
+    made = provenance(net, data.source, checkpoints.seconds())
+    with stop.steps():  # it takes a moment, and is told as done once it is done
+        task = add(made)
+        discard_state(work)
+    return task
+
+
+def _measured(
+    net: OpenNetwork,
+    job: LearningJob,
+    train: LabelledImages,
+    learning: Learning | TrainedLearning,
+    masks: Masks,
+    checkpoints: Checkpoints,
+) -> Callable[[Provenance], Task]:
+    """Measure the masks that were learned, and make what adds their task to the bank.
+
+    Raises:
+        KeyboardInterrupt: as `learn_job`.
+    """
+    recipe = job.recipe
     try:
         statistics = learning.statistics()
         values = mask_values(masks, sparse=recipe.density is not None) | statistics
         head = learning.head()
         if head is not None:
-            rows = net.bank.record.outputs
-            values |= head_values(net.network, *head, outputs, rows)
-        facts, arrays = measured_facts(
-            net, job, train, values, outputs, checkpoints.parents, recipe.steps
-        )
+            rows = torch.tensor(job.data.outputs, device=net.device)
+            values |= head_values(net.network, *head, rows, net.bank.record.outputs)
+        facts, arrays = measured_facts(net, job, train, values, checkpoints.parents, recipe.steps)
         arrays = {**arrays, **_head_arrays(head)}
-        facts = dataclasses.replace(facts, recipe=recipe_record(recipe, learning.kept_step))
     except KeyboardInterrupt:
         raise _stopped(job, learning, checkpoints) from None
-    bits, kept = mask_arrays(masks), _kept(statistics)
-    made = provenance(net, data.source, checkpoints.seconds())
-    with stop.steps():  # it takes a moment, and is told as done once it is done
-        task = net.bank.add_task(facts, bits, kept, made, arrays)
-        discard_state(work)
-    return task
+    facts = dataclasses.replace(facts, recipe=recipe_record(recipe, learning.kept_step))
+    return partial(net.bank.add_task, facts, mask_arrays(masks), _kept(statistics), arrays=arrays)
+
+
+def _combined(
+    net: OpenNetwork, job: LearningJob, train: LabelledImages, made: Combination
+) -> Callable[[Provenance], Task]:
+    """Measure a combination of earlier masks, and make what adds its task to the bank."""
+    values = made.masks | made.statistics
+    facts, arrays = measured_facts(net, job, train, values, made.parents, made.steps)
+    return partial(
+        net.bank.add_combination, facts, made.coefficients, _kept(made.statistics), arrays=arrays
+    )
 
 
 def _begun(
@@ -239,7 +263,6 @@ def measured_facts(
     job: LearningJob,
     train: LabelledImages,
     values: Masks,
-    outputs: Tensor,
     parents: tuple[ParentRecord, ...],
     steps: int,
 ) -> tuple[TaskFacts, Arrays]:
@@ -249,6 +272,7 @@ def measured_facts(
         the facts, and the arrays of the task's signature; none where none was asked for.
     """
     data, recipe = job.data, job.recipe
+    outputs = torch.tensor(data.outputs, device=net.device)
     held_out = labelled(net, data.calibration, outputs)
     made = make_signature(net, train, held_out, job.seed, job.task) if job.signature else None
     signature, arrays = made or (None, {})

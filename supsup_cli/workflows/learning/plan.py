@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from bank_format.errors import LockedError, NameTakenError
 from bank_format.kinds.mask import Task
+from bank_format.names import shortened
 from supsup_cli.core.learning.batches.augmentation import parse_augmentation
 from supsup_cli.core.learning.recipes import RECIPES, Recipe, combination_steps, for_network
 from supsup_cli.core.masks.density import parse_density
@@ -216,8 +217,8 @@ def equal_task(net: OpenNetwork, plan: Plan, recipe: Recipe, seed: int) -> Task:
         if found[key] != value:
             why = _changed_rule(net, plan, task) if key == "data" else ""
             raise NameTakenError(
-                f"task {plan.task!r}: learned already with {key} {_short(found[key])}, asked for "
-                f"{_short(value)}{why}; it is unchanged",
+                f"task {plan.task!r}: learned already with {key} {shortened(found[key], 40)}, "
+                f"asked for {shortened(value, 40)}{why}; it is unchanged",
                 hint=f"supsup learn-task --bank {shlex.quote(str(net.bank.path))} "
                 f"--data {shlex.quote(plan.data)} --name ANOTHER-NAME",
             )
@@ -270,8 +271,3 @@ def check_classes(
             f"task {plan.task}: {superfluous} superfluous outputs for {len(classes)} classes; "
             f"with fewer than {_SUPERFLUOUS_PER_CLASS} for each class the task is harder to infer"
         )
-
-
-def _short(value: object) -> str:
-    text = str(value)
-    return text if len(text) <= 40 else f"{text[:40]}…"

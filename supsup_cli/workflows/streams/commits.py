@@ -103,7 +103,7 @@ class StreamCommits:
         """
         net = self.net
         if facts.task in net.bank.tasks():
-            there = equal_task(net, self.plan, facts.task)
+            there = task_of_stream(net, self.plan, facts.task)
             self.done.append(describe(there, "exists", 0.0))
             return
         masks = {key: np.asarray(bits.cpu()) for key, bits in mask.masks().items()}
@@ -143,10 +143,10 @@ def tasks_of(net: OpenNetwork, plan: StreamPlan, request: StreamRequest) -> list
     """
     taken = set(net.bank.tasks())
     names = (task_of(request, number) for number in range(request.budget))
-    return [equal_task(net, plan, name) for name in names if name in taken]
+    return [task_of_stream(net, plan, name) for name in names if name in taken]
 
 
-def equal_task(net: OpenNetwork, plan: StreamPlan, name: str) -> Task:
+def task_of_stream(net: OpenNetwork, plan: StreamPlan, name: str) -> Task:
     """Read a task, if it is one of this very stream.
 
     Raises:

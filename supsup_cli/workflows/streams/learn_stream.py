@@ -8,6 +8,7 @@ from pathlib import Path
 from bank_format.errors import BankError
 from bank_format.kinds.mask import Task
 from bank_format.kinds.state import WorkFolder
+from supsup_cli.core.learning.mask_learner import check_finite
 from supsup_cli.core.streams.stream_masks import FrozenNetwork
 from supsup_cli.errors import StoppedError, UsageError
 from supsup_cli.workflows.learning.checkpoints import Checkpoints, digest_with_versions
@@ -108,9 +109,12 @@ class _StreamSession:
             saved = checkpoints.save(run, run.write_parts)
             if self.stop.asked:
                 raise self._stopped(run, commits, saved=saved)
-        if not all(mask.finite for mask in run.learner.masks):
+        try:
+            for mask in run.learner.masks:
+                check_finite(mask.scores)
+        except ValueError as error:
             discard_state(work)
-            raise UsageError("learning diverged: scores are no longer finite")
+            raise UsageError(str(error)) from error
         try:
             self._commit(run, commits, checkpoints)
         except KeyboardInterrupt:

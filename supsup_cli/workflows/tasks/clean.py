@@ -7,12 +7,11 @@ from pathlib import Path
 from bank_format.bank import Bank
 from bank_format.disk import files
 from bank_format.errors import BankError, LockedError, NoSuchTaskError
+from bank_format.names import few_of
 from bank_format.store.layout import WORK
 from bank_format.store.leftovers import Leftover, find_leftovers, remove_leftover
 from bank_format.store.signatures import list_signatures, read_signature, signature_path
 from supsup_cli.workflows.results.tasks import CleanedFile, CleanedTask, CleanResult
-
-_MOST_NAMED = 5
 
 
 def clean(
@@ -98,9 +97,7 @@ def _size(folder: Path) -> int:
 def _named(tasks: Sequence[str], temporaries: int) -> str:
     parts = []
     if tasks:
-        shown = ", ".join(map(repr, tasks[:_MOST_NAMED]))
-        more = len(tasks) - _MOST_NAMED
-        parts.append(f"unfinished work of {shown}{f' and {more} more' if more > 0 else ''}")
+        parts.append(f"unfinished work of {few_of(tasks)}")
     if temporaries:
         parts.append(f"{temporaries} files that nothing needs")
     return " and ".join(parts)

@@ -66,7 +66,7 @@ def copy_tasks(
             elif parent.task not in asked:
                 along[parent.task] = _Plan(parent.task, source.read_task(parent.task), None)
         plans[new] = _Plan(
-            new, task, _equal_task(bank, new, task, source) if new in there else None
+            new, task, _copied_before(bank, new, task, source) if new in there else None
         )
     plans |= along
     copied = {}
@@ -109,7 +109,7 @@ def _copy(bank: Bank, new: str, task: Task, source: Bank) -> tuple[str, Task]:
         try:
             return "copied", bank.copy_task(task.content.task, source, new)
         except NameTakenError:  # another command was faster
-            return "exists", _equal_task(bank, new, task, source)
+            return "exists", _copied_before(bank, new, task, source)
 
 
 def _check_parent(bank: Bank, parent: ParentRecord, child: Task, source: Bank) -> None:
@@ -127,7 +127,7 @@ def _check_parent(bank: Bank, parent: ParentRecord, child: Task, source: Bank) -
         )
 
 
-def _equal_task(bank: Bank, name: str, theirs: Task, source: Bank) -> Task:
+def _copied_before(bank: Bank, name: str, theirs: Task, source: Bank) -> Task:
     """Read the task that has a name here, if it is the other bank's but for the name."""
     ours = bank.read_task(name)
     # How bits are coded is no part of what they are.

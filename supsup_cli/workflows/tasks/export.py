@@ -1,7 +1,6 @@
 """`tasks export`: a task as a network of its own, or its sealed file, outside the bank."""
 
 import shlex
-from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -10,7 +9,6 @@ from bank_format.disk import files
 from bank_format.errors import DamagedError, NameTakenError
 from bank_format.kinds.mask import Task
 from bank_format.store.layout import MASKS
-from bank_format.store.tasks import parse_task, read_mask, read_task_file
 from supsup_cli.errors import UsageError
 from supsup_cli.workflows.results.tasks import ExportedTask, ExportResult
 
@@ -33,9 +31,7 @@ def export_task(path: Path, name: str, file: Path, *, sealed: bool, dry_run: boo
         BankError: the bank or the task cannot be read, the file cannot be written.
     """
     bank = Bank.open(path)
-    sealed_bytes = read_task_file(path, bank.record, name)
-    read_parent = partial(read_mask, path, bank.record)
-    task = parse_task(sealed_bytes, bank.record, name, str(bank.task_path(name)), read_parent)
+    task, sealed_bytes = bank.read_sealed(name)
     folder = file.parent.resolve()
     # masks/ may be a link to another disk
     if any(folder.is_relative_to(one.resolve()) for one in (path, path / MASKS)):

@@ -6,13 +6,12 @@ from pathlib import Path
 from bank_format.bank import Bank
 from bank_format.errors import BankError, NoSuchTaskError
 from bank_format.kinds.task_records import ParentRecord
+from bank_format.names import few_of
 from bank_format.store.lineage import children_of, named_parents, refuse_parent
 from bank_format.store.signatures import remove_signature
 from bank_format.store.tasks import no_such_task, read_task_file
 from supsup_cli.workflows.reporting import Reporter
 from supsup_cli.workflows.results.tasks import RemovedTask, RemoveResult
-
-_MOST_NAMED = 5
 
 
 def remove_tasks(
@@ -88,7 +87,5 @@ def _read_parents(
 
 
 def _named(names: Sequence[str]) -> str:
-    shown = ", ".join(repr(name) for name in names[:_MOST_NAMED])
-    more = len(names) - _MOST_NAMED
     tasks = "task" if len(names) == 1 else f"{len(names)} tasks"
-    return f"{tasks} {shown}{f' and {more} more' if more > 0 else ''}"
+    return f"{tasks} {few_of(names)}"

@@ -44,7 +44,7 @@ def test_killed_ranks_lose_nothing_that_was_told(tmp_path: Path) -> None:
         while rank not in (found := rank_processes(process)):
             assert process.poll() is None
             time.sleep(0.01)
-        time.sleep(chance.uniform(0, 12))
+        time.sleep(chance.uniform(0, 7))
         before = time.monotonic()
         if process.poll() is None and rank in (found := rank_processes(process)):
             os.kill(found[rank], signal.SIGKILL)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
+from bank_format.disk.stores import Place
 from bank_format.store.layout import MASKS
 from supsup_cli.data.limits import MOST_FILES
 from supsup_cli.data.sources import find_images
@@ -19,12 +20,12 @@ _HINT = "choose a folder of its own, such as ../sorted"
 
 
 def check_places(
-    bank: Path, sheet: Path | None, folder: Path | None, arguments: Sequence[str], lines: list[str]
+    bank: Place, sheet: Path | None, folder: Path | None, arguments: Sequence[str], lines: list[str]
 ) -> None:
     """Refuse places that would mix what is written with what is read.
 
     Args:
-        bank: the bank's folder.
+        bank: where the bank lies.
         sheet: file of the contact sheet, if there is to be one.
         folder: where to sort to, if images are to be sorted.
         arguments: images as they were typed: files, folders, patterns, "-".
@@ -35,7 +36,8 @@ def check_places(
             folder would contain or lie in the bank or an input.
         NoInputError: as `find_images`.
     """
-    kept = {_real(one) for one in (bank, bank / MASKS)}  # masks/ may be a link to another disk
+    # masks/ may be a link to another disk; a store is apart from every folder
+    kept = {_real(one) for one in (bank, bank / MASKS)} if isinstance(bank, Path) else set()
     files = [one.path for one in find_images(arguments, lines)]
     inputs = _folders(_named(arguments, lines), files)
     if sheet is not None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from bank_format.disk.stores import Place
 from supsup_cli.data.sources import read_lines
 from supsup_cli.errors import UsageError
 from supsup_cli.workflows.inference.inputs import InputRequest
@@ -31,7 +32,7 @@ class Wanted:
 
 
 def predict_photos(
-    bank: Path,
+    bank: Place,
     inputs: InputRequest,
     wanted: Wanted,
     predict: Callable[[InputRequest], PredictResult],
@@ -40,7 +41,7 @@ def predict_photos(
     """Predict, then draw and sort; whatever can be refused is refused before.
 
     Args:
-        bank: the bank's folder.
+        bank: where the bank lies.
         inputs: image files; read from a list on standard input once alone.
         wanted: what to make of the answers.
         predict: gives the answers to these inputs.

@@ -98,6 +98,16 @@ def test_options_that_do_not_go_together(
     assert not (few / "x").exists()
 
 
+@pytest.mark.parametrize("words", [("--sort", "x"), ("--sheet", "x.png"), ("--link",)])
+def test_answers_that_are_streamed_are_not_sorted(
+    words: tuple[str, ...], bank: Path, few: Path
+) -> None:
+    ran = run("predict", "--bank", bank, "in", "--json-lines", *words)
+    assert (ran.code, ran.json["error"]["code"]) == (2, "usage")
+    assert "with --json-lines: expected none of them" in ran.json["error"]["message"]
+    assert sorted(path.name for path in few.iterdir()) == ["in"]
+
+
 def test_an_empty_list_of_inputs_is_refused_as_without_sorting(bank: Path, few: Path) -> None:
     assert "neither given" in refused(bank, "--sort", few / "sorted")["message"]
 
