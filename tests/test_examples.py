@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from supsup_cli.baselines.library_methods import INSTALL, installed
 from tests.support.commands import make_class_folder
 from tests.support.trained import save_library_network
 
@@ -192,6 +193,16 @@ def test_methods_are_compared_on_the_same_tasks(small: Small, tmp_path: Path) ->
     told_of = {line.split()[0] for line in told.splitlines() if line.strip()}
     assert told_of >= {"supsup", "lower-bound"}
     assert (tmp_path / "compare.csv").read_text(encoding="utf-8").startswith("method,")
+
+
+@pytest.mark.skipif(not installed(), reason=f"needs {INSTALL}")
+def test_a_bank_inside_avalanche_forgets_less_than_fine_tuning() -> None:
+    words = [sys.executable, str(EXAMPLES / "avalanche_digits.py"), "40"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=EXAMPLES.parent)
+    assert done.returncode == 0, done.stderr
+    lines = [line.split() for line in done.stdout.splitlines() if ": accuracy " in line]
+    accuracy = {name: float(share.rstrip(",")) for name, _, share, *_ in lines}
+    assert accuracy["SupSup:"] > accuracy["Naive:"] + 0.3
 
 
 def test_a_coprocess_answers_one_image_at_a_time(small: Small) -> None:
