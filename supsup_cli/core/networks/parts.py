@@ -62,6 +62,14 @@ class _Tracer(fx.Tracer):
         return isinstance(m, Head) or super().is_leaf_module(m, module_qualified_name)
 
 
+def traced(network: nn.Module) -> fx.Graph | None:
+    """Write down a network's operations; None where they depend on what flows through it."""
+    try:
+        return _Tracer().trace(network)
+    except (fx.proxy.TraceError, TypeError, ValueError, RuntimeError, AttributeError):
+        return None
+
+
 def in_parts(network: nn.Module, masked: Collection[str], example: Tensor) -> Parts:
     """Part a network below the first operation that a masked parameter enters.
 
@@ -74,9 +82,8 @@ def in_parts(network: nn.Module, masked: Collection[str], example: Tensor) -> Pa
         both parts; the whole network as the upper one where its operations cannot be followed.
     """
     whole = Parts(None, network)
-    try:
-        graph = _Tracer().trace(network)
-    except (fx.proxy.TraceError, TypeError, ValueError, RuntimeError, AttributeError):
+    graph = traced(network)
+    if graph is None:
         return whole
     inputs = [node for node in graph.nodes if node.op == "placeholder"]
     if len(inputs) != 1:

@@ -60,10 +60,12 @@ def open_task_network(path: Path, task: Task) -> TaskNetwork:
     content = task.content
     opened = open_tasks(path, "cpu", [content.task])
     net, record = opened.net, opened.net.bank.record
-    own = effective_weights(net.network, opened.stack.masks(0))
-    base = base_tensors(net.network)
-    state = {name: one.detach() for name, one in base.items()} | own
+    # The open network may have its normalisation folded; the file has what the library expects.
     module = build_network(NetworkSpec(record.arch, record.input.shape, record.outputs))
+    freeze(module, net.bank.base(), torch.device("cpu"))
+    own = effective_weights(module, opened.stack.masks(0))
+    base = base_tensors(module)
+    state = {name: one.detach() for name, one in base.items()} | own
     freeze(module, {name: state[name].numpy() for name in base}, torch.device("cpu"))
     for name in own.keys() - base.keys():  # its statistics, or its last layer
         place, _, buffer = name.rpartition(".")
