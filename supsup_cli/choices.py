@@ -34,6 +34,16 @@ GROUPS = {
     "folder": "the images of a folder together",
     "all": "all images together",
 }
+ARCHITECTURES = {
+    "lenet-300-100": "the paper's perceptron for digits",
+    "fc-1024-1024": "a wider one",
+    "conv-4": "a small convolution net, from 16x16",
+    "gem-resnet18": "the paper's narrow ResNet-18, from 8x8",
+    "resnet18": "from 32x32",
+    "resnet50": "from 32x32",
+    "resnet18-affine": "for --weights with a last layer that all tasks share",
+    "resnet50-affine": "likewise",
+}
 INITS = {
     "signed-constant": "one magnitude for each layer, random signs",
     "kaiming-normal": "normally distributed",
@@ -50,6 +60,7 @@ SPLITS = {
     "test": "for measuring",
 }
 CHANGES = {
+    "none": "leave them as they are",
     "flip": "mirror half of the images",
     "shift": "move each by up to an eighth of its sides",
 }

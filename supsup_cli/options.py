@@ -9,7 +9,16 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from bank_format.disk.stores import Place
-from supsup_cli.choices import DEVICES, GROUPS, METHODS, OBJECTIVES, RECIPES, check_choice
+from supsup_cli.choices import (
+    ARCHITECTURES,
+    DEVICES,
+    GROUPS,
+    INITS,
+    METHODS,
+    OBJECTIVES,
+    RECIPES,
+    check_choice,
+)
 from supsup_cli.completion import complete_data, complete_words
 from supsup_cli.data.limits import MOST_PIXELS
 from supsup_cli.stores.addresses import place_of, refuse_address
@@ -169,6 +178,27 @@ LimitOption = Annotated[
         help="Use N random (seeded) images of each task.",
         metavar="N",
         rich_help_panel=DATA,
+    ),
+]
+ArchOption = Annotated[
+    str,
+    choice(
+        "--arch",
+        ARCHITECTURES,
+        "The network",
+        NETWORK,
+        also="mlp-A-B-…: a perceptron with layers of A, B, … units\n\n"
+        "units-A-B-…: the same, and masks choose units\n\n"
+        "NAME or timm/NAME: with --weights, a network of torchvision or timm",
+    ),
+]
+InitOption = Annotated[
+    str, choice("--init", INITS, "How weights are drawn; default: signed-constant", NETWORK)
+]
+NewHeadOption = Annotated[
+    bool,
+    typer.Option(
+        "--new-head", help="Draw the last layer, whatever --weights has.", rich_help_panel=NETWORK
     ),
 ]
 RecipeOption = Annotated[str, choice("--recipe", RECIPES, "How a mask is learned", LEARNING)]

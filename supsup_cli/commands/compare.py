@@ -14,18 +14,21 @@ from supsup_cli.options import (
     MOST_IMAGES,
     MOST_OUTPUTS,
     MOST_STEPS,
+    NETWORK,
+    ArchOption,
     DataOption,
     DataRootOption,
     DeviceOption,
     DownloadOption,
+    InitOption,
     MaxPixelsOption,
+    NewHeadOption,
     RecipeOption,
     SeedOption,
     choice,
     examples,
     file_option,
     parse_shape,
-    usable_path,
 )
 from supsup_cli.output import Terminal
 from supsup_cli.stop_signals import stop_signals
@@ -92,9 +95,15 @@ def compare(
             rich_help_panel=DATA,
         ),
     ] = 1000,
-    arch: Annotated[str, typer.Option(help="Network, as of init-base.")] = "lenet-300-100",
+    arch: ArchOption = "lenet-300-100",
     input_shape: Annotated[
-        str, typer.Option("--input", help="Channels, height and width.", metavar="CxHxW")
+        str,
+        typer.Option(
+            "--input",
+            help="Channels, height and width.",
+            metavar="CxHxW",
+            rich_help_panel=NETWORK,
+        ),
     ] = "1x28x28",
     outputs: Annotated[
         int,
@@ -102,22 +111,16 @@ def compare(
             help="Outputs where a task is inferred, superfluous ones included.",
             min=1,
             max=MOST_OUTPUTS,
+            metavar="N",
+            rich_help_panel=NETWORK,
         ),
     ] = 500,
-    init: Annotated[
-        str, typer.Option(help="signed-constant (default) or kaiming-normal.", show_default=False)
-    ] = "",
+    init: InitOption = "",
     weights: Annotated[
         Path | None,
-        typer.Option(
-            help="Every method begins with a trained network.",
-            metavar="FILE.safetensors",
-            callback=usable_path,
-        ),
+        file_option("Start every method from a trained network.", "FILE.safetensors", NETWORK),
     ] = None,
-    new_head: Annotated[
-        bool, typer.Option("--new-head", help="Draw the last layer, whatever --weights has.")
-    ] = False,
+    new_head: NewHeadOption = False,
     keep: Annotated[
         Path | None,
         file_option("Keep what each method makes; the same command goes on there.", "FOLDER"),

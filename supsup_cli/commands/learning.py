@@ -14,21 +14,25 @@ from supsup_cli.options import (
     MOST_IMAGES,
     MOST_OUTPUTS,
     MOST_STEPS,
+    NETWORK,
+    ArchOption,
     BankOption,
     DataOption,
     DataRootOption,
     DebugOption,
     DeviceOption,
     DownloadOption,
+    InitOption,
     JsonOption,
     MaxPixelsOption,
+    NewHeadOption,
     QuietOption,
     RecipeOption,
     SeedOption,
     choice,
     examples,
+    file_option,
     parse_shape,
-    usable_path,
 )
 from supsup_cli.output import Terminal
 from supsup_cli.stop_signals import stop_signals
@@ -47,49 +51,48 @@ app = typer.Typer()
 @answering
 def init_base(
     bank: BankOption = DEFAULT_BANK,
-    arch: Annotated[
-        str,
-        typer.Option(
-            help="lenet-300-100, fc-1024-1024, mlp-A-B-…, conv-4, gem-resnet18, resnet18, "
-            "resnet50, units-A-B-… (masks choose units); with --weights a network of "
-            "torchvision, or timm/NAME."
-        ),
-    ] = "lenet-300-100",
+    arch: ArchOption = "lenet-300-100",
     input_shape: Annotated[
         str | None,
         typer.Option(
             "--input",
             help="Channels, height and width; default: 1x28x28, or what --weights were trained on.",
             metavar="CxHxW",
+            rich_help_panel=NETWORK,
         ),
     ] = None,
     outputs: Annotated[
         int | None,
         typer.Option(
-            help="Outputs, superfluous ones included; default: 500, or the real ones over a "
-            "library's network.",
+            help="Outputs, superfluous ones included; default: 500, or with a network of "
+            "torchvision or timm the real ones.",
             min=1,
             max=MOST_OUTPUTS,
+            metavar="N",
+            rich_help_panel=NETWORK,
         ),
     ] = None,
     real_outputs: Annotated[
-        int, typer.Option(help="Outputs that may be classes.", min=1, max=MOST_OUTPUTS)
+        int,
+        typer.Option(
+            help="Outputs that may be classes.",
+            min=1,
+            max=MOST_OUTPUTS,
+            metavar="N",
+            rich_help_panel=NETWORK,
+        ),
     ] = 10,
-    init: Annotated[
-        str, typer.Option(help="signed-constant (default) or kaiming-normal.", show_default=False)
-    ] = "",
+    init: InitOption = "",
     weights: Annotated[
         Path | None,
-        typer.Option(
-            help="Take a trained network: a file, a folder of the hub, or imagenet, which fetches "
-            "what torchvision or timm publish.",
-            metavar="FILE.safetensors|imagenet",
-            callback=usable_path,
+        file_option(
+            "Take a trained network: a file, a folder as the hub has it, or imagenet, which "
+            "fetches what torchvision or timm publish.",
+            "FILE.safetensors|imagenet",
+            NETWORK,
         ),
     ] = None,
-    new_head: Annotated[
-        bool, typer.Option("--new-head", help="Draw the last layer, whatever --weights has.")
-    ] = False,
+    new_head: NewHeadOption = False,
     seed: SeedOption = 0,
 ) -> Work:
     """Create a bank: a network, drawn from the seed or trained elsewhere, frozen for ever."""

@@ -103,22 +103,36 @@ def test_in_a_folder_without_a_bank_no_command_prints_three_that_run(
     assert "supsup init-base  " not in run().out
 
 
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("conv4", "conv-4"), ("LeNet-300-100", "lenet-300-100"),
+                         ("mobilenet-v2", "mobilenet_v2"), ("tower-of-babel", None)],
+)  # fmt: skip
+def test_a_wrong_architecture_is_corrected(typed: str, meant: str | None, tmp_path: Path) -> None:
+    ran = run("init-base", "--bank", tmp_path / "bank", "--arch", typed, "--json")
+    assert ran.code == 2
+    guess = f"did you mean {meant}? " if meant else ""
+    begin = f"unknown architecture '{typed}'; {guess}expected lenet-300-100, "
+    assert ran.error["message"].startswith(begin)
+
+
 def test_the_words_in_the_help_are_those_that_the_code_knows() -> None:
     from bank_format.kinds.bank_json import INITS
     from bank_format.kinds.hopfield import RULES as HOPFIELD_RULES
     from supsup_cli.core.inference.methods import METHODS
-    from supsup_cli.core.learning.batches.augmentation import parse_augmentation
+    from supsup_cli.core.learning.batches.augmentation import KINDS
     from supsup_cli.core.learning.recipes import RECIPES
     from supsup_cli.core.masks.superposition import OBJECTIVES
+    from supsup_cli.core.networks.specs import NAMED
     from supsup_cli.core.streams.stream_learner import RULES as STREAM_RULES
 
     assert set(choices.RECIPES) == set(RECIPES)
     assert set(choices.METHODS) == {"auto", "signature", *METHODS, "hopfield"}
     assert set(choices.OBJECTIVES) == set(OBJECTIVES)
+    assert set(choices.ARCHITECTURES) == set(NAMED)
     assert set(choices.INITS) == set(INITS)
     assert set(choices.STREAM_RULES) == set(STREAM_RULES)
     assert set(choices.HOPFIELD_RULES) == set(HOPFIELD_RULES)
-    assert [parse_augmentation(change) for change in choices.CHANGES] == list(choices.CHANGES)
+    assert set(choices.CHANGES) == {"none", *KINDS}
 
 
 # Typed after a command, with the one word that is meant, or none.
@@ -131,6 +145,7 @@ NEAR = {
     "evaluate --objective h": "H",
     "learn-stream --rule los": "loss",
     "encode-hopfield --rule storky": "storkey",
+    "init-base --init kaiming": "kaiming-normal",
     "data export mnist x --split tets": "test",
     "learn-task --recipe cake": "",
     "infer-task --objective Z": "",
