@@ -93,7 +93,7 @@ def choice(
     return typer.Option(
         option,
         help="\n\n".join((f"{purpose}.", *lines, *([also] if also else []))),
-        metavar="|".join(known) if len(known) < 4 else "WORD",
+        metavar="WORD",
         callback=checked,
         autocompletion=complete_words(known),
         rich_help_panel=panel,
