@@ -1,5 +1,5 @@
 #!/bin/sh
-# Several methods on the same tasks, in the same order, each with the learning rate that suits it best.
+# Several methods on the same tasks, in the same order, each with a learning rate of one grid.
 #
 #   sh examples/compare.sh [FOLDER]         default: a new temporary folder, removed at the end
 #

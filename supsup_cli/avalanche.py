@@ -5,7 +5,7 @@
     from supsup_cli.avalanche import SupSup
 
     benchmark = SplitMNIST(5, train_transform=ToTensor(), eval_transform=ToTensor())
-    strategy = SupSup("bank", steps=1000)
+    strategy = SupSup(bank="bank", steps=1000)
     for experience in benchmark.train_stream:
         strategy.train(experience)
         print(strategy.eval(benchmark.test_stream))
@@ -62,8 +62,8 @@ class SupSup(SupervisedTemplate):  # type: ignore[misc]  # the library has no ty
 
     def __init__(
         self,
-        bank: str | Path,
         *,
+        bank: str | Path,
         names: Sequence[str] | None = None,
         task_given: bool = False,
         recipe: str = "default",

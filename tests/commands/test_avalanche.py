@@ -68,7 +68,7 @@ def test_a_strategy_and_evaluate_say_the_same_of_one_bank(given: bool, tmp_path:
 
     bank = make_bank(tmp_path / "bank", *SPLITS)
     expected = answer("evaluate", "--bank", bank, "--limit", 80)["tasks"]
-    strategy = SupSup(bank, names=SPLITS, task_given=given, evaluator=_evaluator())
+    strategy = SupSup(bank=bank, names=SPLITS, task_given=given, evaluator=_evaluator())
     told = strategy.eval(_benchmark(80).test_stream)
     key = "accuracy_given" if given else "accuracy_inferred"
     for place, task in enumerate(expected):
@@ -80,7 +80,7 @@ def test_experiences_become_tasks_and_none_is_forgotten(tmp_path: Path) -> None:
 
     benchmark = _benchmark(300)
     strategy = SupSup(
-        tmp_path / "bank",
+        bank=tmp_path / "bank",
         arch="mlp-16-16",
         outputs=100,
         steps=60,
@@ -94,7 +94,7 @@ def test_experiences_become_tasks_and_none_is_forgotten(tmp_path: Path) -> None:
     assert told["Top1_Acc_Stream/eval_phase/test_stream"] > 0.8
     tasks = answer("tasks", "--bank", tmp_path / "bank")["tasks"]
     assert [task["task"] for task in tasks] == ["experience-0", "experience-1", "experience-2"]
-    again = SupSup(tmp_path / "bank", steps=60, evaluator=None)
+    again = SupSup(bank=tmp_path / "bank", steps=60, evaluator=None)
     again.train(benchmark.train_stream[0])
     assert answer("tasks", "--bank", tmp_path / "bank")["tasks"] == tasks
 
@@ -107,4 +107,4 @@ def test_normalised_images_are_refused_with_the_reason(tmp_path: Path) -> None:
     for dataset in benchmark.train_stream[0].dataset._datasets:
         dataset.images = (dataset.images - 0.13) / 0.31
     with pytest.raises(UsageError, match="not normalised yet"):
-        SupSup(tmp_path / "bank", evaluator=None).train(benchmark.train_stream[0])
+        SupSup(bank=tmp_path / "bank", evaluator=None).train(benchmark.train_stream[0])

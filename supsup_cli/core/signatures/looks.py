@@ -14,9 +14,6 @@ from torch import Tensor
 
 from supsup_cli.core import loops
 
-# ν of `fit_score`. Measured on split MNIST: cross-entropy of the right task .144 nats; that of the
-# plain Gaussian, at the best temperature, .17.
-FREEDOM = 40.0
 # Tasks that the first and the second look leave at most; where no more compete than one leaves,
 # there is no such look. Among 2500 permutations the right task is among so many in .9999 of single
 # images each time.
@@ -117,12 +114,13 @@ def compiled_looks(coarse: CoarseSignatures) -> ModuleType | None:
     return loops.load(loops.OF_SIGNATURES) if worth else None
 
 
-def near_tasks(coarse: CoarseSignatures, features: Tensor) -> Tensor:
+def near_tasks(coarse: CoarseSignatures, features: Tensor, freedom: float) -> Tensor:
     """Choose the tasks whose whole signatures are worth a look.
 
     Args:
         coarse: of T tasks.
         features: (G, n, D) float32, of groups that share a decision.
+        freedom: ν of `fit_score`.
 
     Returns:
         (G, K) int64 on the CPU, tasks in their order, then −1; K is T where 64 or fewer compete,
@@ -133,7 +131,7 @@ def near_tasks(coarse: CoarseSignatures, features: Tensor) -> Tensor:
         return everyone.expand(len(features), -1)
     compiled = compiled_looks(coarse)
     if compiled is None:
-        return plain_near_tasks(coarse, features)
+        return plain_near_tasks(coarse, features, freedom)
     found = np.empty((len(features), _MOST[1]), np.int64)
     centres, classes = coarse.by_centres, coarse.by_classes
     loops.in_threads(
@@ -146,7 +144,7 @@ def near_tasks(coarse: CoarseSignatures, features: Tensor) -> Tensor:
         classes.lines.numpy(),
         coarse.starts.numpy(),
         classes.precisions.numpy(),
-        _MARGIN / (FREEDOM / 2),
+        2 * _MARGIN / freedom,
         np.array(_MOST),
         out=found,
         least=_WORTH_THREAD // centres.values.numel(),
@@ -154,7 +152,7 @@ def near_tasks(coarse: CoarseSignatures, features: Tensor) -> Tensor:
     return torch.from_numpy(found)
 
 
-def plain_near_tasks(coarse: CoarseSignatures, features: Tensor) -> Tensor:
+def plain_near_tasks(coarse: CoarseSignatures, features: Tensor, freedom: float) -> Tensor:
     """Choose as `near_tasks` does more than 64, in plain PyTorch, on any device."""
     parts = [torch.empty(0, _MOST[1], dtype=torch.int64)]
     images = features.shape[1]
@@ -163,7 +161,7 @@ def plain_near_tasks(coarse: CoarseSignatures, features: Tensor) -> Tensor:
         values = part.sum(1) @ rows.scaled.T + images * rows.lines[1]
         near = _best(values.masked_fill(~near, -torch.inf), _MOST[0])
         values = _class_values(coarse, part, near)
-        values = values.masked_fill(_far(values, part, coarse.by_classes), -torch.inf)
+        values = values.masked_fill(_far(values, part, coarse.by_classes, freedom), -torch.inf)
         near = _best(values, _MOST[1])
         order = near.byte().argsort(dim=1, descending=True, stable=True)[:, : _MOST[1]]
         parts.append(order.masked_fill(~near.gather(1, order), -1).cpu())
@@ -177,12 +175,12 @@ def _best(values: Tensor, most: int) -> Tensor:
     return best & values.isfinite()
 
 
-def _far(values: Tensor, features: Tensor, rows: Rows) -> Tensor:
+def _far(values: Tensor, features: Tensor, rows: Rows, freedom: float) -> Tensor:
     """Tell which values belong to fit scores beyond the margin of the best: (G, T) bool."""
     images, size = features.shape[1:]
     own = (features.square() * rows.precisions).sum((1, 2))[:, None].double()
     nearest = (own - 2 * values.amax(1, keepdim=True)).clamp_min(0)
-    farthest = (images * size + nearest) * np.exp(2 * _MARGIN / (FREEDOM * images)) - images * size
+    farthest = (images * size + nearest) * np.exp(2 * _MARGIN / (freedom * images)) - images * size
     far: Tensor = own - 2 * values > farthest
     return far
 

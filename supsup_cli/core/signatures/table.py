@@ -14,10 +14,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .looks import FREEDOM, CoarseSignatures, compiled_looks, near_tasks
+from .looks import CoarseSignatures, compiled_looks, near_tasks
+
+# ν of `fit_score`. Measured on split MNIST: cross-entropy of the right task .144 nats; that of the
+# plain Gaussian, at the best temperature, .17.
+FREEDOM = 40.0
+# ν where one covariance is pooled over tasks of a trained network. Measured on MobileNetV2 with
+# CIFAR-100 in 20 tasks: cross-entropy of the right task 1.19 nats, with 40 2.11, with 640 2.07.
+POOLED_FREEDOM = 160.0
 
 
-def fit_score(distances: Tensor, features: int) -> Tensor:
+def fit_score(distances: Tensor, features: int, freedom: float = FREEDOM) -> Tensor:
     """Turn Q into a score of nats that adds up over images: −ν/2 ln(1 + Q / D), ν = 40.
 
     The logarithm of Student's density in place of a Gaussian's: D features of one image are far
@@ -27,8 +34,9 @@ def fit_score(distances: Tensor, features: int) -> Tensor:
     Args:
         distances: Q ≥ 0, any shape.
         features: D.
+        freedom: ν.
     """
-    return -FREEDOM / 2 * (distances / features).log1p()
+    return -freedom / 2 * (distances / features).log1p()
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,12 +119,20 @@ class SignatureTable:
     Args:
         coarse: of all of them.
         whole: reads one, by its index; None where it cannot be read after all.
+        turn: (D, D) float32, what features are multiplied with before signatures see them, if
+            anything.
+        freedom: ν of `fit_score`.
     """
 
     def __init__(
-        self, coarse: CoarseSignatures, whole: Callable[[int], TaskSignature | None]
+        self,
+        coarse: CoarseSignatures,
+        whole: Callable[[int], TaskSignature | None],
+        turn: Tensor | None = None,
+        freedom: float = FREEDOM,
     ) -> None:
         self._whole = whole
+        self._turn, self.freedom = turn, freedom
         self.coarse = coarse
 
     def __len__(self) -> int:
@@ -132,7 +148,9 @@ class SignatureTable:
         Args:
             features: (G, n, D) float32.
         """
-        tasks = near_tasks(self.coarse, features)
+        if self._turn is not None:
+            features = features @ self._turn
+        tasks = near_tasks(self.coarse, features, self.freedom)
         groups, columns = (one.numpy() for one in (tasks >= 0).nonzero(as_tuple=True))
         images = features.shape[1]
         wanted = tasks.numpy()[groups, columns]
@@ -148,7 +166,7 @@ class SignatureTable:
             if whole is not None:
                 found[here] = self.distances(whole, flat, places[here], self.coarse.noise)
             start = end
-        fits = fit_score(torch.from_numpy(found).double(), self.coarse.size)
+        fits = fit_score(torch.from_numpy(found).double(), self.coarse.size, self.freedom)
         scores = torch.full(tasks.shape, -torch.inf, dtype=torch.float64)
         scores[groups[order], columns[order]] = fits.view(-1, images).sum(1)
         return Candidates(tasks, scores)

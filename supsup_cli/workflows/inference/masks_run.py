@@ -16,6 +16,8 @@ from supsup_cli.core.inference.novelty import (
     run_mask,
 )
 from supsup_cli.core.inference.perceptrons import MaskedPerceptron
+from supsup_cli.core.masks.superposition import effective_weights, entropy
+from supsup_cli.core.networks.parts import Between
 from supsup_cli.workflows.inference.known import calibration_of
 from supsup_cli.workflows.labelled import device_images
 from supsup_cli.workflows.opening import OpenTasks
@@ -23,6 +25,7 @@ from supsup_cli.workflows.opening import OpenTasks
 # Images up to which running a mask where its bits lie is faster than unpacking it for products, and
 # logits that are judged at a time.
 _FEW_IMAGES, _LOGITS_AT_ONCE = 32, 1 << 20
+_ABOVE_AT_ONCE = 256  # images
 
 
 @dataclass(frozen=True)
@@ -65,17 +68,22 @@ def misfit_of(opened: OpenTasks, index: int) -> str:
     if calibration is not None:
         return calibration.misfit
     superfluous = not bool(opened.own[index].all())
-    return DAMPED_LOG_ODDS if superfluous and not opened.normalises else DOUBT
+    return DAMPED_LOG_ODDS if superfluous and not opened.by_doubt else DOUBT
 
 
-def run(opened: OpenTasks, index: int, images: NDArray[np.uint8]) -> MaskRun:
+def run(
+    opened: OpenTasks, index: int, images: NDArray[np.uint8], lower: Between | None = None
+) -> MaskRun:
     """Run a task's mask on images.
 
     Args:
         opened: the tasks.
         index: of the task.
         images: (N, C, H, W) uint8.
+        lower: what lies below every mask, if that is known of them; see `lower_values`.
     """
+    if lower is not None:
+        return _run_above(opened, index, lower)
     net, misfit = opened.net, misfit_of(opened, index)
     outputs = torch.tensor(_outputs(opened, index), device=opened.net.device)
     there = device_images(images, net.device)
@@ -91,12 +99,25 @@ def run(opened: OpenTasks, index: int, images: NDArray[np.uint8]) -> MaskRun:
     return _said(*(torch.cat(one) for one in zip(*parts, strict=True)))
 
 
+def _run_above(opened: OpenTasks, index: int, lower: Between) -> MaskRun:
+    """Run the masked layers of a library's network: its tasks are judged by their doubt."""
+    net = opened.net
+    outputs = torch.tensor(_outputs(opened, index), device=net.device)
+    values = effective_weights(net.network, opened.masks(index))
+    parts = []
+    for block in zip(*(one.split(_ABOVE_AT_ONCE) for one in lower), strict=True):
+        logits = net.parts.above(block, values)
+        parts.append((entropy(logits), logits[:, outputs].log_softmax(-1)))
+    return _said(*(torch.cat(one) for one in zip(*parts, strict=True)))
+
+
 def run_pairs(
     opened: OpenTasks,
     images: NDArray[np.uint8],
     tasks: NDArray[np.int64],
     starts: NDArray[np.int64],
     members: NDArray[np.int64],
+    lower: Between | None = None,
 ) -> MaskRun:
     """Run several masks, each once on images of its own.
 
@@ -106,6 +127,7 @@ def run_pairs(
         tasks: (K,) int64, indices, each once.
         starts: (K + 1,) int64, where each one's images begin among `members`.
         members: (P,) int64, which of the images.
+        lower: as `run`.
 
     Returns:
         what each mask says of its images, in the order of `members`.
@@ -118,7 +140,8 @@ def run_pairs(
         _run_few(opened, layers, images, tasks, starts, members, few, found)
     for place in np.flatnonzero(~few).tolist():
         here = slice(starts[place], starts[place + 1])
-        found.put(here, run(opened, int(tasks[place]), images[members[here]]))
+        mine = members[here]
+        found.put(here, run(opened, int(tasks[place]), images[mine], _rows_of(lower, mine)))
     return found
 
 
@@ -157,6 +180,11 @@ def _run_few(
             found.put(here[rows], _said(*judge_logits(told, scale, own, misfit)))
 
 
+def _rows_of(lower: Between | None, places: NDArray[np.int64]) -> Between | None:
+    """Take some images' rows of what lies below every mask."""
+    return None if lower is None else tuple(one[torch.from_numpy(places)] for one in lower)
+
+
 def _outputs(opened: OpenTasks, index: int) -> tuple[int, ...]:
     return tuple(one.output for one in opened.tasks[index].content.classes)
 
@@ -168,17 +196,23 @@ def _said(misfits: Tensor, log_p: Tensor) -> MaskRun:
     )
 
 
-def classify(opened: OpenTasks, images: NDArray[np.uint8], chosen: NDArray[np.int64]) -> MaskRun:
+def classify(
+    opened: OpenTasks,
+    images: NDArray[np.uint8],
+    chosen: NDArray[np.int64],
+    lower: Between | None = None,
+) -> MaskRun:
     """Run on each image the mask chosen for it.
 
     Args:
         opened: the tasks.
         images: (N, C, H, W) uint8.
         chosen: (N,) int64, index of each image's task.
+        lower: as `run`.
     """
     order = chosen.argsort(kind="stable")
     tasks, firsts = np.unique(chosen[order], return_index=True)
     starts = np.append(firsts, len(order))
     found = MaskRun.blank(len(images))
-    found.put(order, run_pairs(opened, images, tasks, starts, order))
+    found.put(order, run_pairs(opened, images, tasks, starts, order, lower))
     return found

@@ -8,17 +8,20 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal
 
+from supsup_cli.choices import METHODS as ALL_METHODS
+from supsup_cli.choices import OBJECTIVES as ALL_OBJECTIVES
+from supsup_cli.choices import check_choice
 from supsup_cli.core.inference.methods import METHODS, Method
 from supsup_cli.core.inference.short_list import MOST_TRIED
 from supsup_cli.core.loops import compilations
 from supsup_cli.core.masks.superposition import OBJECTIVES, Objective
+from supsup_cli.core.networks.head import find_head
 from supsup_cli.errors import NoInputError, UsageError
 from supsup_cli.workflows.hopfield.attractors import OpenAttractors, open_attractors
 from supsup_cli.workflows.opening import OpenTasks
 from supsup_cli.workflows.reporting import Reporter
 from supsup_cli.workflows.signatures import OpenSignatures, open_signatures
 
-_ALL = ("auto", "signature", *METHODS, "hopfield")
 _GROUP_SIZE = re.compile("[1-9][0-9]{0,8}")
 
 
@@ -67,10 +70,9 @@ def choose_rule(opened: OpenTasks, decision: DecisionRequest, reporter: Reporter
         BankError: attractors that cannot be read.
     """
     method, objective, group = decision.method, decision.objective, decision.group
-    if method not in _ALL:
-        raise UsageError(f"--method {method}: expected {', '.join(_ALL[:-1])} or {_ALL[-1]}")
-    if objective is not None and objective not in OBJECTIVES:
-        raise UsageError(f"--objective {objective}: expected {', '.join(OBJECTIVES)}")
+    check_choice("--method", method, ALL_METHODS)
+    if objective is not None:
+        check_choice("--objective", objective, ALL_OBJECTIVES)
     if group not in ("image", "folder", "all") and not _GROUP_SIZE.fullmatch(group):
         raise UsageError(f"--group {group}: expected image, folder, all or a number of images")
     by_image = "image" if group == "1" else group
@@ -91,9 +93,14 @@ def choose_rule(opened: OpenTasks, decision: DecisionRequest, reporter: Reporter
         if rule is not None:
             return rule
     chosen: Method = next((one for one in METHODS if one == method), "exhaustive")
+    if chosen != "exhaustive" and find_head(opened.net.network) is not None:
+        raise UsageError(
+            f"--method {method}: tasks with last layers of their own found, which no mixture of "
+            "masks has; expected auto, signature or exhaustive"
+        )
     compared = opened.own if chosen == "exhaustive" else opened.real[None]
     superfluous = not bool(compared.all(-1).any())
-    odds = superfluous and chosen == "exhaustive" and opened.stack.statistics is None
+    odds = superfluous and chosen == "exhaustive" and not opened.by_doubt
     preferred: Objective = "R" if odds else "H"
     by: Objective = next((one for one in OBJECTIVES if one == objective), preferred)
     if by != "H" and not superfluous:
@@ -124,7 +131,7 @@ def _by_signatures(opened: OpenTasks, method: str, group: str, reporter: Reporte
         reporter.note(
             f"{count} of {len(opened.tasks)} tasks have no signature, and are always tried: {sign}"
         )
-    odds = not bool(opened.own.all(-1).any()) and not opened.normalises
+    odds = not bool(opened.own.all(-1).any()) and not opened.by_doubt
     return Rule(
         "signature" if method == "signature" else "auto",
         "R" if odds else "H",

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from supsup_cli.core.inference.novelty import ODDS
 from supsup_cli.core.inference.short_list import evidence_scale, short_lists
+from supsup_cli.core.networks.parts import Between
 from supsup_cli.workflows.inference.known import (
     calibration_of,
     lower_medians,
@@ -21,7 +22,7 @@ from supsup_cli.workflows.inference.masks_run import MaskRun, misfit_of, run_pai
 from supsup_cli.workflows.inference.rules import Rule
 from supsup_cli.workflows.labelled import device_images
 from supsup_cli.workflows.opening import OpenTasks
-from supsup_cli.workflows.signatures import OpenSignatures, image_features
+from supsup_cli.workflows.signatures import OpenSignatures, features_above, image_features
 
 # Where a task has no calibration: median and quantile at .9 of the misfit, nats, as tasks of
 # permuted MNIST have them (R), and as sure answers do (H). A stated prior, not a measurement.
@@ -78,6 +79,7 @@ def decide_by_signatures(
     signatures: OpenSignatures,
     images: NDArray[np.uint8],
     groups: Sequence[Sequence[int]],
+    lower: Between | None = None,
 ) -> Listed:
     """Name the task of every group.
 
@@ -87,12 +89,16 @@ def decide_by_signatures(
         signatures: of the tasks.
         images: (N, C, H, W) uint8.
         groups: positions of the images of each group; each image is in one.
+        lower: what lies below every mask, if that is known of the images; see `lower_values`.
     """
     sizes = np.array([len(one) for one in groups], np.int64)
     members = np.concatenate([np.asarray(one, np.int64) for one in groups])
     laid = _Groups(members, sizes, sizes.cumsum() - sizes)
-    there = device_images(images, opened.net.device)
-    features = image_features(opened.net, signatures.features, there)
+    if lower is None:
+        there = device_images(images, opened.net.device)
+        features = image_features(opened.net, signatures.features, there)
+    else:
+        features = features_above(opened.net, lower)
     tasks, scores = _candidates(opened, signatures, features, groups)
     alone = rule.method == "signature"
     if alone:
@@ -116,7 +122,7 @@ def decide_by_signatures(
     places = laid.places(rows)
     ends = sizes[rows].cumsum()
     starts = np.append((ends - sizes[rows])[firsts], len(places))
-    run = run_pairs(opened, images, used, starts, members[places])
+    run = run_pairs(opened, images, used, starts, members[places], lower)
     if not alone:
         scores = scores.masked_fill(~wanted, -torch.inf)
         nats = _evidence(opened, used, np.diff(starts), run.misfits)

@@ -207,15 +207,15 @@ def test_compiled_loops_find_what_plain_products_find(
     assert compiled_looks(coarse) is not None
     stream = torch.Generator().manual_seed(2)
     features = 2 * torch.randn(50, images, SIZE, generator=stream)
-    found = near_tasks(coarse, features)
-    assert torch.equal(found, plain_near_tasks(coarse, features))
+    found = near_tasks(coarse, features, 40)
+    assert torch.equal(found, plain_near_tasks(coarse, features, 40))
     counts = set((found >= 0).sum(1).tolist())
     assert 1 <= min(counts) < max(counts) <= most[1]
 
 
 def test_equals_beyond_the_most_are_left_out_in_their_order(ways: str) -> None:
     tasks: list[TaskSignature | None] = [_signature(0)] * 90
-    found = near_tasks(_table(tasks).coarse, torch.randn(2, 1, SIZE))
+    found = near_tasks(_table(tasks).coarse, torch.randn(2, 1, SIZE), 40)
     assert found.tolist() == [list(range(64))] * 2
 
 
