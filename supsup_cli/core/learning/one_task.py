@@ -141,6 +141,9 @@ class Learning:
         """
         return recalibrated_statistics(self._network, self._values(self.masks()), self._sample())
 
+    def lower(self) -> None:
+        """Give what lies below the masks: nothing does, for all layers are masked."""
+
     def head(self) -> None:
         """Give the last layer that the task has to itself: none, the network's is shared."""
 

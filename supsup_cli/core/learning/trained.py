@@ -17,7 +17,7 @@ from supsup_cli.core.learning.recipes import Recipe
 from supsup_cli.core.masks.masks import Masks
 from supsup_cli.core.networks.head import Head, find_head
 from supsup_cli.core.networks.normalisation import Statistics
-from supsup_cli.core.networks.parts import in_parts
+from supsup_cli.core.networks.parts import Between, in_parts
 from supsup_cli.core.seeds import generator
 
 # Of the scores' velocity; of the head's moments (Kingma & Ba 2015).
@@ -160,6 +160,10 @@ class TrainedLearning:
             name: part.view(weight.shape)
             for (name, weight), part in zip(self._weights.items(), parts, strict=True)
         }
+
+    def lower(self) -> Between | None:
+        """Give what lies below the masks of all images, in their order; None if it is not kept."""
+        return self._lower.plain
 
     def statistics(self) -> Statistics:
         """Give the task's statistics of normalisation: none, for they are the base's own."""
