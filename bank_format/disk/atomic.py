@@ -59,7 +59,7 @@ def commit(path: Path, data: bytes, name: Callable[[Path, Path, Identity], None]
 
 
 def give_name(source: Path, target: Path, made: Identity) -> None:
-    """Give the file `made`, which stands under `source`, a name that nothing has.
+    """Move the finished file from `source` to a name that nothing has yet.
 
     Where there are hard links it keeps the name it had, else that is gone.
 
@@ -109,7 +109,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def is_temporary(name: str) -> bool:
-    """Tell whether a name is that of a file not yet committed."""
+    """Return whether a name is that of a file not yet committed."""
     return name.startswith(".") and name.endswith(_TEMPORARY_SUFFIX)
 
 

@@ -33,7 +33,7 @@ class SeparateHeads:
         self._start = start
 
     def shared(self) -> Tensors:
-        """Give the trunk."""
+        """Return the trunk."""
         start = {
             "begun": lambda: begun(self._base, self.network),
             "drawn": lambda: drawn(self._base, self.network),
@@ -43,11 +43,11 @@ class SeparateHeads:
         return {name: values for name, values in start.items() if name not in head}
 
     def own(self, task: str, classes: int) -> Tensors:
-        """Give a task's head."""
+        """Return a task's head."""
         return drawn_head(self._base, self.network, task, classes)
 
     def learns_shared(self, first: bool) -> bool:
-        """Tell whether the trunk learns."""
+        """Return whether the trunk learns."""
         return self._trunk == "always" or (first and self._trunk == "first")
 
     def weights(self, shared: Tensors, own: Tensors, _task: str) -> Tensors:
@@ -70,18 +70,18 @@ class OwnNetworks:
         self._base = base
 
     def shared(self) -> Tensors:
-        """Give nothing."""
+        """Return nothing."""
         return {}
 
     def own(self, task: str, classes: int) -> Tensors:
-        """Give a network's first weights, the head of so many outputs."""
+        """Return a network's first weights, with a head of so many outputs."""
         head = drawn_head(self._base, self.network, task, classes)
         return begun(self._base, self.network) | head
 
     def learns_shared(self, first: bool) -> bool:
-        """Tell that there is nothing."""
+        """Return False: nothing is shared."""
         return False
 
     def weights(self, _shared: Tensors, own: Tensors, _task: str) -> Tensors:
-        """Give the task's network."""
+        """Return the task's network."""
         return own

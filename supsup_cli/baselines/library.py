@@ -155,7 +155,7 @@ def _begin(
 
 
 def _experiences(tasks: Iterable[TaskImages]) -> Any:
-    """Give tasks to the library as a stream of experiences."""
+    """Feed tasks to the library as a stream of experiences."""
     from avalanche.benchmarks import benchmark_from_datasets
 
     # The library's only way to a dataset with labels of tasks: one for all, since none is told.

@@ -118,5 +118,5 @@ LIBRARY = {
 
 
 def installed() -> bool:
-    """Tell whether the library is there."""
+    """Return whether the library is installed."""
     return importlib.util.find_spec("avalanche") is not None

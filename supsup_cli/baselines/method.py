@@ -39,13 +39,13 @@ class Method(Protocol):
     keeps_shared: bool
 
     def shared(self) -> Tensors:
-        """Give the shared numbers before any task, name → float32."""
+        """Return the shared numbers before any task, name → float32."""
 
     def own(self, task: str, classes: int) -> Tensors:
-        """Give a task's own numbers before it is learned, name → float32."""
+        """Return a task's own numbers before it is learned, name → float32."""
 
     def learns_shared(self, first: bool) -> bool:
-        """Tell whether the shared numbers learn too, in the first task or in a later one."""
+        """Return whether the shared numbers learn too, in the first task or in a later one."""
 
     def weights(self, shared: Tensors, own: Tensors, task: str) -> Tensors:
         """Make the network's weights: parameter or buffer name → float32."""

@@ -83,7 +83,7 @@ def xavier(base: Base, network: nn.Module) -> Tensors:
 
 
 def begun(base: Base, network: nn.Module) -> Tensors:
-    """Give a rival's first weights: the trained base where there is one, else drawn ones.
+    """Return a rival's first weights: the trained base's if there is one, else drawn.
 
     The head is drawn in any case: the base's has superfluous outputs.
     """

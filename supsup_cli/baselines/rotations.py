@@ -77,15 +77,15 @@ class Superposition:
         self._contexts: dict[str, Tensors] = {}
 
     def shared(self) -> Tensors:
-        """Give the weights of the one network."""
+        """Return the weights of the one network."""
         return dict(self._first)
 
     def own(self, _task: str, _classes: int) -> Tensors:
-        """Give nothing: contexts come from the seed."""
+        """Return nothing: contexts come from the seed."""
         return {}
 
     def learns_shared(self, first: bool) -> bool:
-        """Tell that the one network always learns."""
+        """Return True: the one network always learns."""
         return True
 
     def weights(self, shared: Tensors, _own: Tensors, task: str) -> Tensors:

@@ -83,7 +83,7 @@ class Together:
         return name if self._group is None else self._group.device(name)
 
     def lines(self, words: Sequence[str], stdin: TextIO) -> TextIO:
-        """Give every rank the lines that rank 0 alone can read, where "-" asks for them."""
+        """Send every rank the lines that only rank 0 can read, if "-" asks for them."""
         if self._group is None or "-" not in words:
             return stdin
         return StringIO(self._group.told(stdin.read))
@@ -150,7 +150,7 @@ class _RankReporter:
         self._untold = 0
 
     def note(self, text: str) -> None:
-        """Tell one line."""
+        """Report one line."""
         self._own.note(text)
 
     @contextmanager

@@ -98,7 +98,7 @@ def open_data(data: str, reading: Reading = DEFAULT) -> Data:
 
 
 def native_shape(data: str) -> InputShape:
-    """Tell the shape that data are written out in: their own, and for photos of any size 224."""
+    """Return the shape that data are exported in: their own, and 224 for photos of any size."""
     return open_data(data).native_shape
 
 

@@ -144,7 +144,7 @@ class PublishedData:
         return HeldOutData(str(self.variant), names, tuple(range(len(names))), test)
 
     def _half(self, *, train: bool) -> tuple[NDArray[np.uint8], NDArray[np.int64], tuple[str, ...]]:
-        """Give images (N, 3, 32, 32) uint8, labels (N,) int64 from 0 on, and the classes' names."""
+        """Return images (N, 3, 32, 32) uint8, labels (N,) int64 from 0 on, and the classes' names."""
         form, index = self.variant.form, int(self.variant.number)
         images, targets, names = _half(form, self.reading, train, _stamp(form, self.reading))
         one = SETS[form]
@@ -155,7 +155,7 @@ class PublishedData:
 
 
 def missing_root(form: str) -> NoInputError:
-    """Say that a data set needs a folder, and nobody named one."""
+    """Report that a data set needs a folder, and none was named."""
     return NoInputError(
         f"{form}-I: no folder of data sets found, expected --data-root FOLDER or SUPSUP_DATA",
         hint=f"supsup learn-task --data {form}-0 --data-root FOLDER"
@@ -209,7 +209,7 @@ def _open(form: str, reading: Reading, train: bool) -> Any:  # of torchvision, w
 
 
 def _stamp(form: str, reading: Reading) -> tuple[tuple[str, int, int], ...]:
-    """Tell the files apart from others that lay there before, without reading them."""
+    """Return what distinguishes these files from earlier ones in their place, without reading them."""
     if not reading.root:
         raise missing_root(form)
     folder = Path(reading.root).expanduser() / SETS[form].folder

@@ -7,7 +7,7 @@ from supsup_cli.data.limits import MAX_PIXELS
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Say what a command may read.
+    """What a command may read.
 
     Attributes:
         max_pixels: of one image file; one with more is an input that failed.

@@ -16,7 +16,7 @@ _CHUNK = 1000
 
 
 def permutation(pixels: int, number: int) -> NDArray[np.int64]:
-    """Tell which pixel each pixel of permuted images is.
+    """Return which original pixel each pixel of permuted images is.
 
     Goodfellow et al. 2013 (permuted MNIST): image.flatten()[RandomState(number).permutation].
 

@@ -19,7 +19,7 @@ _SEAL_BYTES = 32
 
 
 def cache_folder() -> Path:
-    """Tell where files are kept: SUPSUP_CACHE, or supsup in the user's cache folder."""
+    """Return where files are kept: SUPSUP_CACHE, or supsup in the user's cache folder."""
     given = os.environ.get("SUPSUP_CACHE")
     if given:
         return Path(given)
@@ -27,13 +27,13 @@ def cache_folder() -> Path:
 
 
 def most_bytes() -> int:
-    """Tell how much is kept: SUPSUP_CACHE_BYTES, or 4 GiB; 0 keeps nothing."""
+    """Return how many bytes may be kept: SUPSUP_CACHE_BYTES, or 4 GiB; 0 keeps nothing."""
     given = os.environ.get("SUPSUP_CACHE_BYTES", "")
     return int(given) if given.isascii() and given.isdigit() else _MOST_BYTES
 
 
 def is_sealed(data: bytes) -> bool:
-    """Tell whether the last 32 bytes are the SHA-256 of those before them."""
+    """Return whether the last 32 bytes are the SHA-256 of those before them."""
     return hashlib.sha256(data[:-_SEAL_BYTES]).digest() == data[-_SEAL_BYTES:]
 
 
@@ -75,7 +75,7 @@ class Cache:
             self._bound(len(data))
 
     def seal_of(self, version: str) -> bytes | None:
-        """Tell the seal that an object of this name, size and version had."""
+        """Return the seal that an object of this name, size and version had."""
         if not self._usable:
             return None
         try:

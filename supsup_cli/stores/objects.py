@@ -67,7 +67,7 @@ def open_store(url: str, *, cached: bool = True) -> "Objects":
 
 @cache
 def memory(bucket: str) -> "MemoryStore":
-    """Give a store of this process alone, which tests fill."""
+    """Return a store that lives in this process alone; tests fill it."""
     from obstore.store import MemoryStore
 
     return MemoryStore()
@@ -145,7 +145,7 @@ class Objects:
         return self._tried(ask)
 
     def stat(self, name: str) -> ObjectStat:
-        """Tell the size and version of an object, as it is now."""
+        """Return the size and version that an object has now."""
         from obstore import head
 
         found = self._tried(lambda: head(self._client, self._key(name)))
@@ -178,7 +178,7 @@ class Objects:
         return data
 
     def _kept_seal(self, name: str) -> bytes | None:
-        """Tell an object's seal: by the version that a list told just now, else from itself."""
+        """Return an object's seal: by the version that a listing just showed, else from the object."""
         version = self._version(name)
         known = None if version is None else self._kept.seal_of(version)
         if known is None and version is None:

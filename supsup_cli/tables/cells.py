@@ -20,7 +20,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[Table]
 
 
 def failures(failed: Sequence[FailedInput]) -> Iterator[str | Table]:
-    """Tell the inputs that could not be read."""
+    """List the inputs that could not be read."""
     for one in failed:
         yield f"not read: {one.source}: {one.error}"
 

@@ -66,7 +66,7 @@ def _is_numbers(cells: Sequence[str]) -> bool:
 
 
 def _room_for_text(cells: Sequence[str], widths: Sequence[int], width: int) -> int | None:
-    """Give what a last column of words has beside the others; None if that is too little."""
+    """Return the width left for a last column of words; None if that is too little."""
     left = width - sum(widths[:-1]) - _GAP * (len(widths) - 1)
     longest = max(cell_len(word) for cell in cells for word in cell.split(" "))
     return left if left >= max(longest, _LEAST_TEXT) else None

@@ -92,7 +92,7 @@ class RankGroup:
         return parts
 
     def told(self, text: Callable[[], str]) -> str:
-        """Give what rank 0 alone can read to all; the text may hold lone surrogates."""
+        """Send all ranks a text that only rank 0 can read; it may hold lone surrogates."""
         if self.rank == 0:
             data = text().encode("utf-8", "surrogateescape")
             lines = [data[start : start + _LINE] for start in range(0, len(data), _LINE)]
@@ -106,7 +106,7 @@ class RankGroup:
         return data.decode("utf-8", "surrogateescape")
 
     def device(self, name: str) -> str:
-        """Give each rank of a machine a GPU of its own, as long as there are some."""
+        """Assign each rank of a machine a GPU of its own, as long as there are enough."""
         if name in ("auto", "cuda") and torch.cuda.is_available():
             return f"cuda:{self._local % torch.cuda.device_count()}"
         return name
@@ -136,7 +136,7 @@ class RankGroup:
                 raise failure
 
     def post(self, failure: Failure) -> None:
-        """Tell rank 0 what ended this one, and stay until it has said so."""
+        """Report to rank 0 what ended this rank, and wait until rank 0 has printed it."""
         until = time.monotonic() + _STAYS
         with suppress(RuntimeError):  # torchrun has gone
             self._board.set(f"failed/{self.rank}", json.dumps(asdict(failure)))

@@ -28,7 +28,7 @@ class Board(Protocol):
         """Read a value."""
 
     def check(self, keys: list[str]) -> bool:
-        """Tell whether all of the keys are there."""
+        """Return whether all of the keys are there."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Life:
         threading.Thread(target=self._beat, daemon=True).start()
 
     def end(self) -> None:
-        """Give no more signs."""
+        """Stop giving signs of life."""
         self._ended.set()
 
     def who(self, rank: int) -> str:

@@ -23,7 +23,7 @@ class Place:
 
 
 def place(environment: Mapping[str, str] | None = None) -> Place | None:
-    """Tell the place of this process; None where torchrun did not start it.
+    """Return this process's place among the ranks; None if torchrun did not start it.
 
     Args:
         environment: the variables; None for those of this process.

@@ -108,7 +108,7 @@ class OpenTasks:
         return self.stack.masks(index)
 
     def typical(self, index: int) -> TypicalTraits | None:
-        """Give what is usual for one task's images under its mask; None if that is not known."""
+        """Return what is typical of one task's images under its mask; None if that is not known."""
         return self.stack.typical(index)
 
     @property

@@ -189,7 +189,7 @@ def _known(matrix: Rows) -> list[list[float]]:
 
 
 def _gathered(names: Sequence[str], kept: set[str]) -> tuple[tuple[str, ...], dict[str, int]]:
-    """Give each name a place: its own, or the last one for all that are not kept."""
+    """Map each name to its place: its own, or the last one if it is not kept."""
     alone = [name for name in names if name in kept]
     others = len(names) - len(alone)
     places = {name: place for place, name in enumerate(alone)}

@@ -44,7 +44,7 @@ class Alone:
         """Wait for nobody."""
 
     def gathered(self, part: Part) -> list[Part]:
-        """Give the only part."""
+        """Return the only part."""
         return [part]
 
 

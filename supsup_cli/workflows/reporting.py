@@ -11,7 +11,7 @@ class Reporter(Protocol):
     """What a workflow may say while it works."""
 
     def note(self, text: str) -> None:
-        """Tell one line that is not part of the answer."""
+        """Report one line that is not part of the answer."""
 
     def track(
         self, description: str, total: int | None, unit: str
@@ -23,7 +23,7 @@ class Silent:
     """A reporter that says nothing."""
 
     def note(self, text: str) -> None:
-        """Say nothing."""
+        """Ignore the line."""
 
     @contextmanager
     def track(self, description: str, total: int | None, unit: str) -> Iterator[Advance]:

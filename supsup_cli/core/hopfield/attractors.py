@@ -67,7 +67,7 @@ def hebbian(matrix: Tensor, pattern: Tensor) -> Tensor:
 
 
 def fields(matrix: Tensor, pattern: Tensor) -> Tensor:
-    """Give the field of each unit, h = W x, with sums in one order on every processor.
+    """Compute the field of each unit, h = W x, with sums in one order on every processor.
 
     The terms Wᵢⱼ xⱼ are exact. Their second half is added to the first, the n-th to the n-th, until
     one is left; of an odd number the middle one waits for the next round.
@@ -112,7 +112,7 @@ def encode(patterns: Tensor, rule: Rule) -> Tensor:
 
 
 def energy(matrix: Tensor, state: Tensor) -> float:
-    """Give the energy of a state: −½ sᵀWs (Hopfield 1982), smallest at attractors.
+    """Compute the energy of a state: −½ sᵀWs (Hopfield 1982), smallest at attractors.
 
     Args:
         matrix: (d, d) float64.
@@ -122,7 +122,7 @@ def energy(matrix: Tensor, state: Tensor) -> float:
 
 
 def is_fixed_point(matrix: Tensor, pattern: Tensor) -> bool:
-    """Tell whether no unit's field contradicts it: a unit without a field stays as it is.
+    """Return whether no unit's field contradicts it; a unit without a field stays as it is.
 
     Args:
         matrix: (d, d) float64.
@@ -132,7 +132,7 @@ def is_fixed_point(matrix: Tensor, pattern: Tensor) -> bool:
 
 
 def capacity(rule: Rule, units: int) -> int:
-    """Give the number of random patterns that a matrix of so many units holds as attractors."""
+    """Return how many random patterns a matrix of so many units holds as attractors."""
     return int(_CAPACITY[rule] * units)
 
 

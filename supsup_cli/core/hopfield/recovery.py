@@ -180,7 +180,7 @@ def _doubt_under(network: nn.Module, mask: Mapping[str, Tensor], images: Tensor)
 def _gradients(
     network: nn.Module, state: Mapping[str, Tensor], images: Tensor
 ) -> tuple[float, list[Tensor]]:
-    """Give the doubt under a relaxed mask, and its gradient for each of the state's tensors."""
+    """Compute the doubt under a relaxed mask, and its gradient for each of the state's tensors."""
     leaves = {name: ((1 + one) / 2).requires_grad_() for name, one in state.items()}
     with torch.enable_grad():
         value = doubt(masked_forward(network, leaves, images))

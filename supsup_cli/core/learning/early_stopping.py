@@ -37,7 +37,7 @@ class EarlyStopping:
         self._masks: Masks = {}
 
     def due(self, steps_done: int) -> bool:
-        """Tell whether a check follows this step; one always follows the last."""
+        """Return whether a check follows this step; one always follows the last."""
         every = max(1, self._steps // _CHECKS)
         if steps_done == self._steps:
             return True
@@ -56,7 +56,7 @@ class EarlyStopping:
         return self._failures >= self._patience
 
     def masks(self) -> Masks | None:
-        """Give the best masks, parameter name → bool of its shape; None before the first check."""
+        """Return the best masks, parameter name → bool of its shape; None before the first check."""
         return dict(self._masks) or None
 
     def state(self) -> dict[str, Tensor]:

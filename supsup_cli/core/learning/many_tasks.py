@@ -86,7 +86,7 @@ class ManyLearnings:
         self._learner.step(self._pixels(images), targets, targets[:0])
 
     def masks(self, index: int) -> Masks:
-        """Give the masks of one task as they are: parameter name → bool of its shape.
+        """Return the masks of one task as they are: parameter name → bool of its shape.
 
         Raises:
             ValueError: its scores are no longer finite.
@@ -97,7 +97,7 @@ class ManyLearnings:
 
 
 def learns_together(recipe: Recipe) -> bool:
-    """Tell whether a recipe takes plain steps: the same for every task, and as many."""
+    """Return whether a recipe takes plain steps: the same kind and number for every task."""
     others = (recipe.negatives, recipe.augment, recipe.patience, recipe.transfer)
     return not any(others) and recipe.combine is None and recipe.density is None
 

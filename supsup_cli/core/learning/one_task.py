@@ -125,7 +125,7 @@ class Learning:
             self._stopping.note(self.steps_done, self._held_out_loss(masks), masks)
 
     def masks(self) -> Masks:
-        """Give the masks as they are, or the best of all checks: parameter name → bool.
+        """Return the masks as they are, or the best of all checks: parameter name → bool.
 
         Raises:
             ValueError: the scores are no longer finite.
@@ -142,7 +142,7 @@ class Learning:
         return recalibrated_statistics(self._network, self._values(self.masks()), self._sample())
 
     def head(self) -> None:
-        """Give the last layer that the task has to itself: none, the network's is shared."""
+        """Return the task's own last layer: none, because all tasks share the network's."""
 
     def _values(self, masks: Masks) -> Masks:
         return mask_values(masks, sparse=self._recipe.density is not None)

@@ -31,7 +31,7 @@ MOMENTS = {
 
 
 def rate_and_momentum(recipe: Recipe, step: int) -> tuple[float, float]:
-    """Give the factor on the learning rates, and the momentum, of the step after `step` others.
+    """Return the factor on the learning rates, and the momentum, for step number `step`.
 
     One cycle: Smith & Topin 2018, with cosines as Howard & Gugger 2020 have it.
     """

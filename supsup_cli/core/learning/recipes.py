@@ -191,7 +191,7 @@ def combination_steps(recipe: Recipe) -> int:
 
 
 def learning_rates(recipe: Recipe, shapes: Sequence[tuple[int, ...]]) -> list[float]:
-    """Give each layer its learning rate, at the peak of the schedule.
+    """Return each layer's learning rate at the peak of the schedule.
 
     Args:
         recipe: see there.
@@ -213,11 +213,11 @@ def learning_rates(recipe: Recipe, shapes: Sequence[tuple[int, ...]]) -> list[fl
 
 
 def half_cosine(steps: int, done: int) -> float:
-    """Give the factor on the learning rate after some of all steps: from 1 down to 0."""
+    """Return the factor on the learning rate after some of all steps: from 1 down to 0."""
     return (1 + math.cos(math.pi * done / steps)) / 2
 
 
 def inverse_root(steps: int) -> float:
-    """Give the factor on the learning rate after so many steps: up to 1, then falling as 1/√t."""
+    """Return the factor on the learning rate after so many steps: up to 1, then falling as 1/√t."""
     now = steps + 1
     return min(1.0, now / _RISING_STEPS) * min(1.0, math.sqrt(_FULL_STEPS / now))

@@ -162,11 +162,11 @@ class TrainedLearning:
         }
 
     def statistics(self) -> Statistics:
-        """Give the task's statistics of normalisation: none, for they are the base's own."""
+        """Return the task's statistics of normalisation: none, because the base's own apply."""
         return {}
 
     def head(self) -> tuple[Tensor, Tensor]:
-        """Give the last layer as a file keeps it: (K, F) and (K,) float16.
+        """Return the last layer as a file keeps it: (K, F) and (K,) float16.
 
         Raises:
             ValueError: its numbers do not fit 16 bits.
@@ -220,7 +220,7 @@ def _blank_head(classes: int, head: Head, device: torch.device) -> dict[str, Ten
 
 
 def _edge(scores: Tensor, dropped: int) -> float:
-    """Give the lowest score that is kept when so many are dropped, or more if equals stand there.
+    """Return the lowest score that is kept when so many are dropped, or more if scores are equal.
 
     On a CPU numpy's partition is ten times as fast as `kthvalue`.
     """

@@ -130,7 +130,7 @@ def plain_weighted_sum(alphas: Tensor, packed: Tensor) -> Tensor:
 
 
 def compiled(packed: Tensor) -> ModuleType | None:
-    """Give the compiled loops; None on a GPU, for masks too few to make up for loading them, or
+    """Return the compiled loops; None on a GPU, for masks too few to make up for loading them, or
     where there is no compiler.
     """
     if packed.device.type != "cpu" or packed.numel() < _WORTH_COMPILED:

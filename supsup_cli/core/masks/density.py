@@ -40,7 +40,7 @@ class Density:
         return f"{_FACTOR if self.by_size else ''}{self.value!r}".removesuffix(".0")
 
     def shares(self, shapes: Sequence[tuple[int, ...]]) -> list[float]:
-        """Give the share of weights to keep of each layer, (out, in, …), in (0, 1]."""
+        """Return the share of weights to keep of each layer, (out, in, …), in (0, 1]."""
         if not self.by_size:
             return [self.value] * len(shapes)
         return [
@@ -68,7 +68,7 @@ def parse_density(text: str) -> Density:
 
 
 def gain(kept: int, weights: int) -> float:
-    """Tell what a kept weight of a sparse layer counts: √(½ / share).
+    """Compute the gain of a kept weight in a sparse layer: √(½ / share).
 
     A layer that keeps a share d of its weights has outputs of 2d times the variance that one half
     gives. Several such layers shrink the logits until softmax cannot tell them apart; with this
@@ -79,7 +79,7 @@ def gain(kept: int, weights: int) -> float:
 
 
 def mask_values(masks: Mapping[str, Tensor], *, sparse: bool) -> dict[str, Tensor]:
-    """Give the numbers that masks stand for.
+    """Return the numbers that masks stand for.
 
     Args:
         masks: parameter name → bool of its shape.

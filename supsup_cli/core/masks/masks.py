@@ -163,7 +163,7 @@ class MaskStack:
         return MaskStack(self.packed[rows], self.layout, gains, own, traits)
 
     def typical(self, index: int) -> TypicalTraits | None:
-        """Give what is usual for one task's images; None if that is not known."""
+        """Return what is typical of one task's images; None if that is not known."""
         return None if self.traits is None else self.traits[index]
 
     def weighted_sum(self, alphas: Tensor) -> Tensor:

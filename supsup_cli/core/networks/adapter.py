@@ -48,7 +48,7 @@ def adapted(arch: str, input_shape: tuple[int, int, int]) -> nn.Module:
 
 
 def base_tensors(network: nn.Module) -> dict[str, Tensor]:
-    """Give all that decides a network's answers and comes from elsewhere, in its order.
+    """Return every tensor that decides a network's answers and is not computed, in order.
 
     Returns:
         name → parameter, or statistics of batch normalisation that are the same for all tasks.

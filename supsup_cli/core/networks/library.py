@@ -64,7 +64,7 @@ class _WithoutMemory(TorchFunctionMode):
 
 
 def in_library(arch: str) -> bool:
-    """Tell whether an architecture, as bank.json writes it, is torchvision's or timm's."""
+    """Return whether an architecture, as bank.json writes it, is torchvision's or timm's."""
     return arch.startswith((TORCHVISION, TIMM))
 
 
@@ -109,12 +109,12 @@ def build(arch: str, input_shape: tuple[int, int, int]) -> nn.Module:
 
 
 def distant_classes() -> int:
-    """Tell how many outputs `build` asks for, so that the classifier is known by them."""
+    """Return how many outputs `build` asks for, which identify the classifier."""
     return _DISTANT
 
 
 def expected_input(arch: str) -> ExpectedInput:
-    """Tell what images a network's published weights were trained on.
+    """Return what images a network's published weights were trained on.
 
     Raises:
         LibraryMissingError: timm is not installed.

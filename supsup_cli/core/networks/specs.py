@@ -102,13 +102,13 @@ def build_network(spec: NetworkSpec) -> nn.Module:
 
 
 def is_own(arch: str) -> bool:
-    """Tell whether supsup has a network of this name itself."""
+    """Return whether supsup itself has a network of this name."""
     known = arch in _CONVOLUTIONS or arch in _NAMED_PERCEPTRONS
     return known or _PERCEPTRON.fullmatch(arch) is not None
 
 
 def masking_of(network: nn.Module) -> Masking:
-    """Tell what a mask's bits stand for: units where the network has `Units`, else its edges."""
+    """Return what a mask's bits stand for: units if the network has `Units`, else edges."""
     has_units = any(isinstance(module, Units) for module in network.modules())
     return "units" if has_units else "edges"
 
@@ -131,7 +131,7 @@ def masked_parameters(network: nn.Module) -> tuple[str, ...]:
 
 
 def kind_of(network: nn.Module) -> Kind:
-    """Tell what a network is made of, which decides what a recipe's name stands for."""
+    """Return what a network is made of; the meaning of a recipe's name depends on it."""
     if find_head(network) is not None:
         return "trained"
     if masking_of(network) == "units":
@@ -154,7 +154,7 @@ def kaiming_normal(shape: tuple[int, ...], *, seed: int, name: str) -> Tensor:
 
 
 def freeze(network: nn.Module, weights: Mapping[str, np.ndarray], device: torch.device) -> None:
-    """Give the network its weights for ever: no gradient reaches them, evaluation mode.
+    """Set the network's weights for ever: no gradient reaches them, evaluation mode.
 
     Layers whose statistics belong to a task get blank ones; each task brings its own.
 

@@ -46,7 +46,7 @@ class TypicalTraits:
 
 
 def unknown_unusualness() -> float:
-    """Give the unusualness, in nats, where nothing is known of a task's traits: that of D² = d."""
+    """Return the unusualness, in nats, used when a task has no known traits: that of D² = d."""
     return _WEIGHT * math.log(2)
 
 

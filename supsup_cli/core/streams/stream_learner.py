@@ -146,7 +146,7 @@ class StreamLearner:
         return learner
 
     def _compare(self, images: Tensor, targets: Tensor) -> StreamDecision | None:
-        """Give the batch, and those that wait, to the mask they surprise least, or wait on."""
+        """Pass the batch, and those that wait, to the mask they surprise least, or keep waiting."""
         self._waiting.append((images, targets))
         everything = [torch.cat(parts) for parts in zip(*self._waiting, strict=True)]
         losses = [mask.loss(everything[0], everything[1]) for mask in self.masks]

@@ -39,7 +39,7 @@ def listing_digest(listing: Listing) -> str:
 
 
 def notes_of_equals(splits: dict[str, Files]) -> list[str]:
-    """Tell of files with equal bytes that count as different images, in one line.
+    """Report in one line files with equal bytes that count as different images.
 
     Args:
         splits: name → class → files; `train` with the share that calibration is drawn from.

@@ -29,7 +29,7 @@ LOOSE: Final = "an image beside class folders, of no class; left out"
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Say where the class folders of each split stand.
+    """Decide where the class folders of each split are.
 
     Attributes:
         train: what holds the class folders to learn from.
@@ -97,7 +97,7 @@ def find_layout(folder: Path, seen: Seen) -> Layout:
 
 
 def layout_hint(folder: Path) -> str:
-    """Tell how images are to be laid out."""
+    """Explain how to arrange images."""
     return f"lay images out as {folder}/CLASS/IMAGE.png, or {folder}/train/CLASS/IMAGE.png"
 
 
@@ -126,7 +126,7 @@ def _look_inside(folder: Path) -> _Inside:
 
 
 def _is_class(train: list[str], named: dict[str, str | None], inside: dict[str, _Inside]) -> bool:
-    """Tell whether `train` with images of its own and subfolders is a class beside others."""
+    """Return whether a `train` with images and subfolders of its own is a class among others."""
     others = [name for name, split in named.items() if split is None and inside[name].images]
     splits = [name for name, split in named.items() if split in ("test", "val")]
     parted = any(inside[name].folders for name in splits)
@@ -204,7 +204,7 @@ def _spoken_splits(names: tuple[str, ...]) -> dict[str, str]:
 
 
 def single_folder_hint(folder: Path, names: tuple[str, ...]) -> str:
-    """Tell which folder was perhaps meant, where one alone stands in the folder given."""
+    """Return the folder that was perhaps meant: the only one inside the folder given."""
     if len(names) == 1 and _look_inside(folder / names[0]).folders:
         return f"supsup learn-task --data {os.path.join(folder, names[0])}"  # noqa: PTH118
     return layout_hint(folder)

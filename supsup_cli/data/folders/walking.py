@@ -60,7 +60,7 @@ _LONGEST_ENDING = 12  # characters; what is longer is no ending that anyone give
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Say which entries are looked at.
+    """Decide which entries to look at.
 
     Attributes:
         extensions: endings of image files, in small letters.
@@ -107,7 +107,7 @@ class Seen:
         self.others[ending if len(ending) <= _LONGEST_ENDING else ""] += 1
 
     def notes(self) -> list[str]:
-        """Tell in a line each what was passed over, if anything was."""
+        """Report what was skipped, a line for each kind."""
         notes = []
         if self.others:
             counted = self.others.most_common(_MOST_ENDINGS)
@@ -158,7 +158,7 @@ def list_folder(folder: str, seen: Seen | None = None, rule: Rule = RULE) -> lis
 
 
 def is_folder(entry: os.DirEntry[str]) -> bool:
-    """Tell whether an entry is a folder, or a link to one; a link to itself is none."""
+    """Return whether an entry is a folder or a link to one; a link to itself is not."""
     try:
         return entry.is_dir()
     except OSError:
@@ -166,7 +166,7 @@ def is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def is_image(name: str, rule: Rule = RULE) -> bool:
-    """Tell whether a file's name ends as an image's does."""
+    """Return whether a file's name has the ending of an image file."""
     return name.lower().endswith(rule.extensions)
 
 
@@ -239,7 +239,7 @@ def walk_images(
 
 
 def too_many(where: str, what: str) -> NoInputError:
-    """Say that there is more than one command reads."""
+    """Report that there is more than one command reads."""
     return NoInputError(
         f"{where}: more than {MOST_FILES:,} {what}, expected at most as many",
         hint="give the folders in parts, one command for each",

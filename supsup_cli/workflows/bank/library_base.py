@@ -53,7 +53,7 @@ class LibraryBase:
 
 
 def library_arch(request: BaseRequest) -> str | None:
-    """Tell which network of a library was meant, as bank.json writes it; None: one of supsup's.
+    """Return which library network was meant, as bank.json writes it; None for supsup's own.
 
     `resnet18` and `resnet50` mean torchvision's own with weights, unless the file has no scales of
     its normalisation layers, which torchvision's cannot do without.
@@ -153,7 +153,7 @@ def _told(given: Path, read: LibraryWeights) -> str:
 
 
 def _lacks_scales(given: Path) -> bool:
-    """Tell whether a file is whole, and of a network that normalises without scales."""
+    """Return whether a file is whole and its network normalises without scales."""
     if given == IMAGENET:
         return False
     with (

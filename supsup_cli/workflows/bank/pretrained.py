@@ -104,7 +104,7 @@ def _check(file: Path, found: Shapes, expected: Shapes) -> None:
 
 
 def not_safetensors(file: Path, error: SafetensorError) -> UsageError:
-    """Say that a file is of another kind, half there, or a pickle, and how to make one of it."""
+    """Explain that a file has another format, is cut short or is a pickle, and how to convert it."""
     return UsageError(
         f"{file}: not a safetensors file ({error}), expected a state dict saved as one",
         hint=CONVERT.format(source="net.pt"),
@@ -118,7 +118,7 @@ def listed(names: list[str]) -> str:
 
 
 def values(file: str, name: str, tensor: torch.Tensor) -> NDArray[np.float32]:
-    """Give a tensor of a file as float32.
+    """Return a tensor of a file as float32.
 
     Raises:
         UsageError: it has no floating-point numbers, or infinity or NaN.

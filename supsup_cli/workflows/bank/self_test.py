@@ -20,7 +20,7 @@ _HINT = "reinstall supsup and what it needs: pip install --force-reinstall supsu
 
 
 def check_devices(device: str) -> list[Check]:
-    """Tell the devices there are, the threads, and whether the one asked for can be used."""
+    """Check the devices and threads, and whether the device asked for can be used."""
     cuda = torch.cuda.device_count()
     names = ["cpu", *(f"cuda:{i} {torch.cuda.get_device_name(i)}" for i in range(cuda))]
     if torch.backends.mps.is_available():
@@ -34,7 +34,7 @@ def check_devices(device: str) -> list[Check]:
 
 
 def _check_threads() -> Check:
-    """Tell how many threads there are, and whether they leave the processors to others."""
+    """Report how many threads there are, and whether idle ones leave the processors to others."""
     threads = torch.get_num_threads()
     found = f"{threads} of {os.cpu_count()} processors"
     policy = os.environ.get("OMP_WAIT_POLICY", "")

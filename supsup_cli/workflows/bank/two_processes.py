@@ -69,7 +69,7 @@ def lock(place: Path) -> str:
 
 
 def names(place: Path) -> str:
-    """Give a file a name; a second process must see it, not take it, and give another that is seen.
+    """Test whether two processes agree on names: each must see, and not take, the other's.
 
     Raises:
         UnfitError: the second process did not see the name, or took it, or its own was not seen.

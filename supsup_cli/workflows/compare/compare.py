@@ -87,7 +87,7 @@ class _Comparison:
         return chosen
 
     def stopped(self) -> StoppedError:
-        """Say how far it came."""
+        """Report how far it came."""
         done = sum(map(len, self.runs.values()))
         wanted = len(self.methods) * self.request.seeds
         hint = "type the same command again with --keep FOLDER: the next time it can go on"
@@ -186,7 +186,7 @@ def _setting(
 
 @contextmanager
 def _folder(keeping: Keeping | None) -> Iterator[Path]:
-    """Give the folder that systems work in: the one that is kept, or one that goes."""
+    """Provide the folder that methods work in: the one to keep, or a temporary one."""
     if keeping is not None:
         yield keeping.folder
         return

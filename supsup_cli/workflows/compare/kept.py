@@ -133,7 +133,7 @@ def _read_json(path: Path) -> Json:
 
 @contextmanager
 def _expected(path: Path) -> Iterator[None]:
-    """Tell a file that says something else than `Keeping` writes."""
+    """Report a file whose content `Keeping` cannot have written."""
     try:
         yield
     except (KeyError, TypeError, ValueError) as error:

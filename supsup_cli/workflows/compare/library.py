@@ -86,13 +86,13 @@ class LibrarySystem:
         return self._learner.bytes
 
     def _images(self, place: int, task: ComparedTask) -> TaskImages:
-        """Give a task's images with the outputs of the one head as their targets."""
+        """Return a task's images, labelled with the outputs of the one head."""
         targets: Tensor = task.images.train.targets + self._starts[place]
         return replace(task.images, train=replace(task.images.train, targets=targets))
 
 
 def library_entries() -> dict[str, Entry]:
-    """Give every method of the library as one to compare, installed or not."""
+    """Return every method of the library as one to compare, installed or not."""
     return {name: _entry(method) for name, method in LIBRARY.items()}
 
 

@@ -115,7 +115,7 @@ class BankSystem:
         return size + ((self.path / BASE_FILE).stat().st_size if self._setting.base.trained else 0)
 
     def last(self) -> Arrays:
-        """Give nothing: the bank holds the task."""
+        """Return nothing: the bank holds the task."""
         return {}
 
     def restore(self, task: NamedTask, _arrays: Mapping[str, NDArray[np.generic]]) -> None:
@@ -124,7 +124,7 @@ class BankSystem:
 
 
 def our_entry(request: CompareRequest, kind: Kind) -> Entry:
-    """Give our own method as one to compare.
+    """Return supsup itself as a method to compare.
 
     Args:
         request: its recipe.

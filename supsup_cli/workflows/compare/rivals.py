@@ -87,7 +87,7 @@ class RivalSystem:
         return self._learner.bytes
 
     def last(self) -> Arrays:
-        """Give the last task's own numbers, and the shared ones that it changed."""
+        """Return the last task's own numbers, and the shared ones that it changed."""
         task = self._learner.tasks[-1]
         changed = {
             name: one
@@ -118,7 +118,7 @@ class RivalSystem:
 
 
 def rival_entries() -> dict[str, Entry]:
-    """Give every rival as a method to compare."""
+    """Return every rival as a method to compare."""
     return {name: _entry(rival) for name, rival in RIVALS.items()}
 
 

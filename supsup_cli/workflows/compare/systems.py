@@ -74,7 +74,7 @@ class Resumable(System, Protocol):
     """A system that can go on after any task; others begin anew unless they are done."""
 
     def last(self) -> Arrays:
-        """Give what the last task added or changed, so that `restore` can go on from it."""
+        """Return what the last task added or changed, so that `restore` can continue from it."""
 
     def restore(self, task: NamedTask, arrays: Mapping[str, NDArray[np.generic]]) -> None:
         """Take up a task that was learned before."""

@@ -29,7 +29,7 @@ _FLIPPED = (0.05, 0.1, 0.2)  # shares of the units of a corrupted copy
 
 
 def patterns_of(task: Task, record: BankRecord) -> Patterns:
-    """Give a task's masks as patterns: parameter name → (d,) float64, +1 for kept units or −1."""
+    """Return a task's masks as patterns: parameter name → (d,) float64, +1 for kept units or −1."""
     return {
         one.name: torch.from_numpy(np.where(unpack(task.masks[one.name], one.count), 1.0, -1.0))
         for one in record.masked
@@ -39,7 +39,7 @@ def patterns_of(task: Task, record: BankRecord) -> Patterns:
 def recalled_from_itself(
     task: Task, record: BankRecord, matrices: Mapping[str, Tensor]
 ) -> RecalledTask:
-    """Tell how far a stored mask moves before it is at rest; none where it is an attractor."""
+    """Count the bits a stored mask moves until it is at rest; 0 if it is an attractor."""
     patterns = patterns_of(task, record)
     distance = _distance(matrices, patterns, patterns)
     return RecalledTask(task.content.task, distance, distance == 0, {}, (), None)

@@ -69,7 +69,7 @@ def recover_groups(
 
 
 def report(recovered: Recovered, names: Sequence[str]) -> RecoveryReport:
-    """Tell of a recovery what the user is told; `names` are those of the T tasks."""
+    """Describe a recovery for the user; `names` are those of the T tasks."""
     nearest = int(recovered.distances.argmin())
     distance = int(recovered.distances[nearest])
     return RecoveryReport(

@@ -39,7 +39,7 @@ def within_threshold(
     tasks: int,
     witnesses: int,
 ) -> NDArray[np.bool_]:
-    """Tell for each group whether its images fit; the median image speaks for a group.
+    """Decide for each group whether its task is known; its median image decides.
 
     Args:
         calibration: of the task that the groups are said to be of.

@@ -142,7 +142,7 @@ def _by_signatures(opened: OpenTasks, method: str, group: str, reporter: Reporte
 
 @contextmanager
 def told_of_compiling(reporter: Reporter) -> Iterator[None]:
-    """Tell why decisions took seconds longer than they will the next time, if that is so."""
+    """Note why decisions took seconds longer than they will next time, if they did."""
     before = compilations()
     yield
     if compilations() > before:

@@ -43,7 +43,7 @@ class SharedTests:
         self.names = names[ranks.rank :: ranks.count] if self._whole else names
 
     def places(self, chosen: NDArray[np.int64]) -> NDArray[np.int64] | None:
-        """Give the images of a task that this rank measures, perhaps none.
+        """Return the images of a task that this rank measures, perhaps none.
 
         Args:
             chosen: (N,) int64, places of those that all ranks measure.
@@ -55,7 +55,7 @@ class SharedTests:
         return own if len(own) or self._ranks.rank == 0 else None
 
     def counted(self, tasks: int) -> int:
-        """Tell for how many tasks of all it stands that this rank has measured so many."""
+        """Return how many of all tasks are done, given how many this rank has measured."""
         return tasks if self._whole or self._ranks.rank == 0 else 0
 
     def gathered(
@@ -125,13 +125,13 @@ def merge(parts: Sequence[Measured], size: int) -> Measured:
 
 
 def _mean(means: Sequence[float], counts: Sequence[int]) -> float:
-    """Give the mean of all, from means of whole numbers over a count each."""
+    """Compute the overall mean from the ranks' means and counts."""
     pairs = zip(means, counts, strict=True)
     return sum(round(mean * count) for mean, count in pairs) / sum(counts)
 
 
 def _group_size(rules: Sequence[Rule]) -> int | None:
-    """Tell how many images share a decision; None where images of a task cannot be parted."""
+    """Return how many images are decided together; None if a task's images cannot be split up."""
     rule = rules[0]
     if len(rules) > 1 or rule.attractors is not None or rule.group in ("folder", "all"):
         return None

@@ -181,7 +181,7 @@ def _part(
 
 
 def _evidence(opened: OpenTasks, index: int, misfits: Tensor) -> Tensor:
-    """Give the nats that a mask's answer takes from its task's score, image by image."""
+    """Compute how many nats a mask's answer takes off its task's score, for each image."""
     calibration = calibration_of(opened.tasks[index])
     if calibration is None:
         middle, beyond = _PRIORS[misfit_of(opened, index)]

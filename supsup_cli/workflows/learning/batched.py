@@ -46,7 +46,7 @@ class _BatchMember:
 
 
 def fits_together(session: LearnSession) -> bool:
-    """Tell whether a session's tasks can be learned together: a perceptron's, by plain steps.
+    """Return whether a session's tasks can be learned together: perceptrons, plain steps.
 
     It depends on what was asked for alone, not on what is left of it. On a GPU the scores of tasks
     that are learned together differ from those of one by the rounding of products in batches.
@@ -190,7 +190,7 @@ def _commit(
 
 
 def _memory(device: torch.device) -> float:
-    """Tell how many bytes a block may take: the same for one device, whatever runs beside it."""
+    """Return how many bytes a block may take: the same for one device, whatever else runs."""
     if device.type != "cuda":
         return float("inf")
     total: int = torch.cuda.get_device_properties(device).total_memory

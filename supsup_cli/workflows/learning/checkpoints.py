@@ -180,7 +180,7 @@ class Checkpoints:
         return saved
 
     def seconds(self) -> float:
-        """Tell how long the task has been learned, earlier runs included."""
+        """Return how many seconds the task has been learned, earlier runs included."""
         return self._clock() - self._began
 
     def _left(self) -> WorkState | None:

@@ -242,12 +242,12 @@ def _stopped(
 
 
 def mask_arrays(tensors: Masks) -> dict[str, np.ndarray]:
-    """Give masks as the bank takes them: parameter name → bool array of its shape."""
+    """Convert masks to what the bank takes: parameter name → bool array of its shape."""
     return {name: np.asarray(tensor.cpu()) for name, tensor in tensors.items()}
 
 
 def _head_arrays(head: tuple[Tensor, Tensor] | None) -> dict[str, np.ndarray]:
-    """Give a head as the bank takes it: its weight and bias, float16; none where there is none."""
+    """Convert a head to what the bank takes: weight and bias, float16; empty if there is none."""
     if head is None:
         return {}
     weight, bias = (np.asarray(one.cpu()) for one in head)

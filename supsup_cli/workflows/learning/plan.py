@@ -83,7 +83,7 @@ class LearningJob:
 
 
 def chosen_recipe(request: LearnRequest, kind: Kind) -> Recipe:
-    """Give the recipe that was asked for, with the steps and batch size that were asked for.
+    """Return the recipe that was asked for, with the settings that were asked for.
 
     Args:
         request: what the user said.
@@ -226,7 +226,7 @@ def equal_task(net: OpenNetwork, plan: Plan, recipe: Recipe, seed: int) -> Task:
 
 
 def _changed_rule(net: OpenNetwork, plan: Plan, task: Task) -> str:
-    """Tell whether the data are those of the task, and only what a folder means has changed."""
+    """Return whether these are the task's data, and only the rules for folders have changed."""
     if not task.provenance.source:
         return ""  # no folder
     shape = net.bank.record.input.shape

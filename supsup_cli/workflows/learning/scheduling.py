@@ -24,7 +24,7 @@ _TELL_EVERY = 0.2  # seconds
 
 
 def side_by_side(session: LearnSession) -> bool:
-    """Tell whether tasks are learned side by side: they are small, and none looks at another.
+    """Return whether to learn tasks side by side: they are small, and none needs another.
 
     It depends on what was asked for alone, not on what is left of it, nor on the machine's cores.
     Each such task is learned on one thread, so that its content is the same however many are
@@ -162,7 +162,7 @@ class _Steps:
             self.tell()
 
     def tell(self) -> None:
-        """Tell what has not been told yet."""
+        """Report the progress made since the last report."""
         self._tell({"steps": self._taken})
         self._taken, self._told = 0, time.monotonic()
 

@@ -115,13 +115,13 @@ class LearnSession:
             self.net.bank.discard_work(task.content.task)
 
     def result(self) -> LearnResult:
-        """Give the tasks in the order of the plans."""
+        """Return the tasks in the order of the plans."""
         done = tuple(self.done[plan.task] for plan in self.plans if plan.task in self.done)
         failed = tuple(one for plan in self.plans for one in self.failed.get(plan.task, ()))
         return LearnResult(done, failed)
 
     def left_over(self, elsewhere: Sequence[Plan]) -> list[Plan]:
-        """Tell what is still to be learned when this process has been through all tasks.
+        """Report what is still to be learned after this process has tried every task.
 
         Args:
             elsewhere: what it could not learn, as others were at it.
@@ -147,7 +147,7 @@ class LearnSession:
                 self.done[plan.task] = describe(task, "learned", task.provenance.seconds)
 
     def stopped(self, how_far: str) -> StoppedError:
-        """Say what is done, and what the same command does next."""
+        """Report what is done, and what the same command will do next."""
         if self.ranks.count > 1 and self.ranks.rank == 0:
             self.take_up_learned()
         counted = f"{len(self.done)} of {len(self.plans)} tasks are done"
@@ -159,7 +159,7 @@ class LearnSession:
 
 
 def _counted(data: TaskData) -> str:
-    """Tell the classes of a folder by name, with the images that each has to learn from."""
+    """List a folder's classes by name, with the number of training images of each."""
     counts = np.bincount(data.train.labels, minlength=len(data.classes)).tolist()
     classes = ", ".join(
         f"{name} {count:,}" for name, count in zip(data.classes, counts, strict=True)

@@ -65,7 +65,7 @@ def calibration(
 
 
 def recipe_record(recipe: Recipe, kept_step: int | None = None) -> RecipeRecord:
-    """Say how a task was learned.
+    """Record how a task was learned.
 
     Args:
         recipe: with its steps, batch size and whatever else was asked for.
@@ -76,12 +76,12 @@ def recipe_record(recipe: Recipe, kept_step: int | None = None) -> RecipeRecord:
 
 
 def asked_settings(record: RecipeRecord) -> dict[str, int | float | str]:
-    """Give what `Recipe.settings` was when a task was learned: without what came of it."""
+    """Return the settings a task was learned with, without the results recorded beside them."""
     return {name: value for name, value in record.settings.items() if name != _KEPT_STEP}
 
 
 def provenance(net: OpenNetwork, source: str, seconds: float) -> Provenance:
-    """Tell when, where and with what a task was learned; `source` is the data's folder or ""."""
+    """Record when, where and with what a task was learned; `source` is the data's folder or ""."""
     versions = {
         "numpy": np.__version__,
         "python": platform.python_version(),

@@ -16,7 +16,7 @@ _MOST = 64
 
 @contextmanager
 def threads_restored() -> Iterator[None]:
-    """Give torch back its number of threads at the end, whatever it was set to meanwhile."""
+    """Restore torch's number of threads at the end, whatever it was set to meanwhile."""
     before = torch.get_num_threads()
     try:
         yield

@@ -66,7 +66,7 @@ class Workers:
     def run(
         self, jobs: Iterable[int], stopped: Callable[[], bool]
     ) -> Iterator[tuple[int, Message]]:
-        """Give out the jobs in their order, and yield what is told of each until all have ended.
+        """Hand out the jobs in order; yield the workers' reports until all jobs have ended.
 
         Args:
             jobs: their numbers.

@@ -125,5 +125,5 @@ class StreamRun:
 
 
 def _form(tensor: Tensor | None) -> tuple[torch.dtype, torch.Size, int] | None:
-    """Tell the type, the dimensions but for the first, and how many there are of them."""
+    """Count arrays by type and by all dimensions but the first."""
     return None if tensor is None else (tensor.dtype, tensor.shape[1:], tensor.dim())

@@ -17,7 +17,7 @@ def list_tasks(path: Place) -> TasksResult:
 
 
 def describe(task: Task) -> ListedTask:
-    """Tell of a task what a list tells."""
+    """Make one row of the list of tasks."""
     content = task.content
     return ListedTask(
         task=content.task,

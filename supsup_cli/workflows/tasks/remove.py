@@ -75,7 +75,7 @@ def remove_tasks(
 def _read_parents(
     bank: Bank, names: Sequence[str], reporter: Reporter
 ) -> dict[str, tuple[ParentRecord, ...]]:
-    """Tell what each task cannot be read without: a combination its parents, which are masks."""
+    """Map each task to those it cannot be read without: a combination needs its parents."""
     parents = {}
     for name in names:
         try:

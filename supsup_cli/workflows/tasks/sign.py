@@ -33,7 +33,7 @@ def sign_tasks(
     reading: Reading,
     reporter: Reporter,
 ) -> SignResult:
-    """Give tasks signatures, each in a file beside the task's own, which is not touched.
+    """Make signatures for tasks, each in a file of its own; the tasks' files stay as they are.
 
     Args:
         path: the bank's folder.

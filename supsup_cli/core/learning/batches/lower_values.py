@@ -52,7 +52,7 @@ class LowerValues:
                 self._kept = tuple(self._all(mirrored=bool(view)) for view in range(views))
 
     def batch(self, places: Tensor, step: int) -> Between:
-        """Give the values of a batch.
+        """Return the values of a batch.
 
         Args:
             places: (B,) int64 among the images, on their device.

@@ -111,7 +111,7 @@ def _draw_cell(
 
 
 def _lines(one: PredictedSource, *, read: bool) -> Iterator[str]:
-    """Say what stands under an image: task, class, probability."""
+    """Write the caption of an image: task, class, probability."""
     if one.task is None or one.label is None or one.probability is None:
         yield "not read"
         yield one.source.rpartition("/")[2]
@@ -173,6 +173,6 @@ def _fonts() -> tuple[_Font, ...]:
 
 @cache
 def _has(place: int, one: str) -> bool:
-    """Tell whether a font draws a character otherwise than it draws those it has not."""
+    """Return whether a font has a glyph for a character."""
     font = _fonts()[place]
     return one == " " or bytes(font.getmask(one)) != bytes(font.getmask("\ufffe"))

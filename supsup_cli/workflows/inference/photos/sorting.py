@@ -178,7 +178,7 @@ def _names(source: str, digest: str) -> Iterable[str]:
 
 
 def _holds(target: Path, file: BufferedReader, digest: str) -> bool:
-    """Tell whether a regular file of the same bytes stands there; a link is another's."""
+    """Return whether a regular file with the same bytes is there; a link does not count."""
     try:
         found, own = target.lstat(), os.fstat(file.fileno())
         if os.path.samestat(found, own):
@@ -192,7 +192,7 @@ def _holds(target: Path, file: BufferedReader, digest: str) -> bool:
 
 
 def _linked(source: str, target: Path) -> SortStatus | None:
-    """Give the file a second name; None if the name has just been taken."""
+    """Link the file to a second name; None if that name has just been taken."""
     try:
         os.link(os.path.realpath(source), target)
     except FileExistsError:
