@@ -30,7 +30,7 @@ def prepare_streams() -> None:
 
 
 def terminal_width(stream: TextIO) -> int | None:
-    """Return a terminal line's width in characters, from COLUMNS if set; None without a terminal."""
+    """Return the terminal's width in characters, from COLUMNS if set; None without one."""
     if not stream.isatty():
         return None
     columns = os.environ.get("COLUMNS", "")

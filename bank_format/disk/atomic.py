@@ -59,9 +59,9 @@ def commit(path: Path, data: bytes, name: Callable[[Path, Path, Identity], None]
 
 
 def give_name(source: Path, target: Path, made: Identity) -> None:
-    """Move the finished file from `source` to a name that nothing has yet.
+    """Name the finished file `target`, which must not exist yet.
 
-    Where there are hard links it keeps the name it had, else that is gone.
+    With hard links it keeps the name `source` too; without them that name is gone.
 
     Raises:
         NameTakenError: another file has the name.

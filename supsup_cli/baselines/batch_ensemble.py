@@ -45,7 +45,7 @@ class BatchEnsemble:
         return factors
 
     def learns_shared(self, first: bool) -> bool:
-        """Return whether W learns: in the first task only."""
+        """Return whether W learns: only in the first task."""
         return first
 
     def weights(self, shared: Tensors, own: Tensors, _task: str) -> Tensors:

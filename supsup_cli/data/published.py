@@ -144,7 +144,7 @@ class PublishedData:
         return HeldOutData(str(self.variant), names, tuple(range(len(names))), test)
 
     def _half(self, *, train: bool) -> tuple[NDArray[np.uint8], NDArray[np.int64], tuple[str, ...]]:
-        """Return images (N, 3, 32, 32) uint8, labels (N,) int64 from 0 on, and the classes' names."""
+        """Return images (N, 3, 32, 32) uint8, labels (N,) int64 from 0 on, and class names."""
         form, index = self.variant.form, int(self.variant.number)
         images, targets, names = _half(form, self.reading, train, _stamp(form, self.reading))
         one = SETS[form]
@@ -209,7 +209,7 @@ def _open(form: str, reading: Reading, train: bool) -> Any:  # of torchvision, w
 
 
 def _stamp(form: str, reading: Reading) -> tuple[tuple[str, int, int], ...]:
-    """Return what distinguishes these files from earlier ones in their place, without reading them."""
+    """Return names, sizes and times of the files, which change when others take their place."""
     if not reading.root:
         raise missing_root(form)
     folder = Path(reading.root).expanduser() / SETS[form].folder

@@ -178,7 +178,7 @@ class Objects:
         return data
 
     def _kept_seal(self, name: str) -> bytes | None:
-        """Return an object's seal: by the version that a listing just showed, else from the object."""
+        """Return an object's seal: known by the version just listed, else read from the object."""
         version = self._version(name)
         known = None if version is None else self._kept.seal_of(version)
         if known is None and version is None:

@@ -83,7 +83,7 @@ def find_moved(opened: OpenTasks, data: Sequence[str], reading: Reading) -> dict
 
 
 def moved_hint(net: OpenNetwork) -> str:
-    """Return the hint that explains how to name the place where data lie now."""
+    """Return the command that names the folder where a task's data lie now."""
     return f"supsup evaluate --bank {shlex.quote(str(net.bank.path))} --data FOLDER"
 
 

@@ -122,7 +122,7 @@ def energy(matrix: Tensor, state: Tensor) -> float:
 
 
 def is_fixed_point(matrix: Tensor, pattern: Tensor) -> bool:
-    """Return whether no unit's field contradicts it; a unit without a field stays as it is.
+    """Return whether no unit's field contradicts the pattern; a unit without a field never does.
 
     Args:
         matrix: (d, d) float64.

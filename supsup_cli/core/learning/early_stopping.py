@@ -56,7 +56,7 @@ class EarlyStopping:
         return self._failures >= self._patience
 
     def masks(self) -> Masks | None:
-        """Return the best masks, parameter name → bool of its shape; None before the first check."""
+        """Return the best masks, parameter name → bool of its shape; None before a check."""
         return dict(self._masks) or None
 
     def state(self) -> dict[str, Tensor]:

@@ -204,7 +204,7 @@ def _spoken_splits(names: tuple[str, ...]) -> dict[str, str]:
 
 
 def single_folder_hint(folder: Path, names: tuple[str, ...]) -> str:
-    """Return the folder that was perhaps meant: the only one inside the folder given."""
+    """Suggest the only folder inside the one given, which was perhaps meant."""
     if len(names) == 1 and _look_inside(folder / names[0]).folders:
         return f"supsup learn-task --data {os.path.join(folder, names[0])}"  # noqa: PTH118
     return layout_hint(folder)

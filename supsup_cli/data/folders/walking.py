@@ -60,7 +60,7 @@ _LONGEST_ENDING = 12  # characters; what is longer is no ending that anyone give
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Decide which entries to look at.
+    """Which entries count.
 
     Attributes:
         extensions: endings of image files, in small letters.

@@ -104,7 +104,7 @@ def _check(file: Path, found: Shapes, expected: Shapes) -> None:
 
 
 def not_safetensors(file: Path, error: SafetensorError) -> UsageError:
-    """Explain that a file has another format, is cut short or is a pickle, and how to convert it."""
+    """Explain what a file is instead (cut short, a pickle, …), and how to convert it."""
     return UsageError(
         f"{file}: not a safetensors file ({error}), expected a state dict saved as one",
         hint=CONVERT.format(source="net.pt"),

@@ -69,7 +69,7 @@ def lock(place: Path) -> str:
 
 
 def names(place: Path) -> str:
-    """Test whether two processes agree on names: each must see, and not take, the other's.
+    """Test whether a second process sees a new name, cannot take it, and adds one seen here.
 
     Raises:
         UnfitError: the second process did not see the name, or took it, or its own was not seen.

@@ -87,7 +87,7 @@ class _Comparison:
         return chosen
 
     def stopped(self) -> StoppedError:
-        """Report how far it came."""
+        """Make the error that reports how far the comparison came."""
         done = sum(map(len, self.runs.values()))
         wanted = len(self.methods) * self.request.seeds
         hint = "type the same command again with --keep FOLDER: the next time it can go on"

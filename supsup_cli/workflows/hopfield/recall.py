@@ -39,7 +39,7 @@ def patterns_of(task: Task, record: BankRecord) -> Patterns:
 def recalled_from_itself(
     task: Task, record: BankRecord, matrices: Mapping[str, Tensor]
 ) -> RecalledTask:
-    """Count the bits a stored mask moves until it is at rest; 0 if it is an attractor."""
+    """Count the bits by which a stored mask moves until it rests; 0 if it is an attractor."""
     patterns = patterns_of(task, record)
     distance = _distance(matrices, patterns, patterns)
     return RecalledTask(task.content.task, distance, distance == 0, {}, (), None)

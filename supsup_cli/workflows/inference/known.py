@@ -39,16 +39,16 @@ def within_threshold(
     tasks: int,
     witnesses: int,
 ) -> NDArray[np.bool_]:
-    """Decide for each group whether its task is known; its median image decides.
+    """Decide for each group whether its images fit the task; its median image counts.
 
     Args:
         calibration: of the task that the groups are said to be of.
-        values: of each group, how badly each of its images fits.
+        values: for each group, how badly each of its images fits.
         tasks: T that competed.
         witnesses: how many such tests a decision must pass.
 
     Returns:
-        (G,) bool, true too where nothing can be told: see `novelty_threshold`.
+        (G,) bool, also true if nothing is known of the task: see `novelty_threshold`.
     """
     thresholds = {
         size: novelty_threshold(calibration, tasks, size, witnesses) for size in map(len, values)

@@ -55,7 +55,7 @@ class SharedTests:
         return own if len(own) or self._ranks.rank == 0 else None
 
     def counted(self, tasks: int) -> int:
-        """Return how many of all tasks are done, given how many this rank has measured."""
+        """Return how many finished tasks this rank reports; rank 0 counts shared ones."""
         return tasks if self._whole or self._ranks.rank == 0 else 0
 
     def gathered(
@@ -125,7 +125,7 @@ def merge(parts: Sequence[Measured], size: int) -> Measured:
 
 
 def _mean(means: Sequence[float], counts: Sequence[int]) -> float:
-    """Compute the overall mean from the ranks' means and counts."""
+    """Compute the overall mean from means of whole numbers, with a count for each."""
     pairs = zip(means, counts, strict=True)
     return sum(round(mean * count) for mean, count in pairs) / sum(counts)
 

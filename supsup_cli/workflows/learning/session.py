@@ -121,10 +121,10 @@ class LearnSession:
         return LearnResult(done, failed)
 
     def left_over(self, elsewhere: Sequence[Plan]) -> list[Plan]:
-        """Report what is still to be learned after this process has tried every task.
+        """Return what is still to be learned after this process has tried every task.
 
         Args:
-            elsewhere: what it could not learn, as others were at it.
+            elsewhere: what it could not learn because other processes were learning it.
 
         Raises:
             PartDeliveredError: this rank is not the first, which does what is left.

@@ -76,7 +76,7 @@ def recipe_record(recipe: Recipe, kept_step: int | None = None) -> RecipeRecord:
 
 
 def asked_settings(record: RecipeRecord) -> dict[str, int | float | str]:
-    """Return the settings a task was learned with, without the results recorded beside them."""
+    """Return the settings that were asked for, without the results recorded among them."""
     return {name: value for name, value in record.settings.items() if name != _KEPT_STEP}
 
 

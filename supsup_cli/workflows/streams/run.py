@@ -125,5 +125,5 @@ class StreamRun:
 
 
 def _form(tensor: Tensor | None) -> tuple[torch.dtype, torch.Size, int] | None:
-    """Count arrays by type and by all dimensions but the first."""
+    """Return a tensor's type, its sizes but the first, and its number of dimensions."""
     return None if tensor is None else (tensor.dtype, tensor.shape[1:], tensor.dim())

@@ -173,6 +173,6 @@ def _fonts() -> tuple[_Font, ...]:
 
 @cache
 def _has(place: int, one: str) -> bool:
-    """Return whether a font has a glyph for a character."""
+    """Return whether a font draws a character unlike those it does not have."""
     font = _fonts()[place]
     return one == " " or bytes(font.getmask(one)) != bytes(font.getmask("\ufffe"))
