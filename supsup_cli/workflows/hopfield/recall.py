@@ -1,4 +1,4 @@
-"""Every stored mask recalled: from itself, from corrupted copies, from its data."""
+"""Recall every stored mask: from itself, from corrupted copies, from its data."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ from supsup_cli.workflows.results.common import FailedInput
 from supsup_cli.workflows.results.hopfield import CorruptedRecall, RecalledTask, RecoveryReport
 
 Patterns = dict[str, Tensor]
-_FLIPPED = (0.05, 0.1, 0.2)  # shares of the units of a corrupted copy
+_FLIPPED = (0.05, 0.1, 0.2)  # shares of a corrupted copy's units that are flipped
 
 
 def patterns_of(task: Task, record: BankRecord) -> Patterns:
@@ -54,19 +54,19 @@ def recalled_from_all(
     reading: Reading,
     reporter: Reporter,
 ) -> tuple[tuple[RecalledTask, ...], tuple[FailedInput, ...]]:
-    """Recall each task's mask from corrupted copies and from its test images, by the file itself.
+    """Recall each task's mask from corrupted copies and from its test images, using only the file.
 
     Args:
         path: the bank's folder.
-        recall: what each mask does by itself.
-        limit: images of each task, a seeded choice; None takes all.
+        recall: results of recalling each mask from itself.
+        limit: random (seeded) images of each task; None uses all.
         seed: of that choice and of the corruption.
         device: where to compute.
         reading: how the data are read.
-        reporter: hears of the progress.
+        reporter: gets the progress.
 
     Returns:
-        The same with what is added to it, and the tasks whose data could not be read.
+        `recall` with the further results, and the tasks with unreadable data.
 
     Raises:
         UsageError, DeviceError: no such device.
@@ -130,7 +130,7 @@ def _from_data(
 
 
 def _distance(matrices: Mapping[str, Tensor], starts: Patterns, patterns: Patterns) -> int:
-    """Count the units in which the states at rest differ from the patterns."""
+    """Count the units in which settled states differ from the patterns."""
     return sum(
         int((settle(matrices[name], starts[name]) != pattern).sum())
         for name, pattern in patterns.items()

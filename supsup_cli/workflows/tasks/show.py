@@ -1,4 +1,4 @@
-"""`tasks show`: all that task files say."""
+"""`tasks show`: show everything that is in task files."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
