@@ -32,7 +32,9 @@ from supsup_cli.core.seeds import generator
 from supsup_cli.core.signatures.features import (
     FirstLayer,
     FrozenFeatures,
+    TrainedFeatures,
     first_layer,
+    roots,
     trained_features,
 )
 from supsup_cli.core.signatures.fitting import (
@@ -48,7 +50,10 @@ from supsup_cli.core.signatures.maps import (
     reference_images,
     whitening_of,
 )
+from supsup_cli.core.signatures.pooled import by_means, pooled_covariance, whitening
 from supsup_cli.core.signatures.table import (
+    FREEDOM,
+    POOLED_FREEDOM,
     CoarseSignatures,
     SignatureTable,
     TaskSignature,
@@ -71,12 +76,14 @@ class OpenSignatures:
     Attributes:
         features: the pass through the frozen network.
         table: of all tasks, in their order.
-        signatures: of each task; None where it has none.
+        signatures: of each task, as its file says; None where it has none.
+        compared: likewise, as the table compares them.
     """
 
     features: FrozenFeatures
     table: SignatureTable
     signatures: tuple[TaskSignature | None, ...]
+    compared: tuple[TaskSignature | None, ...]
 
     @cached_property
     def unsigned(self) -> NDArray[np.int64]:
@@ -86,8 +93,9 @@ class OpenSignatures:
     @cached_property
     def usual_score(self) -> float:
         """What an image of a task's own scores there, mean over the tasks, nats."""
-        own = [one.own_distance() for one in self.signatures if one is not None]
-        return float(fit_score(torch.tensor(own, dtype=torch.float64), self.features.size).mean())
+        own = [one.own_distance() for one in self.compared if one is not None]
+        distances = torch.tensor(own, dtype=torch.float64)
+        return float(fit_score(distances, self.features.size, self.table.freedom).mean())
 
 
 def make_signature(
@@ -171,7 +179,7 @@ def image_features(net: OpenNetwork, features: FrozenFeatures, images: Tensor) -
 def features_above(net: OpenNetwork, lower: Between) -> Tensor:
     """Compute features of a library's network from what lies below its masks: (N, D) on the CPU."""
     blocks = zip(*(one.split(_BATCH) for one in lower), strict=True)
-    return torch.cat([net.parts.above(block, {}).cpu() for block in blocks])
+    return torch.cat([roots(net.parts.above(block, {})).cpu() for block in blocks])
 
 
 def open_signatures(opened: OpenTasks) -> OpenSignatures | None:
@@ -189,6 +197,11 @@ def open_signatures(opened: OpenTasks) -> OpenSignatures | None:
     signed = [one for one in found if one is not None]
     if not signed:
         return None
+    turn, compared, freedom = None, found, FREEDOM
+    if isinstance(features, TrainedFeatures):
+        turn, freedom = whitening(pooled_covariance(signed)).to(opened.net.device), POOLED_FREEDOM
+        compared = tuple(None if one is None else by_means(one, turn) for one in found)
+        signed = [one for one in compared if one is not None]
     counts = [0 if one is None else len(one.means) for one in found]
     coarse = CoarseSignatures(
         means=torch.cat([one.means for one in signed]),
@@ -197,7 +210,8 @@ def open_signatures(opened: OpenTasks) -> OpenSignatures | None:
         within=torch.stack([one.within() for one in signed]).mean(0),
         noise=float(np.mean([one.noise for one in signed])),
     )
-    return OpenSignatures(features, SignatureTable(coarse, found.__getitem__), found)
+    table = SignatureTable(coarse, compared.__getitem__, turn, freedom)
+    return OpenSignatures(features, table, found, compared)
 
 
 def _signature(net: OpenNetwork, task: Task, size: int) -> TaskSignature | None:
