@@ -9,11 +9,11 @@ _IN, _OUT = "/in", "/out"
 
 
 class BatchEnsemble:
-    """Shared weights from the first task, a rank-one factor a layer for each task.
+    """Shared weights from the first task, and for each task a rank-one factor per layer.
 
         Wₜ = W ⊙ sₜ rₜᵀ
 
-    W learns with the first task's factors and is frozen from then on. Factors begin as ±1.
+    W learns with the first task's factors and is frozen afterwards. Factors start as ±1.
 
     Attributes:
         layers: linear and convolution layers by name.
@@ -49,7 +49,7 @@ class BatchEnsemble:
         return first
 
     def weights(self, shared: Tensors, own: Tensors, _task: str) -> Tensors:
-        """Multiply W with a task's factors."""
+        """Multiply W by a task's factors."""
         made = dict(shared)
         for layer in self.layers:
             name = f"{layer}.weight"

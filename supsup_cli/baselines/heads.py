@@ -7,15 +7,15 @@ from supsup_cli.baselines.networks import Base, begun, drawn, drawn_head, head_n
 
 
 class SeparateHeads:
-    """A head for each task over a trunk that all share.
+    """A head for each task over a trunk that all tasks share.
 
     The trunk learns in the first task ("shared trunk"), never ("random trunk", and "linear heads"
     on the features of the frozen network), or in every task, which forgets: the lower bound.
 
     Args:
         base: the network of the comparison.
-        trunk: when it learns.
-        start: where it begins: as rivals do, drawn in any case, or as the frozen network.
+        trunk: when the trunk learns.
+        start: its first weights: those of rivals, always drawn ones, or the frozen network's.
     """
 
     own_head = True
@@ -51,12 +51,12 @@ class SeparateHeads:
         return self._trunk == "always" or (first and self._trunk == "first")
 
     def weights(self, shared: Tensors, own: Tensors, _task: str) -> Tensors:
-        """Put the task's head upon the trunk."""
+        """Put the task's head on the trunk."""
         return shared | own
 
 
 class OwnNetworks:
-    """A network for each task, all from one start: the upper bound, which shares nothing.
+    """A network for each task, all from one start; the upper bound, which shares nothing.
 
     Args:
         base: the network of the comparison.

@@ -1,4 +1,4 @@
-"""What sets a method apart from the others, and what it learns from."""
+"""What makes a method different from the others, and what it learns from."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -15,9 +15,9 @@ class TaskImages:
     """What a task is learned from.
 
     Attributes:
-        name: sets the random streams of tasks apart.
-        train: images whose targets count the task's own classes from 0.
-        outputs: (K,) int64, the output that stands for each class where tasks share a head.
+        name: keeps the random streams of tasks apart.
+        train: images; targets count the task's own classes from 0.
+        outputs: (K,) int64, the output for each class if tasks share a head.
     """
 
     name: str
@@ -29,9 +29,9 @@ class Method(Protocol):
     """Which numbers tasks share, which are a task's own, and how they make a network's weights.
 
     Attributes:
-        network: whose weights they make; on the meta device, in evaluation mode.
-        own_head: whether the network's outputs are the task's own classes and no others.
-        keeps_shared: whether the shared numbers must be kept, or a seed draws them again.
+        network: the network they make weights for; on the meta device, in evaluation mode.
+        own_head: whether the network's outputs are exactly the task's own classes.
+        keeps_shared: whether the shared numbers must be kept; otherwise a seed draws them again.
     """
 
     network: nn.Module

@@ -13,7 +13,7 @@ class InContext(nn.Module):
     """A layer that sees its inputs in a task's context: y = W (C x).
 
     Args:
-        layer: linear, or a convolution, whose channels are turned at every position alike.
+        layer: linear, or a convolution; its channels are rotated in the same way at every position.
     """
 
     context: Tensor
@@ -45,7 +45,7 @@ def random_rotation(size: int, stream: torch.Generator) -> Tensor:
 
 
 class Superposition:
-    """All tasks in one network, each in contexts of its own that a seed draws (section 2).
+    """All tasks in one network, each in its own contexts, drawn from a seed (section 2).
 
     With rotations C is a random orthogonal matrix a layer and task (section 2.3); with signs, its
     binary form, a diagonal of ±1 (section 2.2).

@@ -1,4 +1,4 @@
-"""Test images shared out among ranks: whole tasks where there are many, parts of each where few."""
+"""Share test images among ranks: whole tasks if there are many, parts of each task if few."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -16,9 +16,9 @@ from supsup_cli.workflows.ranks import Ranks
 from supsup_cli.workflows.results.common import FailedInput
 from supsup_cli.workflows.results.inference import EvaluatedTask, NamedTask, Scores
 
-# From so many tasks for each rank on, those wait little for the rank that has one more.
+# With so many tasks for each rank, ranks wait little for one that has one task more.
 _EVEN = 4
-# Means over decisions; the others are over images.
+# Means over decisions; the others are means over images.
 _OF_DECISIONS = ("task_accuracy", "short_list_recall", "masks_tried")
 
 Failures = Sequence[tuple[str, FailedInput]]
@@ -28,8 +28,8 @@ class SharedTests:
     """The tasks, or the parts of tasks, that this rank measures.
 
     Args:
-        ranks: who shares the work.
-        rules: by which the tasks are told apart, the main one first.
+        ranks: the processes that share the work.
+        rules: how tasks are told apart, the main rule first.
         names: of all tasks to measure.
     """
 
@@ -46,7 +46,7 @@ class SharedTests:
         """Return the images of a task that this rank measures, perhaps none.
 
         Args:
-            chosen: (N,) int64, places of those that all ranks measure.
+            chosen: (N,) int64, places of the images that all ranks measure together.
         """
         if self._whole:
             return chosen
@@ -61,14 +61,14 @@ class SharedTests:
     def gathered(
         self, measured: Sequence[Sequence[Measured]], failed: Failures
     ) -> tuple[list[list[Measured]], list[FailedInput]]:
-        """Bring together what all ranks measured, in the order of the tasks.
+        """Gather what all ranks measured, in the order of the tasks.
 
         Args:
-            measured: by each rule, what came of each task.
-            failed: with the tasks' names, what could not be read.
+            measured: for each rule, the results of each task.
+            failed: unreadable inputs, with the tasks' names.
 
         Raises:
-            PartDeliveredError: another rank goes on with it.
+            PartDeliveredError: another rank continues with it.
         """
         if self._ranks.count == 1:
             return [list(those) for those in measured], [one for _, one in failed]
@@ -96,11 +96,11 @@ class SharedTests:
 
 
 def merge(parts: Sequence[Measured], size: int) -> Measured:
-    """Join what came of several parts of one task's images; the shares are those of all together.
+    """Merge the results of several parts of one task's images into those of all images.
 
     Args:
         parts: at least one.
-        size: images of a group that shares a decision; only the last group of all has fewer.
+        size: images decided together; only the last group has fewer.
     """
     if len(parts) == 1:
         return parts[0]
