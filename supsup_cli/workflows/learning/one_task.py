@@ -1,4 +1,4 @@
-"""Learning one task that was claimed: from its data, or from where it stopped, to its commit."""
+"""Learn one claimed task: from its data, or from where it stopped, up to its commit."""
 
 import dataclasses
 from collections.abc import Callable
@@ -55,18 +55,18 @@ def learn_job(
     stop: Stop,
     advance: Advance,
 ) -> Task:
-    """Learn a task's masks, measure them and commit them; nothing of its work is left.
+    """Learn a task's masks, measure them and commit them; remove its unfinished work.
 
     Args:
         net: the open network.
         job: what to learn.
         work: folder of the task, which the caller has claimed.
-        reporter: who is told.
-        stop: who may ask to stop.
-        advance: called with the steps just done, those of an earlier run included.
+        reporter: gets notes.
+        stop: says when to stop.
+        advance: called with the steps just done, including those of an earlier run.
 
     Raises:
-        KeyboardInterrupt: it was stopped; says in one line how far it got and what is kept.
+        KeyboardInterrupt: it was stopped; one line says how far it got and what is kept.
         UsageError: the data cannot be learned.
         BankError: the bank cannot be written.
     """
@@ -90,7 +90,7 @@ def learn_job(
     else:
         add = _measured(net, job, train, learning, masks, checkpoints)
     made = provenance(net, data.source, checkpoints.seconds())
-    with stop.steps():  # it takes a moment, and is told as done once it is done
+    with stop.steps():  # it takes a moment, and is reported only when done
         task = add(made)
         discard_state(work)
     return task
@@ -104,7 +104,7 @@ def _measured(
     masks: Masks,
     checkpoints: Checkpoints,
 ) -> Callable[[Provenance], Task]:
-    """Measure the masks that were learned, and make what adds their task to the bank.
+    """Measure the learned masks, and make the function that adds their task to the bank.
 
     Raises:
         KeyboardInterrupt: as `learn_job`.
@@ -128,7 +128,7 @@ def _measured(
 def _combined(
     net: OpenNetwork, job: LearningJob, train: LabelledImages, made: Combination
 ) -> Callable[[Provenance], Task]:
-    """Measure a combination of earlier masks, and make what adds its task to the bank."""
+    """Measure a combination of earlier masks, and make the function that adds its task."""
     values = made.masks | made.statistics
     facts, arrays = measured_facts(net, job, train, values, made.parents, made.steps)
     return partial(
@@ -143,9 +143,9 @@ def _begun(
     checkpoints: Checkpoints,
     reporter: Reporter,
 ) -> Learning | TrainedLearning | Combination:
-    """Go on where an earlier run stopped, or begin; a combination that is good enough is the end.
+    """Continue where an earlier run stopped, or start; a good enough combination ends it.
 
-    What an earlier run found in the bank is not asked for again: its state holds what came of it.
+    An earlier run's state holds what it found in the bank, so that is not searched again.
     """
     recipe = job.recipe
     left = checkpoints.resume(lambda: _opened(net, job, train))
@@ -172,7 +172,7 @@ def _begun(
 
 
 def discard_state(work: WorkFolder) -> None:
-    """Remove what is left of the work, if that is possible; it does no harm."""
+    """Remove what is left of the work, if possible; leaving it does no harm."""
     with suppress(StorageError):
         work.discard()
 
@@ -266,10 +266,10 @@ def measured_facts(
     parents: tuple[ParentRecord, ...],
     steps: int,
 ) -> tuple[TaskFacts, Arrays]:
-    """Measure a task's masks and statistics, name → float32, and say what is known of the task.
+    """Measure a task's masks and statistics, name → float32, and collect the task's content.
 
     Returns:
-        the facts, and the arrays of the task's signature; none where none was asked for.
+        the content, and the arrays of the task's signature; empty if none was asked for.
     """
     data, recipe = job.data, job.recipe
     outputs = torch.tensor(data.outputs, device=net.device)
