@@ -1,9 +1,9 @@
 """Products of float vectors with packed masks.
 
-Two shapes of work. For a few vectors the bits are read where they lie, one for one, by compiled
-loops (`compiled_kernels`, on a CPU). For many, or on a GPU, a block of masks is unpacked once and
-multiplied as matrices; that is also the plain reference, which every compiled loop is tested
-against. No kernel knows of gains: whoever gives it `MaskStack.packed` must apply them.
+There are two ways. For a few vectors, compiled loops read the packed bits directly
+(`compiled_kernels`, on a CPU). For many vectors, or on a GPU, a block of masks is unpacked once and
+multiplied as matrices; every compiled loop is tested against that. Kernels do not know gains: the
+caller of `MaskStack.packed` must apply them.
 """
 
 from collections.abc import Iterator
@@ -20,9 +20,9 @@ from supsup_cli.core import loops
 # many vectors 64 MiB, as products of larger blocks gain more than that.
 _FEW_BLOCK_VALUES, BLOCK_VALUES = 1 << 22, 1 << 24
 _MANY_VECTORS = 16
-# Up to so many vectors, reading bits once for each is faster than unpacking them once for all.
+# With up to so many vectors, reading bits once for each is faster than unpacking them once.
 _FEW_VECTORS = 6
-# Bytes of masks from which on the compiled loops make up for loading them, about half a second.
+# With so many bytes of masks, compiled loops make up for loading them, about half a second.
 _WORTH_COMPILED = 1 << 22
 
 
@@ -48,7 +48,7 @@ def bit_table(device: torch.device, dtype: torch.dtype) -> Tensor:
 
 
 def products(vectors: Tensor, packed: Tensor) -> Tensor:
-    """Multiply every vector with every mask.
+    """Multiply every vector by every mask.
 
     Args:
         vectors: (B, 8 n) float32.
@@ -89,7 +89,7 @@ def weighted_sum(alphas: Tensor, packed: Tensor) -> Tensor:
         chosen = row.nonzero()[:, 0]
         one = row[chosen[:1]]
         if bool((row[chosen] == one).all()):
-            # Equal coefficients, as at the even superposition: counting bits is enough.
+            # For equal coefficients, as in the even superposition, counting bits is enough.
             kept = (row != 0).numpy()
             loops.in_threads(kernels.add_counts, masks.shape[1], masks, kept, out=planes)
             planes *= float(one.sum())
@@ -101,19 +101,19 @@ def weighted_sum(alphas: Tensor, packed: Tensor) -> Tensor:
 
 
 def plain_products(vectors: Tensor, packed: Tensor, values: int | None = None) -> Tensor:
-    """Multiply as `products` does, in plain PyTorch, on any device.
+    """Multiply like `products`, in plain PyTorch, on any device.
 
     Args:
         vectors: see `products`.
         packed: see there.
-        values: that are unpacked at a time; None chooses by the number of vectors.
+        values: number of values to unpack at a time; None chooses by the number of vectors.
     """
     columns = [vectors @ unpack(block).T for block in _blocks(packed, len(vectors), values)]
     return torch.cat(columns, dim=1)
 
 
 def plain_weighted_sum(alphas: Tensor, packed: Tensor) -> Tensor:
-    """Add up as `weighted_sum` does, in plain PyTorch, on any device."""
+    """Add up like `weighted_sum`, in plain PyTorch, on any device."""
     total = alphas.new_zeros(alphas.shape[0], packed.shape[1] * 8)
     start = 0
     for block in _blocks(packed, len(alphas)):

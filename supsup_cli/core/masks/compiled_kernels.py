@@ -1,7 +1,7 @@
 """Loops over packed bits that no tensor operation has; see `core.compiling`.
 
-Indices come from `len` of slices: only then does LLVM know that they are not negative, and
-computes sixteen numbers at a time.
+Indices come from `len` of slices, because only then does LLVM know that they are not negative, and
+compute sixteen numbers at a time.
 """
 
 from collections.abc import Callable
@@ -11,14 +11,14 @@ import numpy as np
 
 from supsup_cli.core.compiling import compiled
 
-# Bytes of a mask that are worked on at a time, so that the floats beside them, eight for each byte,
-# stay in a core's cache: for products, and for sums over the masks.
+# Bytes of a mask to work on at a time, so that their floats, eight per byte, stay in a core's
+# cache: for products, and for sums over the masks.
 _CHUNK, _SUM_CHUNK = 4096, 8192
-# Masks that are multiplied at a time: a value, once read, serves them all.
+# Masks multiplied at a time: a value is read once for all of them.
 _ABREAST = 4
-# Masks whose bits are counted in four binary digits before the counts are added up as floats.
+# Masks counted in four binary digits before the counts are added up as floats.
 _COUNTED = 15
-# Masks that are added up before the sum is added to the total.
+# Masks added up before the sum is added to the total.
 _SUMMED = 64
 
 
@@ -32,7 +32,7 @@ def _chosen_sum(row: Any, values: Any, bit: Any) -> Any:
 
 @compiled
 def _four_chosen_sums(rows: Any, values: Any, bit: Any) -> Any:
-    # One row each, for an index of two places is one that LLVM does not know to be in order.
+    # One array per row, because LLVM cannot tell that an index with two places is in order.
     first, second, third, fourth = rows
     none = np.float32(0)
     one, two, three, four = none, none, none, none
@@ -53,7 +53,7 @@ def _add_chosen(row: Any, total: Any, bit: Any, value: Any) -> None:
 
 @compiled
 def add_products(planes: Any, packed: Any, first: int, last: int, out: Any) -> None:
-    """Multiply one vector with masks `first` to `last`.
+    """Multiply one vector by masks `first` to `last`.
 
     Args:
         planes: (8, n) float32, the vector's values by their place in a byte, contiguous.

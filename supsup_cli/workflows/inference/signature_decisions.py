@@ -1,4 +1,4 @@
-"""Decisions by the frozen network: signatures give a short list, whose masks are then tried."""
+"""Decisions by the frozen network: signatures give a short list of masks to try."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,23 +24,23 @@ from supsup_cli.workflows.labelled import device_images
 from supsup_cli.workflows.opening import OpenTasks
 from supsup_cli.workflows.signatures import OpenSignatures, features_above, image_features
 
-# Where a task has no calibration: median and quantile at .9 of the misfit, nats, as tasks of
-# permuted MNIST have them (R), and as sure answers do (H). A stated prior, not a measurement.
+# For a task without calibration: median and .9 quantile of the misfit, nats, typical of tasks of
+# permuted MNIST (R) and of sure answers (H). An assumption, not a measurement.
 _PRIORS = {"R-damped": (-10.0, -7.0), "R": (-10.0, -7.0), "H": (0.05, 0.5), "H-traits": (2.0, 5.0)}
 
 
 @dataclass(frozen=True)
 class Listed:
-    """What was decided about G groups of N images in all.
+    """The decisions about G groups with N images in all.
 
     Attributes:
         scores: (G, T) float32, nats: logarithm of the probability of each task that was compared,
             NaN for the others.
         best: (G,) int64, index of each group's task.
         known: (G,) bool.
-        run: of each image under the mask of its group's best task.
-        tried: (G,) int64, masks that were run.
-        truncated: (G,) bool, whether more were in doubt than were allowed.
+        run: results of each image under the mask of its group's best task.
+        tried: (G,) int64, number of masks run.
+        truncated: (G,) bool, whether more masks were in doubt than could be tried.
     """
 
     scores: NDArray[np.float32]
@@ -89,7 +89,7 @@ def decide_by_signatures(
         signatures: of the tasks.
         images: (N, C, H, W) uint8.
         groups: positions of the images of each group; each image is in one.
-        lower: what lies below every mask, if that is known of the images; see `lower_values`.
+        lower: values below every mask, if already known; see `lower_values`.
     """
     sizes = np.array([len(one) for one in groups], np.int64)
     members = np.concatenate([np.asarray(one, np.int64) for one in groups])
