@@ -1,4 +1,4 @@
-"""Room for a task's decoded images: in memory, or on disk where they are large."""
+"""Where the decoded images of a task lie: in memory, or on disk if they are large."""
 
 import os
 import tempfile
@@ -13,8 +13,8 @@ from supsup_cli.temporary import temporary_folder
 _IN_MEMORY = 2**30  # bytes
 
 
-def make_room(count: int, input_shape: InputShape) -> NDArray[np.uint8]:
-    """Make room for images that are decoded once and read in any order again and again.
+def make_image_buffer(count: int, input_shape: InputShape) -> NDArray[np.uint8]:
+    """Make an array for images that are decoded once and read in any order, again and again.
 
     More than 1 GiB lies in a file without a name, in the folder for temporary files: the system
     keeps in memory what it has memory for, and frees the file when the array is gone.
