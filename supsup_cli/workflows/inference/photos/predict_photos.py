@@ -43,7 +43,7 @@ def predict_photos(
     Args:
         bank: where the bank lies.
         inputs: image files; read from a list on standard input once alone.
-        wanted: what to make of the answers.
+        wanted: what to make of the answers, one thing at least.
         predict: gives the answers to these inputs.
         reporter: hears of the progress.
 
@@ -58,8 +58,6 @@ def predict_photos(
     """
     if wanted.link and wanted.sort is None:
         raise UsageError("--link: expected together with --sort FOLDER")
-    if wanted.sheet is None and wanted.sort is None:
-        return predict(inputs)
     if wanted.sheet is not None:
         check_sheet_name(wanted.sheet)
     if inputs.data:
