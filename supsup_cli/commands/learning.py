@@ -5,25 +5,34 @@ from typing import Annotated
 
 import typer
 
+from supsup_cli.choices import CHANGES
 from supsup_cli.commands.answering import Together, Work, answer_together, answering
 from supsup_cli.data.limits import MAX_PIXELS
 from supsup_cli.options import (
     DEFAULT_BANK,
+    LEARNING,
     MOST_IMAGES,
     MOST_OUTPUTS,
     MOST_STEPS,
+    NETWORK,
+    ArchOption,
     BankOption,
     DataOption,
     DataRootOption,
     DebugOption,
     DeviceOption,
     DownloadOption,
+    InitOption,
     JsonOption,
     MaxPixelsOption,
+    NewHeadOption,
     QuietOption,
+    RecipeOption,
     SeedOption,
+    choice,
+    examples,
+    file_option,
     parse_shape,
-    usable_path,
 )
 from supsup_cli.output import Terminal
 from supsup_cli.stop_signals import stop_signals
@@ -32,91 +41,152 @@ from supsup_cli.workflows.results.common import Result
 app = typer.Typer()
 
 
-@app.command("init-base")
+@app.command(
+    "init-base",
+    epilog=examples(
+        "supsup init-base",
+        "supsup init-base --bank photos.bank --arch conv-4 --input 3x32x32 --outputs 20",
+    ),
+)
 @answering
 def init_base(
     bank: BankOption = DEFAULT_BANK,
-    arch: Annotated[
-        str,
-        typer.Option(
-            help="lenet-300-100, fc-1024-1024, mlp-A-B-…, conv-4, gem-resnet18, resnet18, "
-            "resnet50, or units-A-B-… (masks choose units)."
-        ),
-    ] = "lenet-300-100",
+    arch: ArchOption = "lenet-300-100",
     input_shape: Annotated[
-        str, typer.Option("--input", help="Channels, height and width.", metavar="CxHxW")
-    ] = "1x28x28",
-    outputs: Annotated[
-        int, typer.Option(help="Outputs, superfluous ones included.", min=1, max=MOST_OUTPUTS)
-    ] = 500,
-    real_outputs: Annotated[
-        int, typer.Option(help="Outputs that may be classes.", min=1, max=MOST_OUTPUTS)
-    ] = 10,
-    init: Annotated[
-        str, typer.Option(help="signed-constant (default) or kaiming-normal.", show_default=False)
-    ] = "",
-    weights: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            help="Take the weights of a trained network.",
-            metavar="FILE.safetensors",
-            callback=usable_path,
+            "--input",
+            help="Channels, height and width; default: 1x28x28, or what --weights were trained on.",
+            metavar="CxHxW",
+            rich_help_panel=NETWORK,
         ),
     ] = None,
-    new_head: Annotated[
-        bool, typer.Option("--new-head", help="Draw the last layer, whatever --weights has.")
-    ] = False,
+    outputs: Annotated[
+        int | None,
+        typer.Option(
+            help="Outputs, superfluous ones included; default: 500, or with a network of "
+            "torchvision or timm the real ones.",
+            min=1,
+            max=MOST_OUTPUTS,
+            metavar="N",
+            rich_help_panel=NETWORK,
+        ),
+    ] = None,
+    real_outputs: Annotated[
+        int,
+        typer.Option(
+            help="Outputs that may be classes.",
+            min=1,
+            max=MOST_OUTPUTS,
+            metavar="N",
+            rich_help_panel=NETWORK,
+        ),
+    ] = 10,
+    init: InitOption = "",
+    weights: Annotated[
+        Path | None,
+        file_option(
+            "Take a trained network: a file, a folder as the hub has it, or imagenet, which "
+            "fetches what torchvision or timm publish.",
+            "FILE.safetensors|imagenet",
+            NETWORK,
+        ),
+    ] = None,
+    new_head: NewHeadOption = False,
     seed: SeedOption = 0,
 ) -> Work:
-    """Create a bank: a network drawn from the seed and frozen for ever."""
-    shape = parse_shape(input_shape)
+    """Create a bank: a network, drawn from the seed or trained elsewhere, frozen for ever."""
+    shape = None if input_shape is None else parse_shape(input_shape)
 
     def work(terminal: Terminal) -> Result:
         from supsup_cli.workflows.bank import init_base as workflow
+        from supsup_cli.workflows.bank.requests import BaseRequest
 
-        request = workflow.BaseRequest(
-            arch, shape, outputs, real_outputs, seed, init, weights, new_head
-        )
+        request = BaseRequest(arch, shape, outputs, real_outputs, seed, init, weights, new_head)
         return workflow.init_base(bank, request, terminal)
 
     return work
 
 
-@app.command("learn-task")
+@app.command(
+    "learn-task",
+    epilog=examples(
+        "supsup learn-task --data mnist-perm-0..9",
+        "supsup learn-task --data pets --augment flip,shift",
+    ),
+)
 def learn_task(
     data: DataOption = None,
     bank: BankOption = DEFAULT_BANK,
-    name: Annotated[str | None, typer.Option(help="The task's name; default: the data's.")] = None,
-    recipe: Annotated[
-        str, typer.Option(help="default, paper, fast, or separable (for tasks that look alike).")
-    ] = "default",
+    name: Annotated[
+        str | None,
+        typer.Option(
+            help="The task's name; default: the data's.", metavar="NAME", rich_help_panel=LEARNING
+        ),
+    ] = None,
+    recipe: RecipeOption = "default",
     steps: Annotated[
-        int | None, typer.Option(help="Updates of the mask.", min=1, max=MOST_STEPS)
+        int | None,
+        typer.Option(
+            help="Updates of the mask; default: the recipe's.",
+            min=1,
+            max=MOST_STEPS,
+            metavar="N",
+            rich_help_panel=LEARNING,
+        ),
     ] = None,
     batch_size: Annotated[
-        int | None, typer.Option(help="Images per update.", min=1, max=MOST_IMAGES)
+        int | None,
+        typer.Option(
+            help="Images per update; default: the recipe's.",
+            min=1,
+            max=MOST_IMAGES,
+            metavar="N",
+            rich_help_panel=LEARNING,
+        ),
     ] = None,
     density: Annotated[
-        str | None, typer.Option(help="Weights to keep: a share, or er:S (denser with S).")
+        str | None,
+        typer.Option(
+            help="Weights to keep: a share like 0.05, or er:S (the larger S, the denser).",
+            metavar="SHARE|er:S",
+            rich_help_panel=LEARNING,
+        ),
     ] = None,
     transfer: Annotated[
-        bool, typer.Option("--transfer", help="Start from the masks of earlier tasks.")
+        bool,
+        typer.Option(
+            "--transfer",
+            help="Start from the masks of earlier tasks.",
+            rich_help_panel=LEARNING,
+        ),
     ] = False,
     combine: Annotated[
         float | None,
-        typer.Option(help="Combine earlier masks if that classifies this share.", metavar="SHARE"),
+        typer.Option(
+            help="Learn no mask if a combination of earlier ones classifies this share rightly.",
+            metavar="SHARE",
+            rich_help_panel=LEARNING,
+        ),
     ] = None,
     augment: Annotated[
-        str | None, typer.Option(help="Change images at random: flip, shift or flip,shift.")
+        str | None,
+        choice("--augment", CHANGES, "Change images at random", LEARNING, also="flip,shift: both"),
     ] = None,
     detect: Annotated[
-        bool, typer.Option("--detect", help="Learn nothing that belongs to a known task (NNs).")
+        bool,
+        typer.Option(
+            "--detect",
+            help="Learn nothing that belongs to a known task (NNs).",
+            rich_help_panel=LEARNING,
+        ),
     ] = False,
     signature: Annotated[
         bool,
         typer.Option(
             "--signature/--no-signature",
-            help="Keep what the frozen network says of the task's images.",
+            help="Keep the frozen network's statistics of the task's images.",
+            rich_help_panel=LEARNING,
         ),
     ] = True,
     max_pixels: MaxPixelsOption = MAX_PIXELS,

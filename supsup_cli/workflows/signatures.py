@@ -27,8 +27,16 @@ from supsup_cli.core.images import LabelledImages
 from supsup_cli.core.inference.novelty import CALIBRATION_LEVELS
 from supsup_cli.core.masks.superposition import images_at_once
 from supsup_cli.core.networks.normalisation import normalising_layers
+from supsup_cli.core.networks.parts import Between
 from supsup_cli.core.seeds import generator
-from supsup_cli.core.signatures.features import FirstLayer, FrozenFeatures, first_layer
+from supsup_cli.core.signatures.features import (
+    FirstLayer,
+    FrozenFeatures,
+    TrainedFeatures,
+    first_layer,
+    roots,
+    trained_features,
+)
 from supsup_cli.core.signatures.fitting import (
     FEW_IMAGES,
     MOST_IMAGES,
@@ -36,14 +44,17 @@ from supsup_cli.core.signatures.fitting import (
     components,
     fit_gaussians,
 )
+from supsup_cli.core.signatures.looks import CoarseSignatures
 from supsup_cli.core.signatures.maps import (
     PooledMaps,
     WhitenedMaps,
     reference_images,
     whitening_of,
 )
+from supsup_cli.core.signatures.pooled import by_means, pooled_covariance, whitening
 from supsup_cli.core.signatures.table import (
-    CoarseSignatures,
+    FREEDOM,
+    POOLED_FREEDOM,
     SignatureTable,
     TaskSignature,
     fit_score,
@@ -65,12 +76,14 @@ class OpenSignatures:
     Attributes:
         features: the pass through the frozen network.
         table: of all tasks, in their order.
-        signatures: of each task; None where it has none.
+        signatures: of each task, as its file says; None where it has none.
+        compared: likewise, as the table compares them.
     """
 
     features: FrozenFeatures
     table: SignatureTable
     signatures: tuple[TaskSignature | None, ...]
+    compared: tuple[TaskSignature | None, ...]
 
     @cached_property
     def unsigned(self) -> NDArray[np.int64]:
@@ -80,12 +93,18 @@ class OpenSignatures:
     @cached_property
     def usual_score(self) -> float:
         """What an image of a task's own scores there, mean over the tasks, nats."""
-        own = [one.own_distance() for one in self.signatures if one is not None]
-        return float(fit_score(torch.tensor(own, dtype=torch.float64), self.features.size).mean())
+        own = [one.own_distance() for one in self.compared if one is not None]
+        distances = torch.tensor(own, dtype=torch.float64)
+        return float(fit_score(distances, self.features.size, self.table.freedom).mean())
 
 
 def make_signature(
-    net: OpenNetwork, train: LabelledImages, held_out: LabelledImages, seed: int, task: str
+    net: OpenNetwork,
+    train: LabelledImages,
+    held_out: LabelledImages,
+    seed: int,
+    task: str,
+    lower: Between | None = None,
 ) -> tuple[SignatureRecord, Arrays] | None:
     """Find out what the frozen network says of a task's images; None on a network without features.
 
@@ -95,6 +114,7 @@ def make_signature(
         held_out: its calibration images, which say how far its own images lie; may be none.
         seed: of the learning.
         task: its name, which the choice depends on.
+        lower: what lies below the masks of all of `train`, if that is known.
     """
     features = open_features(net, keep=True)
     if features is None or len(train) == 0:
@@ -102,7 +122,10 @@ def make_signature(
     small = net.layout.bytes <= _SMALL_MASK and isinstance(features, FirstLayer)
     order = torch.randperm(len(train), generator=generator(seed, "signature", task))
     chosen = order[: FEW_IMAGES if small else MOST_IMAGES].to(train.device)
-    found = image_features(net, features, train.take(chosen)).numpy()
+    if lower is None:
+        found = image_features(net, features, train.take(chosen)).numpy()
+    else:
+        found = features_above(net, tuple(one[chosen] for one in lower)).numpy()
     parts = components(found, train.targets[chosen].cpu().numpy())
     size = _SMALL if small else _LARGE
     fitted = fit_gaussians(
@@ -135,7 +158,7 @@ def open_features(net: OpenNetwork, *, keep: bool) -> FrozenFeatures | None:
         StorageError: the system refused to read.
     """
     if not normalising_layers(net.network):
-        return first_layer(net.network)
+        return trained_features(net.network) or first_layer(net.network)
     maps, bank = PooledMaps(net.network), net.bank
     found = read_features(bank.path, bank.record, _MAPS)
     if found is None or len(found.mean) != maps.size:
@@ -162,6 +185,12 @@ def image_features(net: OpenNetwork, features: FrozenFeatures, images: Tensor) -
     return torch.cat(parts)
 
 
+def features_above(net: OpenNetwork, lower: Between) -> Tensor:
+    """Compute features of a library's network from what lies below its masks: (N, D) on the CPU."""
+    blocks = zip(*(one.split(_BATCH) for one in lower), strict=True)
+    return torch.cat([roots(net.parts.above(block, {})).cpu() for block in blocks])
+
+
 def open_signatures(opened: OpenTasks) -> OpenSignatures | None:
     """Put the signatures of open tasks side by side; None where no task has one.
 
@@ -177,6 +206,11 @@ def open_signatures(opened: OpenTasks) -> OpenSignatures | None:
     signed = [one for one in found if one is not None]
     if not signed:
         return None
+    turn, compared, freedom = None, found, FREEDOM
+    if isinstance(features, TrainedFeatures):
+        turn, freedom = whitening(pooled_covariance(signed)).to(opened.net.device), POOLED_FREEDOM
+        compared = tuple(None if one is None else by_means(one, turn) for one in found)
+        signed = [one for one in compared if one is not None]
     counts = [0 if one is None else len(one.means) for one in found]
     coarse = CoarseSignatures(
         means=torch.cat([one.means for one in signed]),
@@ -185,7 +219,8 @@ def open_signatures(opened: OpenTasks) -> OpenSignatures | None:
         within=torch.stack([one.within() for one in signed]).mean(0),
         noise=float(np.mean([one.noise for one in signed])),
     )
-    return OpenSignatures(features, SignatureTable(coarse, found.__getitem__), found)
+    table = SignatureTable(coarse, compared.__getitem__, turn, freedom)
+    return OpenSignatures(features, table, found, compared)
 
 
 def _signature(net: OpenNetwork, task: Task, size: int) -> TaskSignature | None:

@@ -27,7 +27,8 @@ from supsup_cli.core.networks.normalisation import blank_statistics, forward_on_
 from supsup_cli.core.seeds import generator
 from supsup_cli.data import catalog
 from supsup_cli.options import parse_shape
-from supsup_cli.workflows.bank.init_base import BaseRequest, init_base
+from supsup_cli.workflows.bank.init_base import init_base
+from supsup_cli.workflows.bank.requests import BaseRequest
 from supsup_cli.workflows.learning.learn_task import learn_task
 from supsup_cli.workflows.learning.plan import LearnRequest
 from supsup_cli.workflows.opening import open_network
@@ -126,7 +127,7 @@ def measured(
     true: Tensor,
     batch_size: int,
 ) -> float:
-    """Give the share of test images classified rightly, with exact statistics."""
+    """Return the share of test images classified rightly, with exact statistics."""
     with torch.no_grad():
         # W ⊙ M with M = W' / W: any weights can be had so, as none of a base's is zero.
         masks = {name: one / network.get_parameter(name) for name, one in weights.items()}

@@ -1,36 +1,29 @@
 """Products of float vectors with packed masks.
 
-Two shapes of work. For a few vectors the bits are read where they lie, one for one, by compiled
-loops (`compiled_kernels`, on a CPU). For many, or on a GPU, a block of masks is unpacked once and
-multiplied as matrices; that is also the plain reference, which every compiled loop is tested
-against. No kernel knows of gains: whoever gives it `MaskStack.packed` must apply them.
+There are two ways. For a few vectors, compiled loops read the packed bits directly
+(`compiled_kernels`, on a CPU). For many vectors, or on a GPU, a block of masks is unpacked once and
+multiplied as matrices; every compiled loop is tested against that. Kernels do not know gains: the
+caller of `MaskStack.packed` must apply them.
 """
 
-import sys
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
+from collections.abc import Iterator
 from types import ModuleType
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from supsup_cli.core import loops
+
 # Floats that are unpacked at a time. For a few vectors 16 MiB, which are kept at hand: 100 masks
 # times one vector took 8 ms so, and 117 ms in blocks of 64 MiB, asked of the system each time. For
 # many vectors 64 MiB, as products of larger blocks gain more than that.
 _FEW_BLOCK_VALUES, BLOCK_VALUES = 1 << 22, 1 << 24
 _MANY_VECTORS = 16
-# Up to so many vectors, reading bits once for each is faster than unpacking them once for all.
+# With up to so many vectors, reading bits once for each is faster than unpacking them once.
 _FEW_VECTORS = 6
-# Bytes of masks from which on the compiled loops make up for loading them, about half a second.
+# With so many bytes of masks, compiled loops make up for loading them, about half a second.
 _WORTH_COMPILED = 1 << 22
-
-
-def compilations() -> int:
-    """Count the loops that this process had to compile, which takes seconds; kept ones are read."""
-    kernels = sys.modules.get(f"{__package__}.compiled_kernels")
-    return 0 if kernels is None else sum(map(kernels.compilations, kernels.KERNELS))
 
 
 def unpack(packed: Tensor) -> Tensor:
@@ -55,7 +48,7 @@ def bit_table(device: torch.device, dtype: torch.dtype) -> Tensor:
 
 
 def products(vectors: Tensor, packed: Tensor) -> Tensor:
-    """Multiply every vector with every mask.
+    """Multiply every vector by every mask.
 
     Args:
         vectors: (B, 8 n) float32.
@@ -71,7 +64,7 @@ def products(vectors: Tensor, packed: Tensor) -> Tensor:
     rows = []
     for planes in _planes(vectors):
         total = np.zeros(len(masks))
-        in_threads(kernels.add_products, len(masks), planes, masks, out=total)
+        loops.in_threads(kernels.add_products, len(masks), planes, masks, out=total)
         rows.append(torch.from_numpy(total).to(torch.float32))
     return torch.stack(rows)
 
@@ -96,31 +89,31 @@ def weighted_sum(alphas: Tensor, packed: Tensor) -> Tensor:
         chosen = row.nonzero()[:, 0]
         one = row[chosen[:1]]
         if bool((row[chosen] == one).all()):
-            # Equal coefficients, as at the even superposition: counting bits is enough.
+            # For equal coefficients, as in the even superposition, counting bits is enough.
             kept = (row != 0).numpy()
-            in_threads(kernels.add_counts, masks.shape[1], masks, kept, out=planes)
+            loops.in_threads(kernels.add_counts, masks.shape[1], masks, kept, out=planes)
             planes *= float(one.sum())
         else:
             coefficients = row.contiguous().numpy()
-            in_threads(kernels.add_weighted, masks.shape[1], coefficients, masks, out=planes)
+            loops.in_threads(kernels.add_weighted, masks.shape[1], coefficients, masks, out=planes)
         rows.append(torch.from_numpy(planes).T.reshape(-1))
     return torch.stack(rows)
 
 
 def plain_products(vectors: Tensor, packed: Tensor, values: int | None = None) -> Tensor:
-    """Multiply as `products` does, in plain PyTorch, on any device.
+    """Multiply like `products`, in plain PyTorch, on any device.
 
     Args:
         vectors: see `products`.
         packed: see there.
-        values: that are unpacked at a time; None chooses by the number of vectors.
+        values: number of values to unpack at a time; None chooses by the number of vectors.
     """
     columns = [vectors @ unpack(block).T for block in _blocks(packed, len(vectors), values)]
     return torch.cat(columns, dim=1)
 
 
 def plain_weighted_sum(alphas: Tensor, packed: Tensor) -> Tensor:
-    """Add up as `weighted_sum` does, in plain PyTorch, on any device."""
+    """Add up like `weighted_sum`, in plain PyTorch, on any device."""
     total = alphas.new_zeros(alphas.shape[0], packed.shape[1] * 8)
     start = 0
     for block in _blocks(packed, len(alphas)):
@@ -133,38 +126,17 @@ def compiled(packed: Tensor) -> ModuleType | None:
     """Give the compiled loops; None on a GPU, for masks too few to make up for loading them, or
     where there is no compiler.
     """
-    if packed.device.type != "cpu" or packed.numel() < _WORTH_COMPILED:
-        return None
-    try:
-        from . import compiled_kernels
-    except ImportError:  # numba refuses a numpy that is newer than itself
-        return None
-    return compiled_kernels
+    return loops.load(loops.OVER_BITS) if worth_compiling(packed) else None
+
+
+def worth_compiling(packed: Tensor) -> bool:
+    """Tell whether compiled loops, on a CPU alone, make up for loading them."""
+    return packed.device.type == "cpu" and packed.numel() >= _WORTH_COMPILED
 
 
 def _planes(vectors: Tensor) -> np.ndarray:
     """Sort values by their place in a byte: (B, 8 n) → (B, 8, n), contiguous."""
     return vectors.detach().view(len(vectors), -1, 8).transpose(1, 2).contiguous().numpy()
-
-
-def in_threads(kernel: Callable[..., None], count: int, *arguments: object, out: object) -> None:
-    """Run a compiled loop over 0…count in as many ranges as torch has threads.
-
-    Args:
-        kernel: of `compiled_kernels`; called with the arguments, a range's two ends, and `out`.
-        count: where the last range ends.
-        arguments: see there.
-        out: what it writes to, each range another part.
-    """
-    workers = min(torch.get_num_threads(), max(1, count))
-    edges = [count * place // workers for place in range(workers + 1)]
-    if workers == 1:
-        kernel(*arguments, 0, count, out)
-        return
-    with ThreadPoolExecutor(workers) as pool:
-        ranges = [pool.submit(kernel, *arguments, *one, out) for one in pairwise(edges)]
-    for one in ranges:
-        one.result()
 
 
 def _blocks(packed: Tensor, vectors: int, values: int | None = None) -> Iterator[Tensor]:

@@ -1,4 +1,4 @@
-"""`stats`: what a bank holds and takes, beside other ways to keep as many tasks. Without torch."""
+"""`stats`: count what a bank holds; compare other ways to keep as many tasks. Without torch."""
 
 import math
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ def stats(path: Place, *, overlaps: bool, plot: Path | None) -> StatsResult:
 
     Args:
         path: the bank's folder.
-        overlaps: compare every pair of tasks too.
+        overlaps: also compare every pair of tasks.
         plot: where to write a picture of the overlaps; None for none.
 
     Raises:
@@ -79,10 +79,10 @@ def stats(path: Place, *, overlaps: bool, plot: Path | None) -> StatsResult:
 
 
 def _overlaps_with_mean(packed: NDArray[np.uint8], kept: Sequence[int]) -> list[float]:
-    """For each mask, average the mean mask over the `kept` weights of it: shares, 0…1.
+    """For each mask, average the mean mask over the weights that it keeps: shares, 0…1.
 
-    The mean mask stays a few packed arrays, the binary digits of a count for each weight, so that
-    nothing is unpacked and memory does not grow with the number of tasks.
+    The mean mask is a few packed arrays, the binary digits of a count for each weight. So nothing
+    is unpacked, and memory does not grow with the number of tasks.
     """
     counted = counted_overlaps(packed, count_digits(packed)).tolist()
     return [

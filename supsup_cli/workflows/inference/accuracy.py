@@ -1,7 +1,7 @@
-"""Measuring how test images are decided and classified, those of several tasks together.
+"""Measure how test images are decided and classified, for several tasks together.
 
-A decision about one image costs as much as one about hundreds, as every mask is unpacked for it:
-where each task has few images, many tasks' share the work.
+A decision about one image costs as much as one about hundreds, because every mask is unpacked for
+it. So if each task has few images, many tasks share the work.
 """
 
 import csv
@@ -20,6 +20,7 @@ from supsup_cli.workflows.hopfield.recovery import report
 from supsup_cli.workflows.inference.decisions import Decisions, decide
 from supsup_cli.workflows.inference.masks_run import classify
 from supsup_cli.workflows.inference.rules import Rule, group_places
+from supsup_cli.workflows.labelled import lower_values
 from supsup_cli.workflows.opening import OpenTasks
 from supsup_cli.workflows.results.inference import (
     EvaluatedTask,
@@ -29,21 +30,25 @@ from supsup_cli.workflows.results.inference import (
     TaskRecovery,
 )
 
-# Images of several tasks that are measured together; a task that has more is measured alone. Where
-# signatures choose the masks, each is unpacked once for all images together.
+# Images of several tasks are measured together up to this number; a task with more is measured
+# alone. If signatures choose the masks, each is unpacked once for all images together.
 _IMAGES_TOGETHER, _BYTES_TOGETHER = 1024, 2**24
+_SCORES_TOGETHER = 2**26  # of all tasks for all these images
 
 
 def images_together(rule: Rule, input_shape: Sequence[int]) -> int:
     """Choose how many test images are measured together.
 
-    By the method `hopfield` every group's mask is recovered by itself: no work is shared.
+    With the method `hopfield` every group recovers its own mask, so there is no work to share.
     """
     if rule.attractors is not None:
         return 1
     if rule.signatures is None:
         return _IMAGES_TOGETHER
-    return max(_IMAGES_TOGETHER, _BYTES_TOGETHER // math.prod(input_shape))
+    most = min(
+        _BYTES_TOGETHER // math.prod(input_shape), _SCORES_TOGETHER // len(rule.signatures.table)
+    )
+    return max(_IMAGES_TOGETHER, most)
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,7 @@ class HeldOutTask:
     """Test images of a task.
 
     Attributes:
-        index: of the task among those open.
+        index: of the task among the open ones.
         split: its images, with labels among its own classes.
     """
 
@@ -61,11 +66,11 @@ class HeldOutTask:
 
 @dataclass(frozen=True)
 class Measured:
-    """What came of one task's test images.
+    """The results of one task's test images.
 
     Attributes:
-        task: the shares that were right.
-        named: which tasks its images were said to be of, and how many.
+        task: the shares that are right.
+        named: the tasks that its images were taken for, and how many.
         recoveries: masks recovered by the method `hopfield`.
     """
 
@@ -79,11 +84,11 @@ def measure(opened: OpenTasks, rule: Rule, tests: Sequence[HeldOutTask]) -> list
 
     Args:
         opened: all tasks that compete.
-        rule: how they are told apart.
+        rule: how to tell them apart.
         tests: what to measure, at least one.
 
     Returns:
-        what came of each.
+        the results of each.
     """
     parts = [test.split.images for test in tests]
     images = parts[0] if len(parts) == 1 else np.concatenate(parts)
@@ -95,8 +100,10 @@ def measure(opened: OpenTasks, rule: Rule, tests: Sequence[HeldOutTask]) -> list
         for start, parts in zip(starts, own, strict=True)
         for members in parts
     ]
-    decisions = decide(opened, rule, images, groups)
-    given = classify(opened, images, np.repeat([test.index for test in tests], sizes)).labels
+    lower = lower_values(opened.net, images)
+    decisions = decide(opened, rule, images, groups, lower=lower)
+    chosen = np.repeat([test.index for test in tests], sizes)
+    given = classify(opened, images, chosen, lower).labels
     measured, end = [], 0
     for test, start, size, members in zip(tests, starts, sizes, own, strict=True):
         first, end = end, end + len(members)
@@ -127,7 +134,7 @@ def _measured(
     decisions: Decisions,
     given: NDArray[np.int64],
 ) -> Measured:
-    """Compare one task's images with what was said of them.
+    """Compare the decisions about one task's images with the truth.
 
     Args:
         opened: all tasks.
@@ -161,12 +168,12 @@ def _measured(
         masks_tried=float(decisions.tried.mean()),
     )
     told = [report(one, opened.names) for one in decisions.recovered or ()]
+    counted = np.unique(inferred, return_counts=True)
     return Measured(
         shares,
         tuple(
             NamedTask(content.task, opened.names[task], count)
-            for task, count in enumerate(np.bincount(inferred).tolist())
-            if count
+            for task, count in zip(*(one.tolist() for one in counted), strict=True)
         ),
         tuple(
             TaskRecovery(**dataclasses.asdict(one), of=content.task, right=one.task == content.task)
@@ -176,14 +183,14 @@ def _measured(
 
 
 def write_table(result: EvaluateResult, names: Sequence[str], path: Path) -> None:
-    """Write a row for each task: name, images, shares 0…1, images said to be of each task.
+    """Write a row for each task: name, images, shares 0…1, images taken for each task.
 
-    A file that is there is replaced, as by `stats --plot`.
+    An existing file is replaced, as by `stats --plot`.
 
     Args:
         result: what was measured.
         names: all tasks that competed, a column for each.
-        path: where to.
+        path: the file to write.
 
     Raises:
         StorageError: the file cannot be written.

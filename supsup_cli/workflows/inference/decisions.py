@@ -6,30 +6,32 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from supsup_cli.core.networks.parts import Between
 from supsup_cli.workflows.hopfield.recovery import Recovered, classify_recovered, recover_groups
 from supsup_cli.workflows.inference.known import calibration_of, within_threshold
 from supsup_cli.workflows.inference.masks_run import MaskRun, classify
 from supsup_cli.workflows.inference.mixtures import score_groups
 from supsup_cli.workflows.inference.rules import Rule
 from supsup_cli.workflows.inference.signature_decisions import Listed, decide_by_signatures
+from supsup_cli.workflows.labelled import lower_values
 from supsup_cli.workflows.opening import OpenTasks
 
 
 @dataclass(frozen=True)
 class Decisions:
-    """What was decided about G groups of N images in all.
+    """The decisions about G groups with N images in all.
 
     Attributes:
-        scores: (G, T) float32, larger is better; NaN where a task was not compared. In nats; with
-            signatures the logarithm of the probability of a task; of the method `hopfield` minus
-            the bits in which the recovered mask differs from the task's.
+        scores: (G, T) float32, larger is better; NaN if a task was not compared. In nats; with
+            signatures the logarithm of the task's probability; with the method `hopfield` minus the
+            bits by which the recovered mask differs from the task's.
         best: (G,) int64, index of each group's task.
         known: (G,) bool, whether that task knows the images.
-        labels: (N,) int64, each image's class among its group's task's own.
+        labels: (N,) int64, each image's class among those of its group's task.
         probabilities: (N,) float64, of that class among them.
-        tried: (G,) int64, masks that were run by themselves to decide.
-        truncated: (G,) bool, whether more masks were in doubt than were allowed to be tried.
-        recovered: by the method `hopfield`, each group's mask.
+        tried: (G,) int64, number of masks run to decide.
+        truncated: (G,) bool, whether more masks were in doubt than could be tried.
+        recovered: with the method `hopfield`, each group's mask.
     """
 
     scores: NDArray[np.float32]
@@ -48,20 +50,24 @@ def decide(
     images: NDArray[np.uint8],
     groups: Sequence[Sequence[int]],
     top: int = 1,
+    lower: Between | None = None,
 ) -> Decisions:
-    """Name the task of every group, tell whether it is known, and classify its images.
+    """Name the task of every group, decide whether it is known, and classify its images.
 
-    By the method `hopfield` it is known only if the recovered mask is near a stored one.
+    With the method `hopfield` it is known only if the recovered mask is near a stored one.
 
     Args:
         opened: the tasks.
         rule: method, objective, and what the method needs.
         images: (N, C, H, W) uint8.
         groups: positions of the images of each group; each image is in one.
-        top: how many of the best tasks must have a score.
+        top: number of best tasks that must have a score.
+        lower: values below every mask, if they are already known.
     """
+    if lower is None:
+        lower = lower_values(opened.net, images)
     if rule.signatures is not None:
-        listed = decide_by_signatures(opened, rule, rule.signatures, images, groups)
+        listed = decide_by_signatures(opened, rule, rule.signatures, images, groups, lower)
         return _listed(listed)
     recovered = None
     if rule.attractors is None:
@@ -73,8 +79,8 @@ def decide(
     chosen = np.zeros(len(images), dtype=np.int64)
     for members, index in zip(groups, best, strict=True):
         chosen[np.asarray(members)] = index
-    # The winner's own mask tells whether it knows the images, whichever method chose it.
-    run = classify(opened, images, chosen)
+    # The winner's own mask decides whether it knows the images, whichever method chose it.
+    run = classify(opened, images, chosen, lower)
     known = _known(opened, run, groups, best)
     labels, probabilities = run.labels, run.probabilities
     if recovered is not None:
@@ -90,7 +96,7 @@ def decide(
 
 
 def best_tasks(scores: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Name the best task of each row of scores (G, T), the earlier one among equals: (G,) int64."""
+    """Find the best task in each row of scores (G, T), the earlier one if equal: (G,) int64."""
     return np.asarray(np.nanargmax(scores, axis=1), dtype=np.int64)
 
 
@@ -100,7 +106,7 @@ def _known(
     groups: Sequence[Sequence[int]],
     best: NDArray[np.int64],
 ) -> NDArray[np.bool_]:
-    """Hold each group against the calibration of the task it is said to be of."""
+    """Compare each group with the calibration of its best task."""
     known = np.ones(len(groups), dtype=np.bool_)
     for index in np.unique(best).tolist():
         places = np.flatnonzero(best == index).tolist()
@@ -113,7 +119,7 @@ def _known(
 def _listed(listed: Listed) -> Decisions:
     return Decisions(
         listed.scores,
-        best_tasks(listed.scores),
+        listed.best,
         listed.known,
         listed.run.labels,
         listed.run.probabilities,

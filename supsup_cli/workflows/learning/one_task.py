@@ -1,4 +1,4 @@
-"""Learning one task that was claimed: from its data, or from where it stopped, to its commit."""
+"""Learn one claimed task: from its data, or from where it stopped, up to its commit."""
 
 import dataclasses
 from collections.abc import Callable
@@ -7,11 +7,12 @@ from functools import partial
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from bank_format.errors import StorageError
 from bank_format.kinds.mask import Task
 from bank_format.kinds.state import WorkFolder
-from bank_format.kinds.task_arrays import Arrays
+from bank_format.kinds.task_arrays import HEAD_BIAS, HEAD_WEIGHT, Arrays
 from bank_format.kinds.task_records import (
     ClassRecord,
     DataRecord,
@@ -21,9 +22,12 @@ from bank_format.kinds.task_records import (
 )
 from supsup_cli.core.images import LabelledImages
 from supsup_cli.core.learning.one_task import Learning
+from supsup_cli.core.learning.trained import TrainedLearning
 from supsup_cli.core.masks.density import mask_values
 from supsup_cli.core.masks.masks import Masks, kept_scores
+from supsup_cli.core.networks.head import head_values
 from supsup_cli.core.networks.normalisation import Statistics, joined
+from supsup_cli.core.networks.parts import Between
 from supsup_cli.core.networks.specs import Kind, kind_of
 from supsup_cli.errors import UsageError
 from supsup_cli.workflows.labelled import labelled
@@ -37,9 +41,10 @@ from supsup_cli.workflows.learning.task_facts import (
     recipe_record,
 )
 from supsup_cli.workflows.learning.threads import threads_restored
-from supsup_cli.workflows.opening import NORMALISATION, OpenNetwork
+from supsup_cli.workflows.opening import OpenNetwork
 from supsup_cli.workflows.reporting import Advance, Reporter, Stop
 from supsup_cli.workflows.signatures import make_signature
+from supsup_cli.workflows.task_values import NORMALISATION
 
 
 @threads_restored()
@@ -51,18 +56,18 @@ def learn_job(
     stop: Stop,
     advance: Advance,
 ) -> Task:
-    """Learn a task's masks, measure them and commit them; nothing of its work is left.
+    """Learn a task's masks, measure them and commit them; remove its unfinished work.
 
     Args:
         net: the open network.
         job: what to learn.
         work: folder of the task, which the caller has claimed.
-        reporter: who is told.
-        stop: who may ask to stop.
-        advance: called with the steps just done, those of an earlier run included.
+        reporter: gets notes.
+        stop: says when to stop.
+        advance: called with the steps just done, including those of an earlier run.
 
     Raises:
-        KeyboardInterrupt: it was stopped; says in one line how far it got and what is kept.
+        KeyboardInterrupt: it was stopped; one line says how far it got and what is kept.
         UsageError: the data cannot be learned.
         BankError: the bank cannot be written.
     """
@@ -72,7 +77,7 @@ def learn_job(
     train = labelled(net, data.train, torch.tensor(data.outputs, device=net.device))
     try:
         learning = _begun(net, job, train, checkpoints, reporter)
-        if isinstance(learning, Learning):
+        if not isinstance(learning, Combination):
             advance(learning.steps_done)
             _take_steps(job, learning, checkpoints, stop, advance)
             advance(recipe.steps - learning.steps_done)
@@ -80,13 +85,13 @@ def learn_job(
     except ValueError as error:
         discard_state(work)
         raise UsageError(f"task {job.task!r}: {error}") from error
-    if isinstance(learning, Learning):
-        add = _measured(net, job, train, learning, masks, checkpoints)
-    else:
+    if isinstance(learning, Combination):
         advance(recipe.steps)
         add = _combined(net, job, train, learning)
+    else:
+        add = _measured(net, job, train, learning, masks, checkpoints)
     made = provenance(net, data.source, checkpoints.seconds())
-    with stop.steps():  # it takes a moment, and is told as done once it is done
+    with stop.steps():  # it takes a moment, and is reported only when done
         task = add(made)
         discard_state(work)
     return task
@@ -96,11 +101,11 @@ def _measured(
     net: OpenNetwork,
     job: LearningJob,
     train: LabelledImages,
-    learning: Learning,
+    learning: Learning | TrainedLearning,
     masks: Masks,
     checkpoints: Checkpoints,
 ) -> Callable[[Provenance], Task]:
-    """Measure the masks that were learned, and make what adds their task to the bank.
+    """Measure the learned masks, and make the function that adds their task to the bank.
 
     Raises:
         KeyboardInterrupt: as `learn_job`.
@@ -109,7 +114,14 @@ def _measured(
     try:
         statistics = learning.statistics()
         values = mask_values(masks, sparse=recipe.density is not None) | statistics
-        facts, arrays = measured_facts(net, job, train, values, checkpoints.parents, recipe.steps)
+        head = learning.head()
+        if head is not None:
+            rows = torch.tensor(job.data.outputs, device=net.device)
+            values |= head_values(net.network, *head, rows, net.bank.record.outputs)
+        facts, arrays = measured_facts(
+            net, job, train, values, checkpoints.parents, recipe.steps, learning.lower()
+        )
+        arrays = {**arrays, **_head_arrays(head)}
     except KeyboardInterrupt:
         raise _stopped(job, learning, checkpoints) from None
     facts = dataclasses.replace(facts, recipe=recipe_record(recipe, learning.kept_step))
@@ -119,7 +131,7 @@ def _measured(
 def _combined(
     net: OpenNetwork, job: LearningJob, train: LabelledImages, made: Combination
 ) -> Callable[[Provenance], Task]:
-    """Measure a combination of earlier masks, and make what adds its task to the bank."""
+    """Measure a combination of earlier masks, and make the function that adds its task."""
     values = made.masks | made.statistics
     facts, arrays = measured_facts(net, job, train, values, made.parents, made.steps)
     return partial(
@@ -133,10 +145,10 @@ def _begun(
     train: LabelledImages,
     checkpoints: Checkpoints,
     reporter: Reporter,
-) -> Learning | Combination:
-    """Go on where an earlier run stopped, or begin; a combination that is good enough is the end.
+) -> Learning | TrainedLearning | Combination:
+    """Continue where an earlier run stopped, or start; a good enough combination ends it.
 
-    What an earlier run found in the bank is not asked for again: its state holds what came of it.
+    An earlier run's state holds what it found in the bank, so that is not searched again.
     """
     recipe = job.recipe
     left = checkpoints.resume(lambda: _opened(net, job, train))
@@ -163,15 +175,29 @@ def _begun(
 
 
 def discard_state(work: WorkFolder) -> None:
-    """Remove what is left of the work, if that is possible; it does no harm."""
+    """Remove what is left of the work, if possible; leaving it does no harm."""
     with suppress(StorageError):
         work.discard()
 
 
 def _opened(
     net: OpenNetwork, job: LearningJob, train: LabelledImages, start: Masks | None = None
-) -> Learning:
+) -> Learning | TrainedLearning:
     outputs = torch.tensor(job.data.outputs, device=net.device)
+    kind = kind_of(net.network)
+    precision = precision_of(kind, net.device)
+    if kind == "trained":
+        return TrainedLearning(
+            net.network,
+            tuple(net.layout.shapes),
+            train,
+            net.pixels,
+            job.recipe,
+            seed=job.seed,
+            task=job.task,
+            rows=outputs,
+            precision=precision,
+        )
     if start is None and net.bank.record.init == "weights":
         start = kept_scores(net.layout.shapes, seed=job.seed, task=job.task)
     return Learning(
@@ -184,18 +210,22 @@ def _opened(
         task=job.task,
         start=start,
         held_out=labelled(net, job.data.calibration, outputs),
-        precision=precision_of(kind_of(net.network), net.device),
+        precision=precision,
     )
 
 
 def precision_of(kind: Kind, device: torch.device) -> torch.dtype:
     """Choose the precision of products while learning: 16 bits for convolutions on a GPU."""
-    mixed = kind == "convolution" and device.type == "cuda"
+    mixed = kind in ("convolution", "trained") and device.type == "cuda"
     return torch.bfloat16 if mixed else torch.float32
 
 
 def _take_steps(
-    job: LearningJob, learning: Learning, checkpoints: Checkpoints, stop: Stop, advance: Advance
+    job: LearningJob,
+    learning: Learning | TrainedLearning,
+    checkpoints: Checkpoints,
+    stop: Stop,
+    advance: Advance,
 ) -> None:
     with stop.steps():
         while not learning.done and not stop.asked:
@@ -206,15 +236,25 @@ def _take_steps(
             raise _stopped(job, learning, checkpoints)
 
 
-def _stopped(job: LearningJob, learning: Learning, checkpoints: Checkpoints) -> KeyboardInterrupt:
+def _stopped(
+    job: LearningJob, learning: Learning | TrainedLearning, checkpoints: Checkpoints
+) -> KeyboardInterrupt:
     saved = "saved" if checkpoints.save(learning) else "which could not be saved"
     place = f"step {learning.steps_done} of {job.recipe.steps}"
     return KeyboardInterrupt(f"task {job.task!r} at {place}, {saved}")
 
 
 def mask_arrays(tensors: Masks) -> dict[str, np.ndarray]:
-    """Give masks as the bank takes them: parameter name → bool array of its shape."""
+    """Convert masks to what the bank takes: parameter name → bool array of its shape."""
     return {name: np.asarray(tensor.cpu()) for name, tensor in tensors.items()}
+
+
+def _head_arrays(head: tuple[Tensor, Tensor] | None) -> dict[str, np.ndarray]:
+    """Convert a head to what the bank takes: weight and bias, float16; empty if there is none."""
+    if head is None:
+        return {}
+    weight, bias = (np.asarray(one.cpu()) for one in head)
+    return {HEAD_WEIGHT: weight, HEAD_BIAS: bias}
 
 
 def _kept(statistics: Statistics) -> dict[str, np.ndarray]:
@@ -228,16 +268,21 @@ def measured_facts(
     values: Masks,
     parents: tuple[ParentRecord, ...],
     steps: int,
+    lower: Between | None = None,
 ) -> tuple[TaskFacts, Arrays]:
-    """Measure a task's masks and statistics, name → float32, and say what is known of the task.
+    """Measure a task's masks and statistics, name → float32, and collect the task's content.
+
+    `lower` is what lies below the masks of all training images, if that is known.
 
     Returns:
-        the facts, and the arrays of the task's signature; none where none was asked for.
+        the content, and the arrays of the task's signature; empty if none was asked for.
     """
     data, recipe = job.data, job.recipe
     outputs = torch.tensor(data.outputs, device=net.device)
     held_out = labelled(net, data.calibration, outputs)
-    made = make_signature(net, train, held_out, job.seed, job.task) if job.signature else None
+    made = None
+    if job.signature:
+        made = make_signature(net, train, held_out, job.seed, job.task, lower)
     signature, arrays = made or (None, {})
     facts = TaskFacts(
         task=job.task,

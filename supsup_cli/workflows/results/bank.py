@@ -4,13 +4,17 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 Status = Literal["ok", "warning", "failed", "skipped"]
-# Exit codes of which the first that was found is the command's.
+# Exit codes in order: the first of them that applies is the command's.
 _WORST_FIRST = (5, 12, 13)
 
 
 @dataclass(frozen=True)
 class InitResult:
-    """Answer of `init-base`; `bytes` counts bank.json and the base."""
+    """Answer of `init-base`; `bytes` counts bank.json and the base.
+
+    `taken` counts the base's tensors from a file, `drawn` those from the seed; `left_over` names
+    tensors of the file that were not used.
+    """
 
     bank: str
     status: str
@@ -20,12 +24,15 @@ class InitResult:
     seed: int
     base_sha256: str
     bytes: int
+    taken: int
+    drawn: int
+    left_over: tuple[str, ...]
     exit_code: ClassVar[int] = 0
 
 
 @dataclass(frozen=True)
 class StoredBytes:
-    """Bytes on disk, a sum for each kind of file."""
+    """Bytes on disk, for each kind of file."""
 
     base: int
     masks: int
@@ -35,7 +42,7 @@ class StoredBytes:
 
 @dataclass(frozen=True)
 class Rivals:
-    """What other ways to keep as many tasks would take, in bytes.
+    """The bytes that other ways to keep as many tasks would need.
 
     `float_scores`: four bytes a masked weight and task. `networks`: a float32 copy of the network
     for each task. `dense_hidden`: hidden units of the float32 net with one hidden layer that takes

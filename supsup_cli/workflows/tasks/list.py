@@ -1,4 +1,4 @@
-"""`tasks`: what each task's file says."""
+"""`tasks`: list what is in each task's file."""
 
 from bank_format.bank import Bank
 from bank_format.disk.stores import Place
@@ -7,7 +7,7 @@ from supsup_cli.workflows.results.tasks import ListedTask, TasksResult
 
 
 def list_tasks(path: Place) -> TasksResult:
-    """List the tasks of a bank in order of their names.
+    """List the tasks of a bank, sorted by name.
 
     Raises:
         BankError: the bank or a task cannot be read.
@@ -17,7 +17,7 @@ def list_tasks(path: Place) -> TasksResult:
 
 
 def describe(task: Task) -> ListedTask:
-    """Tell of a task what a list tells."""
+    """Make one row of the list of tasks."""
     content = task.content
     return ListedTask(
         task=content.task,

@@ -12,7 +12,8 @@ from bank_format.bank import Bank
 from bank_format.kinds.task_records import CalibrationRecord, TaskFacts
 from supsup_cli.core.inference.novelty import DOUBT
 from supsup_cli.core.masks.superposition import masked_forward
-from supsup_cli.workflows.opening import NORMALISATION, TRAITS, open_tasks
+from supsup_cli.workflows.opening import open_tasks
+from supsup_cli.workflows.task_values import NORMALISATION, TRAITS
 from tests.support.commands import answer, run
 
 CONV = ("--arch", "conv-4", "--input", "1x16x16", "--outputs", 30, "--real-outputs", 3)
@@ -99,7 +100,8 @@ def test_an_image_s_scores_do_not_depend_on_the_images_beside_it(root: Path, met
             alone["scores"], together[place]["scores"], strict=True
         ):
             assert name == other
-            assert score == pytest.approx(beside, abs=1e-5)
+            # Float32 sums in another order: measured 2e-6 of 5.26.
+            assert score == pytest.approx(beside, rel=1e-4, abs=1e-5)
 
 
 def test_a_combination_of_tasks_that_normalise_has_statistics_of_its_own(root: Path) -> None:

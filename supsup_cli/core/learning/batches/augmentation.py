@@ -1,4 +1,4 @@
-"""Light augmentation of a batch of images: mirrored, and moved by a few pixels."""
+"""Augment a batch of images lightly: mirror them, and move them by a few pixels."""
 
 from typing import Final
 
@@ -6,20 +6,22 @@ import torch
 from torch import Tensor
 
 KINDS: Final = ("flip", "shift")
-_SHIFT = 1 / 8  # of a side, at most; 4 of 32 pixels, as is common on CIFAR
+_SHIFT = 1 / 8  # of a side, at most: 4 of 32 pixels, as is common on CIFAR
 
 
 def parse_augmentation(text: str) -> str:
-    """Read "flip", "shift" or both with a comma between; in one canonical order.
+    """Parse "flip", "shift", "flip,shift" or "none" into one canonical order.
 
     Raises:
         ValueError: another word.
     """
+    if text == "none":
+        return ""
     words = text.split(",")
     unknown = [word for word in words if word not in KINDS]
     if unknown:
         raise ValueError(
-            f"{unknown[0]!r} found, expected {', '.join(KINDS)}, or both as flip,shift"
+            f"{unknown[0]!r} found, expected {', '.join(KINDS)}, both as flip,shift, or none"
         )
     return ",".join(kind for kind in KINDS if kind in words)
 
@@ -27,11 +29,11 @@ def parse_augmentation(text: str) -> str:
 def augment(images: Tensor, kinds: str, stream: torch.Generator) -> Tensor:
     """Mirror every other image at random, and move each by up to an eighth of its sides.
 
-    What comes from outside repeats the edge. One gather does both, whatever the kinds.
+    Pixels from outside repeat the edge. One gather does both, whatever the kinds.
 
     Args:
         images: (B, C, H, W) uint8.
-        kinds: what `parse_augmentation` gives; "flip" suits photos, not digits or text.
+        kinds: from `parse_augmentation`; "flip" suits photos, not digits or text.
         stream: CPU generator of this batch's draws.
 
     Returns:
