@@ -96,7 +96,16 @@ def test_every_exit_code_is_in_the_table() -> None:
 def test_every_link_to_a_file_leads_somewhere(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     links = [link for link in re.findall(r"\]\(([^)]+)\)", text) if "://" not in link]
-    assert [link for link in links if not ((ROOT / page).parent / link).exists()] == []
+    assert [link for link in links if not _leads_somewhere((ROOT / page).parent, link)] == []
+
+
+def _leads_somewhere(folder: Path, link: str) -> bool:
+    name, _, anchor = link.partition("#")
+    if not (folder / name).exists() or not anchor:
+        return (folder / name).exists()
+    text = (folder / name).read_text(encoding="utf-8")
+    headings = re.findall(r"^#+ (.*)", text, re.MULTILINE)
+    return anchor in [re.sub(r"[^\w -]", "", one.lower()).replace(" ", "-") for one in headings]
 
 
 def test_readme_is_short_and_so_is_its_tour() -> None:
