@@ -13,6 +13,10 @@ FEW_TRIED = 8
 # names .847 of 36 rotations (`separable`), at 1 .860, while split MNIST and permutations hardly
 # change; H on tasks of photos is best at ½.
 _OF_ODDS, _OF_DOUBT = 1.0, 0.5
+# What the largest logit of a mask's own classes weighs over trained weights, where it tells tasks
+# apart better than H. Measured on calibration images of 8 tasks of CIFAR-100: task right .774, with
+# H .760, with neither .758.
+_OF_STRENGTH = 0.3
 # Tasks that are sorted as a whole, equals in their order; of more the best alone are picked.
 _SORTED = 256
 # From a level of .9 to one standard deviation of a normal distribution.
@@ -62,3 +66,14 @@ def mask_evidence(misfits: Tensor, middle: float, beyond: float, *, odds: bool) 
     """
     deviation = max((beyond - middle) / _DEVIATIONS, 1e-3)
     return (_OF_ODDS if odds else _OF_DOUBT) * (misfits - middle) / deviation
+
+
+def strength_evidence(strengths: Tensor) -> Tensor:
+    """Compute how many nats to take off a task's score over trained weights: −0.3 largest logit.
+
+    Masks and last layers of all tasks are learned by one recipe, and their logits have one scale.
+
+    Args:
+        strengths: (N,) float64, the largest logit among the task's own classes.
+    """
+    return -_OF_STRENGTH * strengths

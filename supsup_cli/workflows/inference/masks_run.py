@@ -10,7 +10,7 @@ from torch import Tensor
 
 from supsup_cli.core.inference.novelty import DAMPED_LOG_ODDS, DOUBT, judge_logits, run_mask
 from supsup_cli.core.inference.perceptrons import few_logits
-from supsup_cli.core.masks.superposition import effective_weights, entropy
+from supsup_cli.core.masks.superposition import effective_weights, entropy, images_at_once
 from supsup_cli.core.networks.parts import Between
 from supsup_cli.workflows.inference.known import calibration_of
 from supsup_cli.workflows.labelled import device_images
@@ -27,16 +27,31 @@ class MaskRun:
         misfits: (N,) float64, nats, how badly each fits the mask.
         labels: (N,) int64, class among the task's own.
         probabilities: (N,) float64, of that class among them.
+        strengths: (N,) float64, that class's logit, over trained weights; else zero.
     """
 
     misfits: NDArray[np.float64]
     labels: NDArray[np.int64]
     probabilities: NDArray[np.float64]
+    strengths: NDArray[np.float64]
+
+    @classmethod
+    def blank(cls, images: int) -> "MaskRun":
+        """Return room for what is said about some images."""
+        zeros = [np.zeros(images) for _ in range(3)]
+        return cls(zeros[0], np.zeros(images, np.int64), zeros[1], zeros[2])
 
     def take(self, places: Sequence[int] | NDArray[np.int64]) -> "MaskRun":
         """Take the results of some of the images."""
         here = np.asarray(places, dtype=np.int64)
-        return MaskRun(self.misfits[here], self.labels[here], self.probabilities[here])
+        return MaskRun(
+            self.misfits[here], self.labels[here], self.probabilities[here], self.strengths[here]
+        )
+
+    def put(self, places: NDArray[np.int64], part: "MaskRun") -> None:
+        """Write what is said about some of the images into their places."""
+        self.misfits[places], self.labels[places] = part.misfits, part.labels
+        self.probabilities[places], self.strengths[places] = part.probabilities, part.strengths
 
 
 def misfit_of(opened: OpenTasks, index: int) -> str:
@@ -63,11 +78,11 @@ def run(
         images: (N, C, H, W) uint8.
         lower: values below every mask, if already known; see `lower_values`.
     """
-    if lower is not None:
-        return _run_above(opened, index, lower)
     net, misfit = opened.net, misfit_of(opened, index)
     outputs = _outputs(opened, index)
     there = device_images(images, net.device)
+    if net.trained:
+        return _run_above(opened, index, there, lower)
     layers = opened.perceptron
     if layers is None:
         masks, typical = opened.masks(index), opened.typical(index)
@@ -80,14 +95,18 @@ def run(
     return _said(*(torch.cat(one) for one in zip(*parts, strict=True)))
 
 
-def _run_above(opened: OpenTasks, index: int, lower: Between) -> MaskRun:
-    """Run the masked layers of a library's network: its tasks are judged by their doubt."""
+def _run_above(opened: OpenTasks, index: int, images: Tensor, lower: Between | None) -> MaskRun:
+    """Run a library's network: its tasks are judged by their doubt, and by their best logit."""
     net, outputs = opened.net, _outputs(opened, index)
     values = effective_weights(net.network, opened.masks(index))
+    size = images_at_once(images, _ABOVE_AT_ONCE)
     parts = []
-    for block in zip(*(one.split(_ABOVE_AT_ONCE) for one in lower), strict=True):
-        logits = net.parts.above(block, values)
-        parts.append((entropy(logits), logits[:, outputs].log_softmax(-1)))
+    for start in range(0, len(images), size):
+        here = slice(start, start + size)
+        block = None if lower is None else tuple(one[here] for one in lower)
+        logits = net.parts.above(block or net.parts.lower(net.pixels(images[here])), values)
+        own = logits[:, outputs]
+        parts.append((entropy(logits), own.log_softmax(-1), own.amax(-1)))
     return _said(*(torch.cat(one) for one in zip(*parts, strict=True)))
 
 
@@ -127,11 +146,12 @@ def _outputs(opened: OpenTasks, index: int) -> Tensor:
     return torch.tensor([one.output for one in classes], device=opened.net.device)
 
 
-def _said(misfits: Tensor, log_p: Tensor) -> MaskRun:
+def _said(misfits: Tensor, log_p: Tensor, strengths: Tensor | None = None) -> MaskRun:
     best, labels = log_p.max(-1)
-    return MaskRun(
-        misfits.double().cpu().numpy(), labels.cpu().numpy(), best.double().exp().cpu().numpy()
-    )
+    if strengths is None:
+        strengths = torch.zeros_like(best)
+    misfits, best, strengths = (one.double().cpu() for one in (misfits, best, strengths))
+    return MaskRun(misfits.numpy(), labels.cpu().numpy(), best.exp().numpy(), strengths.numpy())
 
 
 def classify(
@@ -148,11 +168,8 @@ def classify(
         chosen: (N,) int64, index of each image's task.
         lower: as `run`.
     """
-    found = MaskRun(np.zeros(len(images)), np.zeros(len(images), np.int64), np.zeros(len(images)))
+    found = MaskRun.blank(len(images))
     for index in np.unique(chosen).tolist():
         members = np.flatnonzero(chosen == index)
-        one = run(opened, index, images[members], rows_of(lower, members))
-        found.misfits[members] = one.misfits
-        found.labels[members] = one.labels
-        found.probabilities[members] = one.probabilities
+        found.put(members, run(opened, index, images[members], rows_of(lower, members)))
     return found

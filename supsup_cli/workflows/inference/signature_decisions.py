@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from supsup_cli.core.inference.novelty import ODDS
-from supsup_cli.core.inference.short_list import mask_evidence, short_lists
+from supsup_cli.core.inference.short_list import mask_evidence, short_lists, strength_evidence
 from supsup_cli.core.networks.parts import Between
 from supsup_cli.workflows.inference.known import (
     calibration_of,
@@ -85,21 +85,22 @@ def decide_by_signatures(
         truncated = torch.zeros(len(groups), dtype=torch.bool)
     else:
         # Tasks without a signature are always added: they keep no other task off the list, and
-        # score as if the images were their own.
+        # score as if the images were their own; over trained weights, as well as the best.
         wanted, truncated = short_lists(scores, rule.most_tried)
         unsigned = torch.from_numpy(signatures.unsigned)
         wanted[:, unsigned] = True
         counts = torch.tensor([len(one) for one in groups], dtype=torch.float64)
-        scores[:, unsigned] = signatures.usual_score * counts[:, None]
+        usual = signatures.usual_score * counts
+        scores[:, unsigned] = (scores.amax(1) if opened.net.trained else usual)[:, None]
     runs = _run_masks(opened, images, groups, wanted.numpy(), lower)
     if not alone:
         scores = scores.masked_fill(~wanted, -torch.inf)
         for index, (places, one, sizes) in runs.items():
-            nats = _evidence(opened, index, torch.from_numpy(one.misfits))
+            nats = _evidence(opened, index, one)
             scores[places, index] -= torch.stack([part.sum() for part in nats.split(sizes)])
     logarithms = scores.log_softmax(1)
     best = logarithms.argmax(1).numpy()
-    chosen = MaskRun(np.zeros(len(images)), np.zeros(len(images), np.int64), np.zeros(len(images)))
+    chosen = MaskRun.blank(len(images))
     known = np.ones(len(groups), dtype=np.bool_)
     for index, (places, one, sizes) in runs.items():
         won = best[places] == index
@@ -110,10 +111,7 @@ def decide_by_signatures(
         mine = [part for part, wins in zip(parts, won.tolist(), strict=True) if wins]
         winners = places[won].tolist()
         here = np.concatenate([np.asarray(groups[place]) for place in winners])
-        taken = one.take(np.concatenate(mine))
-        chosen.misfits[here] = taken.misfits
-        chosen.labels[here] = taken.labels
-        chosen.probabilities[here] = taken.probabilities
+        chosen.put(here, one.take(np.concatenate(mine)))
         known[winners] = _known(
             opened,
             signatures,
@@ -180,15 +178,17 @@ def _part(
     return places, one.take(np.concatenate(members)), [len(each) for each in members]
 
 
-def _evidence(opened: OpenTasks, index: int, misfits: Tensor) -> Tensor:
+def _evidence(opened: OpenTasks, index: int, said: MaskRun) -> Tensor:
     """Compute how many nats a mask's answer takes off its task's score, for each image."""
+    if opened.net.trained:
+        return strength_evidence(torch.from_numpy(said.strengths))
     calibration = calibration_of(opened.tasks[index])
     if calibration is None:
         middle, beyond = _PRIORS[misfit_of(opened, index)]
     else:
         middle, beyond = np.interp((0.5, 0.9), calibration.levels, calibration.values).tolist()
     odds = misfit_of(opened, index) in ODDS
-    return mask_evidence(misfits, middle, beyond, odds=odds)
+    return mask_evidence(torch.from_numpy(said.misfits), middle, beyond, odds=odds)
 
 
 def _known(
