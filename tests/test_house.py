@@ -38,7 +38,7 @@ def test_no_file_is_long() -> None:
 
 
 def test_docstrings_begin_with_what_is_done() -> None:
-    """Words like "Tell", "Say" and "Give" hide it: a function returns, computes, prints, reports or raises."""
+    """Not with "Tell", "Say" or "Give": a function returns, computes, prints, reports or raises."""
     begun = [
         f"{path}:{node.body[0].lineno}"
         for path in FILES

@@ -141,6 +141,9 @@ class Learning:
         """
         return recalibrated_statistics(self._network, self._values(self.masks()), self._sample())
 
+    def lower(self) -> None:
+        """Return the values below the masks: none, because all layers are masked."""
+
     def head(self) -> None:
         """Return the task's own last layer: none, because all tasks share the network's."""
 

@@ -17,7 +17,7 @@ from supsup_cli.core.learning.recipes import Recipe
 from supsup_cli.core.masks.masks import Masks
 from supsup_cli.core.networks.head import Head, find_head
 from supsup_cli.core.networks.normalisation import Statistics
-from supsup_cli.core.networks.parts import in_parts
+from supsup_cli.core.networks.parts import Between, in_parts
 from supsup_cli.core.seeds import generator
 
 # Decay of the scores' velocity, and of the head's moments (Kingma & Ba 2015).
@@ -160,6 +160,10 @@ class TrainedLearning:
             name: part.view(weight.shape)
             for (name, weight), part in zip(self._weights.items(), parts, strict=True)
         }
+
+    def lower(self) -> Between | None:
+        """Return the values below the masks for all images, in order; None if they are not kept."""
+        return self._lower.plain
 
     def statistics(self) -> Statistics:
         """Return the task's statistics of normalisation: none, because the base's own apply."""

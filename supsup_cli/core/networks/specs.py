@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -175,5 +176,8 @@ def freeze(network: nn.Module, weights: Mapping[str, np.ndarray], device: torch.
     state |= {name: state[name].squeeze() for name, one in needed.items() if one.dim() == 0}
     state |= blank_statistics(network, device)
     # Values that depend only on the network's shape, such as tables of positions, exist already.
-    network.load_state_dict(state, strict=False, assign=True)
+    whole = OrderedDict(state)
+    # MNASNet asks a state for the version of its layout; the base always has the current one.
+    whole._metadata = network.state_dict()._metadata  # type: ignore[attr-defined]
+    network.load_state_dict(whole, strict=False, assign=True)
     network.to(device).requires_grad_(False).eval()

@@ -12,7 +12,7 @@ from supsup_cli.choices import METHODS as ALL_METHODS
 from supsup_cli.choices import OBJECTIVES as ALL_OBJECTIVES
 from supsup_cli.choices import check_choice
 from supsup_cli.core.inference.methods import METHODS, Method
-from supsup_cli.core.inference.short_list import MOST_TRIED
+from supsup_cli.core.inference.short_list import FEW_TRIED, MOST_TRIED
 from supsup_cli.core.masks.bit_kernels import compilations
 from supsup_cli.core.masks.superposition import OBJECTIVES, Objective
 from supsup_cli.core.networks.head import find_head
@@ -132,11 +132,13 @@ def _by_signatures(opened: OpenTasks, method: str, group: str, reporter: Reporte
             f"{count} of {len(opened.tasks)} tasks have no signature, and are always tried: {sign}"
         )
     odds = not bool(opened.own.all(-1).any()) and not opened.by_doubt
+    trained = find_head(opened.net.network) is not None
     return Rule(
         "signature" if method == "signature" else "auto",
         "R" if odds else "H",
         group,
         signatures=signatures,
+        most_tried=FEW_TRIED if trained else MOST_TRIED,
     )
 
 

@@ -27,6 +27,7 @@ from supsup_cli.core.masks.density import mask_values
 from supsup_cli.core.masks.masks import Masks, kept_scores
 from supsup_cli.core.networks.head import head_values
 from supsup_cli.core.networks.normalisation import Statistics, joined
+from supsup_cli.core.networks.parts import Between
 from supsup_cli.core.networks.specs import Kind, kind_of
 from supsup_cli.errors import UsageError
 from supsup_cli.workflows.labelled import labelled
@@ -117,7 +118,9 @@ def _measured(
         if head is not None:
             rows = torch.tensor(job.data.outputs, device=net.device)
             values |= head_values(net.network, *head, rows, net.bank.record.outputs)
-        facts, arrays = measured_facts(net, job, train, values, checkpoints.parents, recipe.steps)
+        facts, arrays = measured_facts(
+            net, job, train, values, checkpoints.parents, recipe.steps, learning.lower()
+        )
         arrays = {**arrays, **_head_arrays(head)}
     except KeyboardInterrupt:
         raise _stopped(job, learning, checkpoints) from None
@@ -265,8 +268,11 @@ def measured_facts(
     values: Masks,
     parents: tuple[ParentRecord, ...],
     steps: int,
+    lower: Between | None = None,
 ) -> tuple[TaskFacts, Arrays]:
     """Measure a task's masks and statistics, name → float32, and collect the task's content.
+
+    `lower` is what lies below the masks of all training images, if that is known.
 
     Returns:
         the content, and the arrays of the task's signature; empty if none was asked for.
@@ -274,7 +280,9 @@ def measured_facts(
     data, recipe = job.data, job.recipe
     outputs = torch.tensor(data.outputs, device=net.device)
     held_out = labelled(net, data.calibration, outputs)
-    made = make_signature(net, train, held_out, job.seed, job.task) if job.signature else None
+    made = None
+    if job.signature:
+        made = make_signature(net, train, held_out, job.seed, job.task, lower)
     signature, arrays = made or (None, {})
     facts = TaskFacts(
         task=job.task,

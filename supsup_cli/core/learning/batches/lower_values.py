@@ -50,6 +50,11 @@ class LowerValues:
             if size * views * len(data) <= _MOST_BYTES:
                 self._kept = tuple(self._all(mirrored=bool(view)) for view in range(views))
 
+    @property
+    def plain(self) -> Between | None:
+        """Values of all images as they are, in their order; None where none are kept."""
+        return self._kept[0] if self._kept else None
+
     def batch(self, places: Tensor, step: int) -> Between:
         """Return the values of a batch.
 
