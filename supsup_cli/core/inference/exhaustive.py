@@ -102,14 +102,14 @@ def _misfits(
 
 
 def _pays(stack: MaskStack, groups: Tensor, objective: Objective, top: int) -> bool:
-    """Tell whether comparing in bfloat16 first is possible, and the faster way."""
+    """Return whether comparing in bfloat16 first is possible, and the faster way."""
     many = len(groups) >= _LEAST_IMAGES and len(stack) >= max(_LEAST_TASKS, 4 * top)
     alone = objective == "R" and groups.shape[1] == 1
     return many and alone and has_fast_bfloat16(groups.device)
 
 
 def has_fast_bfloat16(device: torch.device) -> bool:
-    """Tell whether a device multiplies bfloat16 faster than float32."""
+    """Return whether a device multiplies bfloat16 faster than float32."""
     if device.type != "cpu":
         return device.type == "cuda"
     capabilities: Callable[[], dict[str, bool]]
@@ -179,7 +179,7 @@ class _Outputs:
         return superfluous - own
 
     def parts(self, logits: Tensor) -> tuple[Tensor, Tensor]:
-        """Give logsumexp of the superfluous logits, and of the task's own: (B,) each, nats."""
+        """Return logsumexp of the superfluous logits, and of the task's own: (B,) each, nats."""
         if not self._together:
             return tuple(  # type: ignore[return-value]
                 logits.masked_fill(one, -torch.inf).logsumexp(1) for one in (self._own, ~self._own)

@@ -215,7 +215,7 @@ def _gradient_by_chunks(group_loss: _GroupLoss, mixture: Masks, images: Tensor) 
 
 
 def _one_each(mixture: Masks, groups: int) -> Masks:
-    """Give each group a mixture of its own, in name alone where they share one."""
+    """Make a mixture for each group; groups that share one get views of it."""
     return {name: mask.expand(groups, *mask.shape[1:]) for name, mask in mixture.items()}
 
 

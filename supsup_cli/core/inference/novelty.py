@@ -123,7 +123,7 @@ def run_mask(
 def judge_logits(
     logits: Tensor, inputs: Tensor, outputs: Tensor, misfit: str
 ) -> tuple[Tensor, Tensor]:
-    """Tell from a mask's logits how badly images fit it, and their classes; see `run_mask`.
+    """Compute from a mask's logits how badly images fit it, and their classes; see `run_mask`.
 
     Args:
         logits: (B, O) float32.

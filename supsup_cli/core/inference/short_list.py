@@ -45,7 +45,7 @@ def short_lists(scores: Tensor, most: int = MOST_TRIED) -> tuple[Tensor, Tensor]
 
 
 def mask_evidence(misfits: Tensor, middle: float, beyond: float, *, odds: bool) -> Tensor:
-    """Say how much worse than a task's own images these fit its mask.
+    """Compute how much worse these images fit a task's mask than its own images do.
 
         e = (misfit − q₀.₅) / s,   s = (q₀.₉ − q₀.₅) / 1.2816
 

@@ -67,18 +67,18 @@ class TrainedFeatures:
 
 
 def roots(values: Tensor) -> Tensor:
-    """Give sign(x) √|x| of every number."""
+    """Return sign(x) √|x| of every number."""
     return values.abs().sqrt().copysign(values)
 
 
 def trained_features(network: nn.Module) -> TrainedFeatures | None:
-    """Give the features of a network without a last layer; None for any other."""
+    """Return the features of a network without a last layer; None for any other."""
     found = find_head(network)
     return None if found is None else TrainedFeatures(network, found[1].features)
 
 
 def first_layer(network: nn.Module) -> FirstLayer | None:
-    """Give a perceptron's features; None for any other network."""
+    """Return a perceptron's features; None for any other network."""
     if isinstance(network, MultilayerPerceptron | UnitPerceptron):
         return FirstLayer(network)
     return None

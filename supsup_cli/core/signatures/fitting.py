@@ -34,7 +34,7 @@ class FittedGaussians:
 
 
 def components(features: NDArray[np.float32], labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Give each image its component: its class, or where there are many, a few alike together.
+    """Assign each image a component: its class, or with many classes a few similar ones together.
 
     Ward's rule (1963): the two whose union adds least to the squares within are joined, until 16
     are left.

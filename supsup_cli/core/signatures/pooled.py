@@ -53,7 +53,7 @@ def whitening(covariance: Tensor) -> Tensor:
 
 
 def by_means(signature: TaskSignature, turn: Tensor) -> TaskSignature:
-    """Give a task's signature in features of covariance one: its means, and no directions.
+    """Turn a task's signature to features of covariance one: its means, and no directions.
 
     Args:
         signature: as its file says.

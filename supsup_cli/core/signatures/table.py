@@ -64,7 +64,7 @@ class TaskSignature:
     quantiles: Tensor
 
     def distances(self, features: Tensor, noise: float) -> Tensor:
-        """Give Q = −2 ln p(z | task) up to a constant that all tasks share: (B,) float32, ≥ 0.
+        """Compute Q = −2 ln p(z | task) up to a constant that all tasks share: (B,) float32, ≥ 0.
 
         p is the sum over components of shares times Gaussians whose variance is `noise` outside of
         their directions, and at least that along them; see `own_distance`.
@@ -86,12 +86,12 @@ class TaskSignature:
         return -2 * (self.shares.log()[:, None] - distance / 2).logsumexp(0).clamp_max(0)
 
     def own_distance(self) -> float:
-        """Give the Q that an image of the task itself has on average: D + Σ π Σ ln(w / σ²)."""
+        """Compute the mean Q of an image of the task itself: D + Σ π Σ ln(w / σ²)."""
         stretch = (self.variances.clamp_min(self.noise) / self.noise).log().sum(1)
         return self.means.shape[1] + float((self.shares * stretch).sum())
 
     def within(self) -> Tensor:
-        """Give the variances within components, averaged by shares: (D,) float32."""
+        """Compute the variances within components, averaged by shares: (D,) float32."""
         beyond = (self.variances - self.noise).clamp_min(0)[:, :, None]
         along = (beyond * self.directions.square()).sum(1)
         return (self.shares[:, None] * along).sum(0) + self.noise
