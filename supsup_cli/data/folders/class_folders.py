@@ -93,7 +93,7 @@ def list_classes(folder: Path) -> Listing:
             _refuse_untrained(folder, name, zip(splits[1:], others, strict=True))
     if len(classes) < 2:
         raise NoInputError(
-            f"{folder}: {len(classes)} class folders with images, expected at least 2",
+            f"{folder}: class folders with images: {len(classes)} found, expected at least 2",
             hint=single_folder_hint(folder, tuple(names)),
         )
     for found, places in zip(files, folders, strict=True):
