@@ -44,6 +44,7 @@ from supsup_cli.core.signatures.fitting import (
     components,
     fit_gaussians,
 )
+from supsup_cli.core.signatures.looks import CoarseSignatures
 from supsup_cli.core.signatures.maps import (
     PooledMaps,
     WhitenedMaps,
@@ -54,7 +55,6 @@ from supsup_cli.core.signatures.pooled import by_means, pooled_covariance, white
 from supsup_cli.core.signatures.table import (
     FREEDOM,
     POOLED_FREEDOM,
-    CoarseSignatures,
     SignatureTable,
     TaskSignature,
     fit_score,
