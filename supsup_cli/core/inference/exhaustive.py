@@ -1,4 +1,4 @@
-"""Every mask tried by itself: the most accurate way to name a task, and what makes it fast.
+"""Try every mask: the most accurate way to name a task, and how to make it fast.
 
 A chain of linear layers needs no module to run it: masks are unpacked into one buffer, and the
 products go into others, so that no memory is asked for between two tasks. Where the processor
@@ -40,7 +40,7 @@ def exhaustive(
     own: Tensor,
     top: int | None = None,
 ) -> Tensor:
-    """Try every mask by itself and score it by the mean of −objective over the group.
+    """Try every mask and score it by the mean of −objective over the group.
 
     Wortsman et al. 2020, section 3.3, name it as the reference that costs T forward passes. For one
     image it costs no more operations than One-Shot, whose gradient visits every mask as well. On a

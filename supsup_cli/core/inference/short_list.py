@@ -1,9 +1,9 @@
-"""Which masks are worth trying: as many as the signatures' scores leave in doubt."""
+"""Choose the masks worth trying: those that the signatures' scores leave in doubt."""
 
 import torch
 from torch import Tensor
 
-# The right task may be left out with this probability, as the scores see it.
+# Probability, according to the scores, that the right task is left out.
 LEFT_OUT = 1e-4
 # Masks that are tried for one decision, unless asked otherwise.
 MOST_TRIED = 64
@@ -18,7 +18,7 @@ _DEVIATIONS = 1.2816
 
 
 def short_lists(scores: Tensor, most: int = MOST_TRIED) -> tuple[Tensor, Tensor]:
-    """Choose the masks to try for each decision, the best first until little is left in doubt.
+    """Choose the masks to try for each decision, the best first, until little doubt is left.
 
     Args:
         scores: (G, T) float32, nats; −∞ for tasks that are out of the race.
