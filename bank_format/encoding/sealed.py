@@ -1,4 +1,4 @@
-"""A sealed file: a safetensors file whose last 32 bytes are the SHA-256 of all bytes before them.
+"""A sealed file: a safetensors file that ends in the SHA-256 of all bytes before.
 
 The seal is a U8 tensor named "~seal", which sorts after every other, so its bytes are the file's
 last. One metadata key, "supsup", holds canonical JSON, because with two or more keys safetensors

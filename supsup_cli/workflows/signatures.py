@@ -92,7 +92,7 @@ class OpenSignatures:
 
     @cached_property
     def usual_score(self) -> float:
-        """What an image of a task's own scores there, mean over the tasks, nats."""
+        """The mean score of a task's own images there, averaged over the tasks, nats."""
         own = [one.own_distance() for one in self.compared if one is not None]
         distances = torch.tensor(own, dtype=torch.float64)
         return float(fit_score(distances, self.features.size, self.table.freedom).mean())

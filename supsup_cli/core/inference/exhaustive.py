@@ -43,8 +43,8 @@ def exhaustive(
     """Try every mask and score it by the mean of −objective over the group.
 
     Wortsman et al. 2020, section 3.3, name it as the reference that costs T forward passes. For one
-    image it costs no more operations than One-Shot, whose gradient visits every mask as well. On a
-    network that normalises, how unusual the image is for the task counts too: see
+    image it costs no more operations than One-Shot, because that gradient visits every mask too. On
+    a network that normalises, how unusual the image is for the task counts too: see
     `single_mask_misfit`.
 
     Args:

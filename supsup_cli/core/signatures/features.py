@@ -54,7 +54,7 @@ class TrainedFeatures:
     (Tukey 1957; of 20 tasks of CIFAR-100 the right one is named .668 times in place of .649).
 
     Args:
-        network: one whose tasks have heads of their own.
+        network: one with a head for each task.
         size: D.
     """
 

@@ -220,7 +220,7 @@ def _class_places(folder: Path, rule: Rule = RULE) -> list[tuple[str, str]]:
 
 
 def _one_spelling(splits: list[Files]) -> list[Files]:
-    """Join classes whose names are equal once Unicode is normalised, under the first name found."""
+    """Join classes with names that are equal after Unicode normalisation, under the first name."""
     spelled: dict[str, str] = {}
     joined: list[Files] = []
     for files in splits:
