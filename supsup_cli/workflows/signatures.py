@@ -90,7 +90,7 @@ class OpenSignatures:
 
     @cached_property
     def usual_score(self) -> float:
-        """What an image of a task's own scores there, mean over the tasks, nats."""
+        """The mean score of a task's own images there, averaged over the tasks, nats."""
         own = [one.own_distance() for one in self.signatures if one is not None]
         return float(fit_score(torch.tensor(own, dtype=torch.float64), self.features.size).mean())
 

@@ -189,7 +189,7 @@ def random_ridge(values: Tensor, labels: Tensor, tests: Tensor, size: int) -> Te
 
 
 def solved(gram: Tensor, cross: Tensor, ridge: float) -> Tensor:
-    """Give (G + λ I)⁻¹ C."""
+    """Return (G + λ I)⁻¹ C."""
     lower = torch.linalg.cholesky(gram + ridge * torch.eye(len(gram)))
     weights: Tensor = torch.cholesky_solve(cross, lower)
     return weights

@@ -58,7 +58,7 @@ class _Groups:
     Attributes:
         members: (N,) int64, places of the images, group after group.
         sizes: (G,) int64.
-        starts: (G,) int64, where each group begins among the members.
+        starts: (G,) int64, start of each group among the members.
     """
 
     members: NDArray[np.int64]
@@ -66,7 +66,7 @@ class _Groups:
     starts: NDArray[np.int64]
 
     def places(self, wanted: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Give where among the members the images of some groups are, group after group."""
+        """Return the places of some groups' images among the members, group after group."""
         sizes = self.sizes[wanted]
         ends = sizes.cumsum()
         firsts = np.repeat(self.starts[wanted] - (ends - sizes), sizes)
@@ -107,7 +107,7 @@ def decide_by_signatures(
         truncated = torch.zeros(len(groups), dtype=torch.bool)
     else:
         wanted, truncated = short_lists(scores, rule.most_tried)
-        # Tasks without a signature come on top: they keep no other off the list.
+        # Tasks without a signature are always added: they keep no other task off the list.
         unsigned = torch.from_numpy(signatures.unsigned).expand(len(groups), -1)
         usual = _unsigned_scores(opened, signatures, scores, sizes)
         tasks = torch.cat((tasks, unsigned), dim=1)
@@ -149,7 +149,7 @@ def _candidates(
     features: Tensor,
     groups: Sequence[Sequence[int]],
 ) -> tuple[Tensor, Tensor]:
-    """Score each group by the signatures alone: (G, K) int64 tasks, (G, K) float64 nats."""
+    """Score each group by the signatures only: (G, K) int64 tasks, (G, K) float64 nats."""
     parts = []
     for _, same in groupby(groups, key=len):
         picked = torch.from_numpy(np.array(list(same)))
@@ -176,13 +176,13 @@ def _evidence(
     counts: NDArray[np.int64],
     said: MaskRun,
 ) -> NDArray[np.float64]:
-    """Give the nats that masks' answers take from their tasks' scores, image by image.
+    """Compute how many nats masks' answers take off their tasks' scores, image by image.
 
     Args:
         opened: the tasks.
-        tasks: (K,) int64, whose masks.
-        counts: (K,) int64, how many of the images are each one's.
-        said: what the masks say of P images, task after task.
+        tasks: (K,) int64, the tasks of the masks.
+        counts: (K,) int64, number of each one's images.
+        said: the masks' results on P images, task after task.
     """
     if opened.net.trained:
         return -OF_STRENGTH * said.strengths
@@ -206,7 +206,7 @@ def _known(
     features: Tensor,
     laid: _Groups,
 ) -> NDArray[np.bool_]:
-    """Call groups new whose median image fits the mask too badly, or lies too far in features.
+    """Call a group new if its median image fits the mask too badly, or is too far in features.
 
     Args:
         opened: the tasks.
@@ -239,6 +239,6 @@ def _known(
 def _runs(
     keys: NDArray[np.int64], values: NDArray[np.int64]
 ) -> tuple[list[int], list[NDArray[np.int64]]]:
-    """Part values by their keys, which are in order."""
+    """Split values by their keys, which are in order."""
     present, firsts = np.unique(keys, return_index=True)
     return present.tolist(), np.split(values, firsts[1:])
