@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -82,8 +83,16 @@ def test_every_exit_code_has_exactly_one_row_on_one_page() -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_every_link_to_a_file_leads_somewhere(page: str) -> None:
     links = [link for link in re.findall(r"\]\(([^)\s]+)\)", _text(page)) if "://" not in link]
-    broken = [one for one in links if not ((ROOT / page).parent / one.split("#")[0]).exists()]
-    assert broken == []
+    assert [one for one in links if not _leads_somewhere(ROOT / page, one)] == []
+
+
+def _leads_somewhere(page: Path, link: str) -> bool:
+    name, _, anchor = link.partition("#")
+    target = page.parent / name if name else page
+    if not target.exists() or not anchor:
+        return target.exists()
+    headings = re.findall(r"^#+ (.*)", target.read_text(encoding="utf-8"), re.MULTILINE)
+    return anchor in [re.sub(r"[^\w -]", "", one.lower()).replace(" ", "-") for one in headings]
 
 
 @pytest.mark.parametrize("page", PAGES)
