@@ -77,13 +77,11 @@ class OpenSignatures:
         features: the pass through the frozen network.
         table: of all tasks, in their order.
         signatures: of each task, as its file says; None where it has none.
-        compared: likewise, as the table compares them.
     """
 
     features: FrozenFeatures
     table: SignatureTable
     signatures: tuple[TaskSignature | None, ...]
-    compared: tuple[TaskSignature | None, ...]
 
     @cached_property
     def unsigned(self) -> NDArray[np.int64]:
@@ -93,9 +91,8 @@ class OpenSignatures:
     @cached_property
     def usual_score(self) -> float:
         """The mean score of a task's own images there, averaged over the tasks, nats."""
-        own = [one.own_distance() for one in self.compared if one is not None]
-        distances = torch.tensor(own, dtype=torch.float64)
-        return float(fit_score(distances, self.features.size, self.table.freedom).mean())
+        own = [one.own_distance() for one in self.signatures if one is not None]
+        return float(fit_score(torch.tensor(own, dtype=torch.float64), self.features.size).mean())
 
 
 def make_signature(
@@ -220,7 +217,7 @@ def open_signatures(opened: OpenTasks) -> OpenSignatures | None:
         noise=float(np.mean([one.noise for one in signed])),
     )
     table = SignatureTable(coarse, compared.__getitem__, turn, freedom)
-    return OpenSignatures(features, table, found, compared)
+    return OpenSignatures(features, table, found)
 
 
 def _signature(net: OpenNetwork, task: Task, size: int) -> TaskSignature | None:

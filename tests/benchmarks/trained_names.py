@@ -31,7 +31,7 @@ from supsup_cli.workflows.reporting import Silent
 from tests.benchmarks.timing import machine, row
 from tests.benchmarks.trained_base import plain_network
 
-_RIDGES = (1.0, 10.0, 100.0, 1e3, 1e4)
+_RIDGES = (1e3, 1e4, 1e5, 1e6, 1e7)
 _SHRINKAGE = 0.1  # of a covariance, towards the mean variance
 _HELD_OUT = 10  # every tenth training image chooses the ridge
 _TIMED = 256
