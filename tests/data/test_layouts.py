@@ -210,7 +210,7 @@ def test_folders_beside_the_splits_are_told(tmp_path: Path) -> None:
     write_images(tmp_path, "train/a/", "train/b/", "more/", each=8)
     data = load(str(tmp_path), SHAPE)
     assert data.classes == ("a", "b")
-    assert "folders beside train, not read: more" in data.notes
+    assert "folders next to train, not read: more" in data.notes
 
 
 def test_class_folders_that_hold_only_folders_are_told(tmp_path: Path) -> None:

@@ -265,7 +265,7 @@ def _refuse_untrained(folder: Path, name: str, splits: Iterable[tuple[Path, File
 def _notes(beside: tuple[str, ...], train: Files, places: dict[str, str]) -> list[str]:
     notes = []
     if beside:
-        notes.append(f"folders beside train, not read: {few_named(beside)}")
+        notes.append(f"folders next to train, not read: {few_named(beside)}")
     for name, place in places.items():
         parents = {str(Path(path).parent) for path in train.get(name, [])}
         if parents and place not in parents:
