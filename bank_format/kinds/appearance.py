@@ -3,6 +3,7 @@
 Kept as float32; nothing here knows how the numbers are measured (FORMAT.md, *Signatures*).
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,10 +11,11 @@ from numpy.typing import NDArray
 
 from bank_format.kinds.task_arrays import Arrays
 
-__all__ = ["MOST_SEEN", "Appearance", "read_appearance", "store_appearance"]
+__all__ = ["Appearance", "images_seen", "read_appearance", "store_appearance"]
 
-# Training images of a signature that its appearance is made of, the first ones.
-MOST_SEEN = 2048
+# Training images that an appearance is made of, and the values of all of them, at most; but always
+# so many.
+_MOST, _VALUES, _LEAST = 2000, 6_144_000, 320
 
 _MEAN = "signature/look-mean"
 _FACTORS = "signature/look-factors"
@@ -38,6 +40,16 @@ class Appearance:
     images: int
 
 
+def images_seen(images: int, shape: tuple[int, int, int]) -> int:
+    """Count how many of a signature's training images, the first ones, an appearance is made of.
+
+    Args:
+        images: of the signature.
+        shape: (C, H, W) of the bank's input.
+    """
+    return min(images, max(_LEAST, min(_MOST, _VALUES // math.prod(shape))))
+
+
 def store_appearance(appearance: Appearance) -> Arrays:
     """Name the arrays as a task's file keeps them."""
     matrix = appearance.matrix
@@ -54,7 +66,7 @@ def read_appearance(arrays: Arrays, numbers: int, images: int) -> Appearance | N
     Args:
         arrays: of a signature.
         numbers: S that the reader measures.
-        images: that the signature was made of.
+        images: that it was made of, see `images_seen`.
     """
     names = (_MEAN, _FACTORS, _QUANTILES)
     found = [arrays[name] for name in names if name in arrays]
@@ -66,4 +78,4 @@ def read_appearance(arrays: Arrays, numbers: int, images: int) -> Appearance | N
         return None
     matrix = np.zeros((numbers, numbers), np.float32)
     matrix[np.triu_indices(numbers)] = factors
-    return Appearance(mean, matrix, quantiles, min(images, MOST_SEEN))
+    return Appearance(mean, matrix, quantiles, images)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bank_format.errors import DamagedError, NewerFormatError, OtherBaseError
-from bank_format.kinds.appearance import MOST_SEEN, Appearance, read_appearance
+from bank_format.kinds.appearance import Appearance, images_seen, read_appearance
 from bank_format.kinds.features import Whitening
 from bank_format.kinds.gaussians import (
     GAUSSIANS,
@@ -81,14 +81,12 @@ class OpenSignatures:
         features: the pass through the frozen network.
         table: of all tasks, in their order.
         signatures: of each task, as its file says; None where it has none.
-        compared: likewise, as the table compares them.
         appearances: of each task, what its images look like; None where its file does not tell.
     """
 
     features: FrozenFeatures
     table: SignatureTable
     signatures: tuple[TaskSignature | None, ...]
-    compared: tuple[TaskSignature | None, ...]
     appearances: tuple[Appearance | None, ...]
 
     @cached_property
@@ -98,10 +96,9 @@ class OpenSignatures:
 
     @cached_property
     def usual_score(self) -> float:
-        """What an image of a task's own scores there, mean over the tasks, nats."""
-        own = [one.own_distance() for one in self.compared if one is not None]
-        distances = torch.tensor(own, dtype=torch.float64)
-        return float(fit_score(distances, self.features.size, self.table.freedom).mean())
+        """The mean score of a task's own images there, averaged over the tasks, nats."""
+        own = [one.own_distance() for one in self.signatures if one is not None]
+        return float(fit_score(torch.tensor(own, dtype=torch.float64), self.features.size).mean())
 
 
 def make_signature(
@@ -149,7 +146,8 @@ def make_signature(
         )
         arrays = store_gaussians(_gaussians(fitted, quantiles.numpy()))
     if convolves:
-        arrays = {**arrays, **appearance_arrays(train.take(chosen[:MOST_SEEN]))}
+        seen = images_seen(len(chosen), net.bank.record.input.shape)
+        arrays = {**arrays, **appearance_arrays(train.take(chosen[:seen]))}
     return SignatureRecord(GAUSSIANS, len(chosen)), arrays
 
 
@@ -230,7 +228,7 @@ def open_signatures(opened: OpenTasks) -> OpenSignatures | None:
         noise=float(np.mean([one.noise for one in signed])),
     )
     table = SignatureTable(coarse, compared.__getitem__, turn, freedom)
-    return OpenSignatures(features, table, found, compared, tuple(look for _, look in read))
+    return OpenSignatures(features, table, found, tuple(look for _, look in read))
 
 
 def _signature(
@@ -249,7 +247,8 @@ def _signature(
         return None, None
     try:
         ready = _ready(read_gaussians(arrays, size), net)
-        return ready, read_appearance(arrays, NUMBERS, record.images)
+        seen = images_seen(record.images, net.bank.record.input.shape)
+        return ready, read_appearance(arrays, NUMBERS, seen)
     except ValueError:
         return None, None  # of another pass through this network: nothing can be said
 

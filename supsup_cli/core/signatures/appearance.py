@@ -16,7 +16,7 @@ NUMBERS = 11
 # Images of a task that its appearance is made of, at least. They may be those that it learns from:
 # what they look like does not depend on that.
 LEAST_IMAGES = 200
-_AT_ONCE = 256  # images
+_VALUES_AT_ONCE = 1 << 20
 _WHITE = 255
 _STEPS = (1, 2, 4, 8)
 _BLOCKS = 4  # along each side
@@ -37,8 +37,9 @@ def appearance(images: Tensor) -> Tensor:
     Returns:
         (N, 11) float64 on the CPU.
     """
+    at_once = max(1, _VALUES_AT_ONCE // images[:1].numel()) if len(images) else 1
     parts = [torch.empty(0, NUMBERS, dtype=torch.float64)]
-    parts += [_measured(part.double()).cpu() for part in images.split(_AT_ONCE) if len(part)]
+    parts += [_measured(part.double()).cpu() for part in images.split(at_once) if len(part)]
     return torch.cat(parts)
 
 
@@ -60,7 +61,7 @@ def fit_appearance(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], ND
 def oddness(
     values: NDArray[np.float64], mean: NDArray[np.float32], matrix: NDArray[np.float32]
 ) -> NDArray[np.float64]:
-    """Give the squared distance |(v − mean) A|² of numbers (N, 11) from a task's own: (N,)."""
+    """Return the squared distance |(v − mean) A|² of numbers (N, 11) from a task's own: (N,)."""
     turned = (values - mean.astype(np.float64)) @ matrix.astype(np.float64)
     return np.asarray(np.square(turned).sum(1))
 
@@ -96,7 +97,7 @@ def _measured(images: Tensor) -> Tensor:
 
 
 def _deviation(values: Tensor, sizes: tuple[int, ...]) -> Tensor:
-    """Give the standard deviation over some sizes, of bytes, as a share of white."""
+    """Return the standard deviation over some sizes, of bytes, as a share of white."""
     count = 1
     for size in sizes:
         count *= values.shape[size]
@@ -105,7 +106,7 @@ def _deviation(values: Tensor, sizes: tuple[int, ...]) -> Tensor:
 
 
 def _difference(images: Tensor, step: int) -> Tensor:
-    """Give the root of the mean squared difference of values so many pixels apart, plus 10⁻⁴."""
+    """Return the root of the mean squared difference of values so many pixels apart, plus 10⁻⁴."""
     return _mean_of_both(images, step, torch.square).sqrt() / _WHITE + _DIFFERENCE
 
 

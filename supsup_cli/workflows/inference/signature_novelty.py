@@ -33,7 +33,7 @@ class Groups:
     starts: NDArray[np.int64]
 
     def places(self, wanted: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Give where among the members the images of some groups are, group after group."""
+        """Return where among the members the images of some groups are, group after group."""
         sizes = self.sizes[wanted]
         ends = sizes.cumsum()
         firsts = np.repeat(self.starts[wanted] - (ends - sizes), sizes)

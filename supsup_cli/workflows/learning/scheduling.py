@@ -132,7 +132,9 @@ def _work(session: LearnSession, left: Sequence[Plan]) -> Callable[[int, Tell, W
     def work(number: int, tell: Tell, stop: WorkerStop) -> None:
         plan = left[number]
         steps = _Steps(tell)
-        here = dataclasses.replace(session, reporter=_Telling(tell), stop=stop, done={}, failed={})
+        here = dataclasses.replace(
+            session, reporter=_NotesToParent(tell), stop=stop, done={}, failed={}
+        )
         try:
             here.learn_or_refuse(plan, steps)
         except LockedError:
@@ -166,7 +168,7 @@ class _Steps:
         self._taken, self._told = 0, time.monotonic()
 
 
-class _Telling(Silent):
+class _NotesToParent(Silent):
     """A reporter that sends its notes to the parent."""
 
     def __init__(self, tell: Tell) -> None:

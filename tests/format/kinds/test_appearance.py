@@ -3,8 +3,8 @@
 import numpy as np
 
 from bank_format.kinds.appearance import (
-    MOST_SEEN,
     Appearance,
+    images_seen,
     read_appearance,
     store_appearance,
 )
@@ -30,10 +30,9 @@ def test_what_is_stored_is_read() -> None:
     assert read.images == 300
 
 
-def test_images_beyond_the_first_do_not_count() -> None:
-    read = read_appearance(store_appearance(_appearance()), SIZE, 6000)
-    assert read is not None
-    assert read.images == MOST_SEEN
+def test_fewer_large_images_are_looked_at() -> None:
+    assert [images_seen(count, (3, 32, 32)) for count in (50, 6000)] == [50, 2000]
+    assert [images_seen(count, (3, 224, 224)) for count in (50, 6000)] == [50, 320]
 
 
 def test_a_reader_of_other_numbers_finds_none() -> None:
