@@ -15,6 +15,7 @@ __all__ = [
     "CLAIM",
     "FEATURES_FILE",
     "HOPFIELD_FILE",
+    "INDEX_LOCK",
     "MASKS",
     "QUARANTINE",
     "SIGNATURES",
@@ -35,6 +36,7 @@ WORK = "work"
 QUARANTINE = "quarantine"
 SUFFIX = ".safetensors"
 CLAIM = "claim"
+INDEX_LOCK = ".index"  # in work/; no task's name
 
 
 def file_limit(spec: BankSpec) -> int:
