@@ -153,8 +153,8 @@ def _bfloat16(values: NDArray[np.float32]) -> NDArray[np.uint16]:
     """Round finite numbers from zero on to the nearest upper half of a float32, halves to even."""
     bits = values.astype(np.float32).view(np.uint32).astype(np.uint64)
     nearest = (bits + 0x7FFF + (bits >> 16 & 1)) >> 16
-    nearest = np.minimum(nearest, 0x7F7F)  # never infinite
-    return nearest.astype(np.uint16)
+    finite: NDArray[np.uint16] = np.minimum(nearest, 0x7F7F).astype(np.uint16)
+    return finite
 
 
 def _floats(rows: CoarseRows, name: str) -> NDArray[np.floating]:

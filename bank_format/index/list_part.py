@@ -21,6 +21,7 @@ __all__ = ["ListContent", "build_list", "parse_list"]
 _KINDS: Final = ("combination", "mask")
 _TEXTS, _DIGESTS = 5, 4  # of a row
 _NUMBERS: Final = 13
+_TIME = len("2026-01-31T12:00:00.000000Z")
 _INT64 = np.dtype("<i8")
 
 
@@ -147,6 +148,8 @@ def _check_texts(texts: Sequence[str], count: int) -> None:
         raise ValueError(f"a kind found that is none of {', '.join(_KINDS)}")
     for text in {*texts[2::_TEXTS], *texts[3::_TEXTS], *texts[4::_TEXTS]}:
         check_text(text)
+    if {*map(len, texts[4::_TEXTS])} != {_TIME}:
+        raise ValueError(f"a time found that is not of {_TIME} characters")
 
 
 def _check_numbers(numbers: NDArray[np.int64]) -> None:

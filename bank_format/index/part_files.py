@@ -1,6 +1,5 @@
 """What the two parts of the index have alike: their names, and how their files are checked."""
 
-import re
 from collections.abc import Iterable
 from hashlib import sha256
 from typing import Final, Literal, TypeAlias, TypeVar
@@ -11,13 +10,13 @@ from bank_format.encoding.strict_json import from_json
 from bank_format.errors import OtherBaseError
 from bank_format.kinds.bank_json import BankRecord
 from bank_format.kinds.base import check_kind
+from bank_format.store.layout import is_index_file
 
 __all__ = ["INDEX_LIMIT", "PARTS", "Part", "list_file", "part_of", "read_part", "signatures_beside"]
 
 Part: TypeAlias = Literal["list", "signatures"]
 PARTS: Final[tuple[Part, ...]] = ("list", "signatures")
 INDEX_LIMIT: Final = 2**36  # bytes
-_NAME = re.compile(r"index-(list|signatures)-[0-9a-f]{16}\.safetensors")
 _Content = TypeVar("_Content")
 
 
@@ -33,8 +32,9 @@ def signatures_beside(name: str) -> str:
 
 def part_of(name: str) -> Part | None:
     """Tell which part a file of the bank's folder is of; None for one that is none."""
-    found = _NAME.fullmatch(name)
-    return next((one for one in PARTS if found and found[1] == one), None)
+    if not is_index_file(name):
+        return None
+    return next(one for one in PARTS if name.startswith(f"index-{one}-"))
 
 
 def read_part(

@@ -37,8 +37,11 @@ def update_index(bank: Bank) -> int:
     Returns:
         rows that were written; 0 where there was nothing to do.
     """
-    with suppress(LockedError, StorageError), lock(bank.folder / WORK / INDEX_LOCK / "lock"):
-        return _update(bank)
+    with suppress(LockedError, StorageError):
+        if _is_current(survey(bank)):
+            return 0
+        with lock(bank.folder / WORK / INDEX_LOCK / "lock"):
+            return _update(bank)
     return 0
 
 
@@ -78,25 +81,38 @@ def index_kept(bank: Bank) -> Iterator[IndexKeeper]:
         update_index(bank)
 
 
+def _is_current(found: Survey) -> bool:
+    beside = {signatures_beside(one.file) for one in found.segments}
+    return (
+        not found.rest
+        and not found.faults
+        and {*found.others} <= beside
+        and not any(_is_worn(one, found) for one in found.segments)
+    )
+
+
+def _is_worn(segment: Segment, found: Survey) -> bool:
+    """Tell whether a file is of little use: tasks gone, other stamps, its signatures lost."""
+    aged = sum(row.file.stamp != found.stamps[row.task] for row in segment.holding)
+    beside = signatures_beside(segment.file) in found.others
+    lost = not beside and any(row.features for row in segment.holding)
+    return lost or 2 * max(aged, len(segment.rows) - len(segment.holding)) > len(segment.rows)
+
+
 def _update(bank: Bank) -> int:
     found = survey(bank)
     fresh = list(_made(bank, found, found.rest))
     rows = [row for row, _ in fresh]
     absorbed: list[Segment] = []
     for one in sorted(found.segments, key=lambda one: len(one.holding)):
-        aged = sum(row.file.stamp != found.stamps[row.task] for row in one.holding)
-        beside = signatures_beside(one.file) in found.others
-        lost = not beside and any(row.features for row in one.holding)
-        worn = 2 * len(one.holding) < len(one.rows) or 2 * aged > len(one.holding)
-        if worn or lost or len(rows) >= len(one.holding):
+        if _is_worn(one, found) or len(rows) >= len(one.holding):
             rows += [_stamped(row, found) for row in one.holding]
             absorbed.append(one)
-    done = [one.file for one in absorbed]
+    written = ""
     if rows:
         made = [coarse for _, coarse in fresh if coarse is not None]
         written = _write(bank, found, rows, made, absorbed)
-        done = [name for name in done if name != written]
-    _tidy(bank, found, done)
+    _tidy(bank, found, [one.file for one in absorbed], written)
     return len(rows)
 
 
@@ -138,7 +154,7 @@ def _write(
     return name
 
 
-def _tidy(bank: Bank, found: Survey, done: Sequence[str]) -> None:
+def _tidy(bank: Bank, found: Survey, absorbed: Sequence[str], written: str) -> None:
     """Remove files whose rows stand in another now, and damaged ones; newer ones stay."""
     damaged = [
         name
@@ -146,9 +162,9 @@ def _tidy(bank: Bank, found: Survey, done: Sequence[str]) -> None:
         if isinstance(error, DamagedError | OtherBaseError)
     ]
     lists = {one.file for one in found.segments} | {*found.faults}
-    beside = {signatures_beside(name) for name in lists.difference(done, damaged)}
-    orphans = [name for name in found.others if name not in beside]
-    for name in (*done, *damaged, *orphans):
+    kept = {*lists.difference(absorbed, damaged), written}
+    beside = {signatures_beside(name) for name in kept}
+    for name in {*absorbed, *damaged, *found.others} - kept - beside:
         with suppress(FileNotFoundError, NotADirectoryError):
             files.unlink(bank.folder / name)
 
