@@ -4,8 +4,10 @@
 #
 #   sh examples/photos_trained.sh [FOLDER]   default: a new temporary folder, removed at the end
 #
-#   WEIGHTS=FILE.safetensors   a network trained elsewhere as the base, of the architecture
-#   ARCH=                      with SIZE= pixels a side; without weights: conv-4, drawn at random, 32
+#   WEIGHTS=FILE.safetensors   a network trained elsewhere as the base, or imagenet, which fetches one
+#   ARCH=                      its architecture, mobilenet_v2 by default, or any of torchvision or
+#                              timm/NAME; without weights: conv-4, drawn at random
+#   SIZE=                      pixels a side; by default what the weights were trained on, or 32
 #   PHOTOS=FOLDER              your photos to learn from, FOLDER/TASK/CLASS/IMAGE
 #   PILE=FOLDER                your photos to sort
 #   STEPS=                     updates of each mask; the recipe's own by default
@@ -17,7 +19,7 @@
 set -eu
 cut="$(cd "$(dirname "$0")" && pwd)/../tests/benchmarks/photo_patches.py"
 absolute() { case "$1" in '' | /*) printf '%s\n' "$1" ;; *) printf '%s\n' "$PWD/$1" ;; esac; }
-WEIGHTS=$(absolute "${WEIGHTS:-}")
+[ "${WEIGHTS:-}" = imagenet ] || WEIGHTS=$(absolute "${WEIGHTS:-}")
 PHOTOS=$(absolute "${PHOTOS:-}")
 PILE=$(absolute "${PILE:-}")
 PLOT=$(absolute "${PLOT:-}")
@@ -38,12 +40,13 @@ if [ -z "$PHOTOS" ]; then
     fi
 fi
 
-size=${SIZE:-32}
+augment=
 if [ -n "$WEIGHTS" ]; then
-    say supsup init-base --bank bank --arch "${ARCH:-mobilenet_v2}" --input "3x${size}x${size}" \
-        --outputs 100 --weights "$WEIGHTS" --new-head
+    say supsup init-base --bank bank --arch "${ARCH:-mobilenet_v2}" --weights "$WEIGHTS" \
+        ${SIZE:+--input "3x${SIZE}x${SIZE}"}
 else
-    say supsup init-base --bank bank --arch "${ARCH:-conv-4}" --input "3x${size}x${size}" \
+    augment=flip,shift
+    say supsup init-base --bank bank --arch "${ARCH:-conv-4}" --input "3x${SIZE:-32}x${SIZE:-32}" \
         --outputs 100
 fi
 
@@ -51,7 +54,7 @@ set --
 for task in "$PHOTOS"/*/; do
     set -- "$@" --data "${task%/}"
 done
-say supsup learn-task --bank bank "$@" --augment flip,shift ${STEPS:+--steps "$STEPS"}
+say supsup learn-task --bank bank "$@" ${augment:+--augment "$augment"} ${STEPS:+--steps "$STEPS"}
 say supsup evaluate --bank bank ${PLOT:+--plot "$PLOT"}
 
 # Each photo's task and class, from the photo alone. Typed again, this changes nothing.

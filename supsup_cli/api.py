@@ -23,6 +23,7 @@ from supsup_cli.data.splits import TaskData
 from supsup_cli.data.supplied import as_images, task_data
 from supsup_cli.errors import NoInputError
 from supsup_cli.workflows.bank import init_base
+from supsup_cli.workflows.bank.requests import BaseRequest
 from supsup_cli.workflows.inference import infer_task, predict
 from supsup_cli.workflows.inference.inputs import InputRequest
 from supsup_cli.workflows.inference.rules import DecisionRequest
@@ -271,9 +272,7 @@ def create(
         SupsupError, BankError: as `supsup init-base`.
     """
     file = None if weights is None else Path(weights)
-    request = init_base.BaseRequest(
-        arch, input_shape, outputs, real_outputs, seed, init, file, new_head
-    )
+    request = BaseRequest(arch, input_shape, outputs, real_outputs, seed, init, file, new_head)
     init_base.init_base(Path(path), request)
     return Bank(path, device=device)
 

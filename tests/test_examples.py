@@ -6,13 +6,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
-from safetensors.numpy import save_file
 
 from supsup_cli.baselines.library_methods import INSTALL, installed
-from supsup_cli.core.networks.specs import NetworkSpec, build_network
 from tests.support.commands import make_class_folder
+from tests.support.trained import save_library_network
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -159,18 +157,13 @@ def test_a_pile_of_photos_is_shown_and_sorted(tmp_path: Path) -> None:
 
 
 def test_your_own_photos_are_sorted_over_weights_trained_elsewhere(tmp_path: Path) -> None:
-    network = build_network(NetworkSpec("conv-4", (3, 32, 32), 100))
-    draw = np.random.default_rng(0)
-    weights = {
-        name: draw.normal(0, 0.1, tuple(one.shape)).astype(np.float32)
-        for name, one in network.named_parameters()
-    }
-    save_file(weights, tmp_path / "weights.safetensors")
+    save_library_network("mobilenet_v3_small", tmp_path / "weights.safetensors")
     for task in ("pets", "garden"):
         make_class_folder(tmp_path / "own" / task, {"low": 2, "high": 16}, each=8)
     own = {
         "WEIGHTS": str(tmp_path / "weights.safetensors"),
-        "ARCH": "conv-4",
+        "ARCH": "mobilenet_v3_small",
+        "SIZE": "64",
         "PHOTOS": str(tmp_path / "own"),
         "PILE": str(tmp_path / "own" / "pets" / "low"),
     }
@@ -228,9 +221,9 @@ def test_no_example_is_left_untested_or_undescribed() -> None:
     scripts = {name for name in examples if name.endswith(".sh")}
     tests = Path(__file__).read_text(encoding="utf-8")
     assert [name for name in scripts if f'"{name}"' not in tests] == []
-    # The one that is no script has its own file of tests, test_javascript_reader.
+    # The reader in JavaScript has its own file of tests, test_javascript_reader.
     pictures = {"density.png", "output_sizes.png", "scaling.png", "transfer.png"}
-    assert examples - scripts == {"read_bank.js", *pictures}
+    assert examples - scripts == {"avalanche_digits.py", "read_bank.js", *pictures}
     assert all(f"]({name})" in described for name in examples)
 
 

@@ -5,11 +5,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 import typer
 
 from bank_format.errors import BankError
 from supsup_cli.cli import app, main
 from supsup_cli.errors import SupsupError
+from tests.support.trained import library_network
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -125,7 +127,10 @@ def test_torchvisions_weights_come_in_by_the_line_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (script,) = re.findall(r'^python -c "(.*torchvision.*)"$', GUIDE, re.MULTILINE)
-    exec(script.replace("weights='DEFAULT'", "weights=None"), {})
-    (command,) = re.findall(r"^supsup (init-base .*--weights .*)$", GUIDE, re.MULTILINE)
+    torch.save(library_network("mobilenet_v2").state_dict(), "net.pt")
+    (script,) = re.findall(r'^python -c "(.*net.safetensors.*)"$', GUIDE, re.MULTILINE)
+    exec(script, {})
+    first, second = re.findall(r"^supsup (init-base .*--weights .*)$", GUIDE, re.MULTILINE)
+    assert "timm/" in second
+    command = first.replace("imagenet", "net.safetensors")
     assert main(shlex.split(command)) == 0

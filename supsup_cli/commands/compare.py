@@ -109,7 +109,7 @@ def compare(
 
     def work(terminal: Terminal) -> Result:
         from supsup_cli.data.reading import Reading
-        from supsup_cli.workflows.bank.init_base import BaseRequest
+        from supsup_cli.workflows.bank.requests import BaseRequest
         from supsup_cli.workflows.compare.compare import compare
         from supsup_cli.workflows.compare.request import CompareRequest
 

@@ -40,15 +40,27 @@ def init_base(
         str,
         typer.Option(
             help="lenet-300-100, fc-1024-1024, mlp-A-B-…, conv-4, gem-resnet18, resnet18, "
-            "resnet50, or units-A-B-… (masks choose units)."
+            "resnet50, units-A-B-… (masks choose units); with --weights a network of "
+            "torchvision, or timm/NAME."
         ),
     ] = "lenet-300-100",
     input_shape: Annotated[
-        str, typer.Option("--input", help="Channels, height and width.", metavar="CxHxW")
-    ] = "1x28x28",
+        str | None,
+        typer.Option(
+            "--input",
+            help="Channels, height and width; default: 1x28x28, or what --weights were trained on.",
+            metavar="CxHxW",
+        ),
+    ] = None,
     outputs: Annotated[
-        int, typer.Option(help="Outputs, superfluous ones included.", min=1, max=MOST_OUTPUTS)
-    ] = 500,
+        int | None,
+        typer.Option(
+            help="Outputs, superfluous ones included; default: 500, or the real ones over a "
+            "library's network.",
+            min=1,
+            max=MOST_OUTPUTS,
+        ),
+    ] = None,
     real_outputs: Annotated[
         int, typer.Option(help="Outputs that may be classes.", min=1, max=MOST_OUTPUTS)
     ] = 10,
@@ -58,8 +70,9 @@ def init_base(
     weights: Annotated[
         Path | None,
         typer.Option(
-            help="Take the weights of a trained network.",
-            metavar="FILE.safetensors",
+            help="Take a trained network: a file, a folder of the hub, or imagenet, which fetches "
+            "what torchvision or timm publish.",
+            metavar="FILE.safetensors|imagenet",
             callback=usable_path,
         ),
     ] = None,
@@ -68,15 +81,14 @@ def init_base(
     ] = False,
     seed: SeedOption = 0,
 ) -> Work:
-    """Create a bank: a network drawn from the seed and frozen for ever."""
-    shape = parse_shape(input_shape)
+    """Create a bank: a network, drawn from the seed or trained elsewhere, frozen for ever."""
+    shape = None if input_shape is None else parse_shape(input_shape)
 
     def work(terminal: Terminal) -> Result:
         from supsup_cli.workflows.bank import init_base as workflow
+        from supsup_cli.workflows.bank.requests import BaseRequest
 
-        request = workflow.BaseRequest(
-            arch, shape, outputs, real_outputs, seed, init, weights, new_head
-        )
+        request = BaseRequest(arch, shape, outputs, real_outputs, seed, init, weights, new_head)
         return workflow.init_base(bank, request, terminal)
 
     return work

@@ -6,9 +6,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from supsup_cli.core.images import LabelledImages
+from supsup_cli.core.masks.superposition import images_at_once
+from supsup_cli.core.networks.parts import Between
 from supsup_cli.data.splits import Split
 from supsup_cli.workflows.opening import OpenNetwork
 
+# Images of one pass below the masks, and bytes that are kept of all of them at most.
+_AT_ONCE, _MOST_BYTES = 64, 1 << 30
 # Stores of images that tasks share, once on each device; they stay as long as the process.
 _STORES: dict[tuple[int, torch.device], tuple[NDArray[np.uint8], Tensor]] = {}
 
@@ -29,3 +33,24 @@ def labelled(net: OpenNetwork, split: Split, outputs: Tensor) -> LabelledImages:
 def device_images(images: NDArray[np.uint8], device: torch.device) -> Tensor:
     """Put images (N, C, H, W) on a device; what may not be written to is copied."""
     return torch.from_numpy(images if images.flags.writeable else images.copy()).to(device)
+
+
+def lower_values(net: OpenNetwork, images: NDArray[np.uint8]) -> Between | None:
+    """Run what lies below every mask, once for all the masks that images are tried with.
+
+    Args:
+        net: the open network.
+        images: (N, C, H, W) uint8.
+
+    Returns:
+        tensors of N rows; None where nothing lies below, or they would take more than 1 GiB.
+    """
+    if net.parts.below is None or len(images) == 0:
+        return None
+    there = device_images(images, net.device)
+    blocks: list[Between] = []
+    for part in there.split(images_at_once(there, _AT_ONCE)):
+        blocks.append(net.parts.lower(net.pixels(part)))
+        if sum(one.nbytes for one in blocks[0]) / len(blocks[0][0]) * len(images) > _MOST_BYTES:
+            return None
+    return tuple(torch.cat(one) for one in zip(*blocks, strict=True))

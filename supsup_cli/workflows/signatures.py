@@ -27,8 +27,14 @@ from supsup_cli.core.images import LabelledImages
 from supsup_cli.core.inference.novelty import CALIBRATION_LEVELS
 from supsup_cli.core.masks.superposition import images_at_once
 from supsup_cli.core.networks.normalisation import normalising_layers
+from supsup_cli.core.networks.parts import Between
 from supsup_cli.core.seeds import generator
-from supsup_cli.core.signatures.features import FirstLayer, FrozenFeatures, first_layer
+from supsup_cli.core.signatures.features import (
+    FirstLayer,
+    FrozenFeatures,
+    first_layer,
+    trained_features,
+)
 from supsup_cli.core.signatures.fitting import (
     FEW_IMAGES,
     MOST_IMAGES,
@@ -135,7 +141,7 @@ def open_features(net: OpenNetwork, *, keep: bool) -> FrozenFeatures | None:
         StorageError: the system refused to read.
     """
     if not normalising_layers(net.network):
-        return first_layer(net.network)
+        return trained_features(net.network) or first_layer(net.network)
     maps, bank = PooledMaps(net.network), net.bank
     found = read_features(bank.path, bank.record, _MAPS)
     if found is None or len(found.mean) != maps.size:
@@ -160,6 +166,12 @@ def image_features(net: OpenNetwork, features: FrozenFeatures, images: Tensor) -
         for part in images.split(images_at_once(images, _BATCH)):
             parts.append(features(net.pixels(part)).cpu())
     return torch.cat(parts)
+
+
+def features_above(net: OpenNetwork, lower: Between) -> Tensor:
+    """Compute features of a library's network from what lies below its masks: (N, D) on the CPU."""
+    blocks = zip(*(one.split(_BATCH) for one in lower), strict=True)
+    return torch.cat([net.parts.above(block, {}).cpu() for block in blocks])
 
 
 def open_signatures(opened: OpenTasks) -> OpenSignatures | None:

@@ -26,7 +26,8 @@ from supsup_cli.core.learning.batches.batch_order import BatchOrder
 from supsup_cli.core.networks.specs import MultilayerPerceptron
 from supsup_cli.core.seeds import generator
 from supsup_cli.data import catalog
-from supsup_cli.workflows.bank.init_base import BaseRequest, init_base
+from supsup_cli.workflows.bank.init_base import init_base
+from supsup_cli.workflows.bank.requests import BaseRequest
 from supsup_cli.workflows.learning.learn_task import learn_task
 from supsup_cli.workflows.learning.plan import LearnRequest, chosen_recipe
 from supsup_cli.workflows.reporting import Silent

@@ -23,7 +23,8 @@ from supsup_cli.core.hopfield.attractors import RULES, encode
 from supsup_cli.core.hopfield.recovery import Recovery, RecoverySettings, recover, settings_for
 from supsup_cli.core.masks.superposition import masked_forward
 from supsup_cli.data import catalog
-from supsup_cli.workflows.bank.init_base import BaseRequest, init_base
+from supsup_cli.workflows.bank.init_base import init_base
+from supsup_cli.workflows.bank.requests import BaseRequest
 from supsup_cli.workflows.learning.learn_task import learn_task
 from supsup_cli.workflows.learning.plan import LearnRequest
 from supsup_cli.workflows.opening import OpenTasks, open_tasks

@@ -25,7 +25,8 @@ from PIL import Image
 from bank_format.bank import Bank
 from bank_format.encoding.bits import count_ones
 from bank_format.encoding.codec import stored_bytes
-from supsup_cli.workflows.bank.init_base import BaseRequest, init_base
+from supsup_cli.workflows.bank.init_base import init_base
+from supsup_cli.workflows.bank.requests import BaseRequest
 from supsup_cli.workflows.inference.inputs import InputRequest
 from supsup_cli.workflows.inference.predict import predict
 from supsup_cli.workflows.inference.rules import DecisionRequest

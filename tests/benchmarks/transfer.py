@@ -14,7 +14,8 @@ from pathlib import Path
 from shutil import copytree
 from tempfile import TemporaryDirectory
 
-from supsup_cli.workflows.bank.init_base import BaseRequest, init_base
+from supsup_cli.workflows.bank.init_base import init_base
+from supsup_cli.workflows.bank.requests import BaseRequest
 from supsup_cli.workflows.inference.evaluate import EvaluateRequest, evaluate
 from supsup_cli.workflows.inference.rules import DecisionRequest
 from supsup_cli.workflows.learning.learn_task import learn_task

@@ -141,6 +141,9 @@ class Learning:
         """
         return recalibrated_statistics(self._network, self._values(self.masks()), self._sample())
 
+    def head(self) -> None:
+        """Give the last layer that the task has to itself: none, the network's is shared."""
+
     def _values(self, masks: Masks) -> Masks:
         return mask_values(masks, sparse=self._recipe.density is not None)
 

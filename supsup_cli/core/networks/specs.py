@@ -15,13 +15,16 @@ from torch.nn import functional as F
 
 from supsup_cli.core.seeds import generator
 
+from .adapter import adapted, base_tensors, later_layers, maskable_parameters
 from .convolution import Convolution4
+from .head import find_head
+from .library import in_library
 from .normalisation import AffineNormalisation, blank_statistics
 from .residual import NarrowResNet18, torchvision_resnet
 from .units import UnitPerceptron, Units
 
 Masking = Literal["edges", "units"]
-Kind = Literal["perceptron", "convolution", "units"]  # what a recipe's numbers depend on
+Kind = Literal["perceptron", "convolution", "units", "trained"]  # what a recipe's numbers depend on
 
 _NAMED_PERCEPTRONS: dict[str, tuple[int, ...]] = {
     "lenet-300-100": (300, 100),
@@ -74,20 +77,30 @@ def build_network(spec: NetworkSpec) -> nn.Module:
     """Build the module of a spec on the meta device: shapes, no memory, no weights.
 
     Raises:
-        ValueError: the architecture is unknown, or images are too small for it.
+        LibraryMissingError: it is timm's, which is not installed.
+        ValueError: the architecture is unknown, or takes no images of that size.
     """
+    if in_library(spec.arch):
+        return adapted(spec.arch, spec.input_shape)
     if spec.arch in _CONVOLUTIONS:
         with torch.device("meta"):
             return _CONVOLUTIONS[spec.arch](spec.input_shape, spec.outputs)
     hidden = _NAMED_PERCEPTRONS.get(spec.arch)
     if hidden is None:
         if not _PERCEPTRON.fullmatch(spec.arch):
-            known = ", ".join((*_NAMED_PERCEPTRONS, "mlp-A-B-…", "units-A-B-…", *_CONVOLUTIONS))
+            own = (*_NAMED_PERCEPTRONS, "mlp-A-B-…", "units-A-B-…", *_CONVOLUTIONS)
+            known = ", ".join((*own, "a name of torchvision's, timm/NAME"))
             raise ValueError(f"unknown architecture {spec.arch!r}; known: {known}")
         hidden = tuple(int(size) for size in spec.arch.split("-")[1:])
     perceptron = UnitPerceptron if spec.arch.startswith("units-") else MultilayerPerceptron
     with torch.device("meta"):
         return perceptron((math.prod(spec.input_shape), *hidden, spec.outputs))
+
+
+def is_own(arch: str) -> bool:
+    """Tell whether supsup has a network of this name itself."""
+    known = arch in _CONVOLUTIONS or arch in _NAMED_PERCEPTRONS
+    return known or _PERCEPTRON.fullmatch(arch) is not None
 
 
 def masking_of(network: nn.Module) -> Masking:
@@ -99,8 +112,11 @@ def masking_of(network: nn.Module) -> Masking:
 def masked_parameters(network: nn.Module) -> tuple[str, ...]:
     """Name the parameters that masks cover.
 
-    Edges: the weights of linear and convolution layers. Units: the numbers that multiply them.
+    Edges: the weights of linear and convolution layers; of a library's network, whose weights were
+    trained, those of the later ones. Units: the numbers that multiply them.
     """
+    if find_head(network) is not None:
+        return later_layers(maskable_parameters(network))
     edges = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
     masked = Units if masking_of(network) == "units" else edges
     return tuple(
@@ -112,6 +128,8 @@ def masked_parameters(network: nn.Module) -> tuple[str, ...]:
 
 def kind_of(network: nn.Module) -> Kind:
     """Tell what a network is made of, which decides what a recipe's name stands for."""
+    if find_head(network) is not None:
+        return "trained"
     if masking_of(network) == "units":
         return "units"
     convolves = any(isinstance(module, nn.Conv2d) for module in network.modules())
@@ -134,17 +152,24 @@ def kaiming_normal(shape: tuple[int, ...], *, seed: int, name: str) -> Tensor:
 def freeze(network: nn.Module, weights: Mapping[str, np.ndarray], device: torch.device) -> None:
     """Give the network its weights for ever: no gradient reaches them, evaluation mode.
 
-    Normalisation layers get blank statistics; each task brings its own.
+    Layers whose statistics belong to a task get blank ones; each task brings its own.
 
     Args:
         network: from `build_network`.
-        weights: every parameter by name, float32, of the network's shapes.
+        weights: all `base_tensors` by name, float32, of the network's shapes.
         device: where the weights shall live.
 
     Raises:
         RuntimeError: a name or a shape does not fit the network.
     """
     state = {name: torch.from_numpy(array).to(device) for name, array in weights.items()}
+    needed = base_tensors(network)
+    if state.keys() != needed.keys():
+        different = min(state.keys() ^ needed.keys())
+        raise RuntimeError(f"{different}: found on one side alone, of the weights and the network")
+    # A bank has a single number as one of one dimension.
+    state |= {name: state[name].squeeze() for name, one in needed.items() if one.dim() == 0}
     state |= blank_statistics(network, device)
-    network.load_state_dict(state, strict=True, assign=True)
-    network.requires_grad_(False).eval()
+    # What the network computes of its shape alone, such as tables of positions, it has already.
+    network.load_state_dict(state, strict=False, assign=True)
+    network.to(device).requires_grad_(False).eval()

@@ -4,6 +4,7 @@ from typing import Protocol
 
 from torch import Tensor, nn
 
+from supsup_cli.core.networks.head import find_head, pooled_features
 from supsup_cli.core.networks.specs import MultilayerPerceptron
 from supsup_cli.core.networks.units import UnitPerceptron
 
@@ -44,6 +45,28 @@ class FirstLayer:
     def __call__(self, images: Tensor) -> Tensor:
         """Map images (B, *input_shape) float32, normalised, to (B, D) float32."""
         return images.flatten(1) @ self._weights.T
+
+
+class TrainedFeatures:
+    """What a trained network hands its last layer; ImageNet's classes live there.
+
+    Args:
+        network: one whose tasks have heads of their own.
+        size: D.
+    """
+
+    def __init__(self, network: nn.Module, size: int) -> None:
+        self._network, self.size = network, size
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Map images (B, *input_shape) float32, normalised, to (B, D) float32."""
+        return pooled_features(self._network, images)
+
+
+def trained_features(network: nn.Module) -> TrainedFeatures | None:
+    """Give the features of a network without a last layer; None for any other."""
+    found = find_head(network)
+    return None if found is None else TrainedFeatures(network, found[1].features)
 
 
 def first_layer(network: nn.Module) -> FirstLayer | None:

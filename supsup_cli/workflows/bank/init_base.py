@@ -1,4 +1,4 @@
-"""`init-base`: create a bank with its seeded, frozen base network."""
+"""`init-base`: create a bank with its frozen base network, seeded or trained elsewhere."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -22,7 +22,9 @@ from supsup_cli.core.networks.specs import (
     masking_of,
 )
 from supsup_cli.errors import UsageError
+from supsup_cli.workflows.bank.library_base import library_arch, library_base
 from supsup_cli.workflows.bank.pretrained import read_pretrained
+from supsup_cli.workflows.bank.requests import BaseRequest
 from supsup_cli.workflows.reporting import Reporter, Silent
 from supsup_cli.workflows.results.bank import InitResult
 
@@ -33,67 +35,69 @@ _SILENT = Silent()
 
 
 @dataclass(frozen=True)
-class BaseRequest:
-    """What the user asks the base network to be.
+class _Base:
+    """A base about to be written.
 
     Attributes:
-        arch: see `build_network`.
-        input_shape: (C, H, W).
-        outputs: superfluous ones included.
-        real_outputs: those that may be classes.
-        seed: of whatever is drawn.
-        init: how weights are drawn, "" for signed-constant or where `weights` has them.
-        weights: safetensors file of a network trained elsewhere; None draws the weights.
-        new_head: whether the last layer is drawn although there are weights.
+        spec: what it is made of.
+        tensors: as `Bank.create` takes them.
+        drawn: how many tensors came from the seed.
+        left_over: names in the file of weights that nothing was taken of.
     """
 
-    arch: str
-    input_shape: tuple[int, int, int]
-    outputs: int
-    real_outputs: int
-    seed: int
-    init: str
-    weights: Path | None = None
-    new_head: bool = False
+    spec: BankSpec
+    tensors: Mapping[str, Tensor]
+    drawn: int
+    left_over: tuple[str, ...] = ()
 
 
 def init_base(path: Path, request: BaseRequest, reporter: Reporter = _SILENT) -> InitResult:
     """Create a bank, or find the equal one that is there.
 
     Raises:
-        NoInputError: the file of weights cannot be read.
-        UsageError: its weights are of another network; an unknown architecture, or numbers that no
+        NoInputError: the weights cannot be read or fetched, or the network's library is missing.
+        UsageError: they are of another network; an unknown architecture, or numbers that no
             network can have.
         BankError: the folder holds something else, or cannot be written.
     """
-    spec = bank_spec(request)
-    tensors: Mapping[str, Tensor]
-    if request.weights is not None:
-        spec, tensors = _pretrained(spec, request, request.weights, reporter)
-    elif spec.init == "signed-constant":
-        tensors = signed_constant_tensors(spec.seed, spec.parameters)
-    else:
-        tensors = {
-            f"weights/{one.name}": np.asarray(
-                kaiming_normal(one.shape, seed=spec.seed, name=one.name)
-            )
-            for one in spec.parameters
-        }
-    bank, created = Bank.create(path, spec, tensors)
+    base = _base(request, reporter)
+    bank, created = Bank.create(path, base.spec, base.tensors)
+    count = len(base.spec.parameters)
     return InitResult(
         bank=str(path),
         status="created" if created else "exists",
-        arch=spec.arch,
-        parameters=spec.weights,
-        outputs=spec.outputs,
-        seed=spec.seed,
+        arch=base.spec.arch,
+        parameters=base.spec.weights,
+        outputs=base.spec.outputs,
+        seed=base.spec.seed,
         base_sha256=bank.record.base_sha256,
         bytes=sum((path / name).stat().st_size for name in (BANK_FILE, BASE_FILE)),
+        taken=count - base.drawn,
+        drawn=base.drawn,
+        left_over=base.left_over,
     )
 
 
+def _base(request: BaseRequest, reporter: Reporter) -> _Base:
+    arch = library_arch(request)
+    if arch is not None:
+        made = library_base(arch, request, reporter)
+        return _Base(made.spec, made.tensors, 0, made.left_over)
+    spec = bank_spec(request)
+    if request.weights is not None:
+        return _pretrained(spec, request, request.weights, reporter)
+    if spec.init == "signed-constant":
+        seeded = signed_constant_tensors(spec.seed, spec.parameters)
+        return _Base(spec, seeded, len(spec.parameters))
+    drawn = {
+        f"weights/{one.name}": np.asarray(kaiming_normal(one.shape, seed=spec.seed, name=one.name))
+        for one in spec.parameters
+    }
+    return _Base(spec, drawn, len(drawn))
+
+
 def bank_spec(request: BaseRequest) -> BankSpec:
-    """Turn a request into the record of the network, every parameter with its shape.
+    """Turn a request into the record of one of supsup's networks, every parameter with its shape.
 
     Raises:
         UsageError: see `init_base`.
@@ -103,29 +107,29 @@ def bank_spec(request: BaseRequest) -> BankSpec:
         raise UsageError(f"{found} without --weights, expected the file of a trained network")
     if request.weights is not None and request.init:
         raise UsageError(f"--init {request.init} with --weights, expected one of the two")
-    channels = request.input_shape[0]
-    if channels not in _STATISTICS:
-        raise UsageError(f"--input: {channels} channels found, expected 1 (grey) or 3 (colour)")
+    shape, outputs = request.own_shape, request.own_outputs
+    if shape[0] not in _STATISTICS:
+        raise UsageError(f"--input: {shape[0]} channels found, expected 1 (grey) or 3 (colour)")
     wanted = request.init or INITS[0]
     init = next((one for one in INITS if one == wanted), None)
     if init is None:
         raise UsageError(f"--init {request.init}: expected {' or '.join(INITS)}")
-    if not 1 <= request.real_outputs <= request.outputs:
+    if not 1 <= request.real_outputs <= outputs:
         raise UsageError(
-            f"--real-outputs {request.real_outputs} with --outputs {request.outputs}: expected "
+            f"--real-outputs {request.real_outputs} with --outputs {outputs}: expected "
             "1 ≤ real outputs ≤ outputs"
         )
     try:
-        network = build_network(NetworkSpec(request.arch, request.input_shape, request.outputs))
+        network = build_network(NetworkSpec(request.arch, shape, outputs))
         masked = masked_parameters(network)
-        mean, std = _STATISTICS[channels]
+        mean, std = _STATISTICS[shape[0]]
         return BankSpec(
             arch=request.arch,
             masking=masking_of(network),
             init=init,
             seed=request.seed,
-            input=InputRecord(request.input_shape, "cover-bilinear", mean, std),
-            outputs=request.outputs,
+            input=InputRecord(shape, "cover-bilinear", mean, std),
+            outputs=outputs,
             real_outputs=request.real_outputs,
             parameters=tuple(
                 ParameterRecord(name, tuple(parameter.shape), name in masked)
@@ -136,13 +140,14 @@ def bank_spec(request: BaseRequest) -> BankSpec:
         raise UsageError(str(error).splitlines()[0], hint="supsup init-base --help") from error
 
 
-def _pretrained(
-    spec: BankSpec, request: BaseRequest, file: Path, reporter: Reporter
-) -> tuple[BankSpec, dict[str, NDArray[np.float32]]]:
+def _pretrained(spec: BankSpec, request: BaseRequest, file: Path, reporter: Reporter) -> _Base:
     shapes = {one.name: one.shape for one in spec.parameters}
     head = spec.masked[-1].name if request.new_head else None
     read = read_pretrained(file, shapes, head=head, seed=request.seed)
     if read.left_out:
         reporter.note(f"{file}: left out {len(read.left_out)}: {', '.join(read.left_out[:3])}, …")
     named = dataclasses.replace(spec, init="weights", weights_sha256=read.sha256)
-    return named, {f"weights/{name}": one for name, one in read.weights.items()}
+    tensors: dict[str, NDArray[np.generic]] = {
+        f"weights/{name}": one for name, one in read.weights.items()
+    }
+    return _Base(named, tensors, int(request.new_head), read.left_out)

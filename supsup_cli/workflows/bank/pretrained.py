@@ -19,6 +19,11 @@ Shapes = Mapping[str, tuple[int, ...]]
 # Each task measures its own statistics under its own mask: the file's are of no use.
 _STATISTICS = (".running_mean", ".running_var", ".num_batches_tracked")
 _NAMED_AT_MOST = 5
+# How a checkpoint of PyTorch becomes a safetensors file.
+CONVERT = (
+    'python -c "import torch, safetensors.torch as s; '
+    "s.save_file(torch.load('{source}', weights_only=True), 'net.safetensors')\""
+)
 
 
 @dataclass(frozen=True)
@@ -60,15 +65,11 @@ def read_pretrained(file: Path, shapes: Shapes, *, head: str | None, seed: int) 
             asked = {name: shape for name, shape in shapes.items() if name != head}
             given = {name: shape for name, shape in found.items() if name not in left_out}
             _check(file, given, asked)
-            weights = {name: _values(file, name, tensors.get_tensor(name)) for name in asked}
+            weights = {name: values(str(file), name, tensors.get_tensor(name)) for name in asked}
     except OSError as error:
         raise NoInputError(f"{file}: cannot be read ({error.strerror or error})") from error
     except SafetensorError as error:
-        raise UsageError(
-            f"{file}: not a safetensors file ({error}), expected a state dict saved as one",
-            hint='python -c "import torch, safetensors.torch as s; '
-            "s.save_file(torch.load('net.pt', weights_only=True), 'net.safetensors')\"",
-        ) from error
+        raise not_safetensors(file, error) from error
     if head is not None:
         weights[head] = np.asarray(kaiming_normal(shapes[head], seed=seed, name=head))
     return Pretrained({name: weights[name] for name in shapes}, digest, tuple(sorted(left_out)))
@@ -79,7 +80,7 @@ def _check(file: Path, found: Shapes, expected: Shapes) -> None:
     unknown = [name for name in found if name not in expected]
     if missing or unknown:
         parts = [
-            f"{len(names)} {what} ({_listed(names)})"
+            f"{len(names)} {what} ({listed(names)})"
             for what, names in (("missing", missing), ("unknown", unknown))
             if names
         ]
@@ -102,12 +103,26 @@ def _check(file: Path, found: Shapes, expected: Shapes) -> None:
         )
 
 
-def _listed(names: list[str]) -> str:
+def not_safetensors(file: Path, error: SafetensorError) -> UsageError:
+    """Say that a file is of another kind, half there, or a pickle, and how to make one of it."""
+    return UsageError(
+        f"{file}: not a safetensors file ({error}), expected a state dict saved as one",
+        hint=CONVERT.format(source="net.pt"),
+    )
+
+
+def listed(names: list[str]) -> str:
+    """Name some of many, quoted."""
     more = f", and {len(names) - _NAMED_AT_MOST} more" if len(names) > _NAMED_AT_MOST else ""
     return ", ".join(map(shlex.quote, names[:_NAMED_AT_MOST])) + more
 
 
-def _values(file: Path, name: str, tensor: torch.Tensor) -> NDArray[np.float32]:
+def values(file: str, name: str, tensor: torch.Tensor) -> NDArray[np.float32]:
+    """Give a tensor of a file as float32.
+
+    Raises:
+        UsageError: it has no floating-point numbers, or infinity or NaN.
+    """
     if not tensor.is_floating_point():
         raise UsageError(f"{file}: {name} of {tensor.dtype} found, expected floating-point numbers")
     values = tensor.to(torch.float32)

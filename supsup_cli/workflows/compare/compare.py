@@ -201,7 +201,7 @@ def _plan(request: CompareRequest, named: tuple[NamedTask, ...]) -> dict[str, Js
         "arch": base.arch,
         "batch_size": request.batch_size,
         "init": base.init,
-        "input": list(base.input_shape),
+        "input": list(base.own_shape),
         "limit": request.limit,
         "new_head": base.new_head,
         "outputs": base.outputs,

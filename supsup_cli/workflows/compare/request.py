@@ -7,7 +7,7 @@ from pathlib import Path
 
 from supsup_cli.data.reading import DEFAULT, Reading
 from supsup_cli.errors import UsageError
-from supsup_cli.workflows.bank.init_base import BaseRequest
+from supsup_cli.workflows.bank.requests import BaseRequest
 
 RATES = ("grid", "fixed")
 

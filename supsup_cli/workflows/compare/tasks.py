@@ -56,7 +56,7 @@ def named_tasks(request: CompareRequest) -> tuple[NamedTask, ...]:
     data = names.expand(request.data)
     if not data:
         raise UsageError("--data: none found, expected at least one", hint="supsup data list")
-    shape, tasks = request.base.input_shape, []
+    shape, tasks = request.base.own_shape, []
     seen: set[str] = set()
     for one in data:
         name = names.task_name(one)
@@ -87,7 +87,7 @@ class Tasks:
         device: torch.device,
     ) -> None:
         self.named = named
-        self._shape = request.base.input_shape
+        self._shape = request.base.own_shape
         self._reading: Reading = request.reading
         self._limit = request.limit
         self._seed = seed

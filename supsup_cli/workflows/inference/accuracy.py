@@ -20,6 +20,7 @@ from supsup_cli.workflows.hopfield.recovery import report
 from supsup_cli.workflows.inference.decisions import Decisions, decide
 from supsup_cli.workflows.inference.masks_run import classify
 from supsup_cli.workflows.inference.rules import Rule, group_places
+from supsup_cli.workflows.labelled import lower_values
 from supsup_cli.workflows.opening import OpenTasks
 from supsup_cli.workflows.results.inference import (
     EvaluatedTask,
@@ -95,8 +96,10 @@ def measure(opened: OpenTasks, rule: Rule, tests: Sequence[HeldOutTask]) -> list
         for start, parts in zip(starts, own, strict=True)
         for members in parts
     ]
-    decisions = decide(opened, rule, images, groups)
-    given = classify(opened, images, np.repeat([test.index for test in tests], sizes)).labels
+    lower = lower_values(opened.net, images)
+    decisions = decide(opened, rule, images, groups, lower=lower)
+    chosen = np.repeat([test.index for test in tests], sizes)
+    given = classify(opened, images, chosen, lower).labels
     measured, end = [], 0
     for test, start, size, members in zip(tests, starts, sizes, own, strict=True):
         first, end = end, end + len(members)

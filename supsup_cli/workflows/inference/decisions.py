@@ -6,12 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from supsup_cli.core.networks.parts import Between
 from supsup_cli.workflows.hopfield.recovery import Recovered, classify_recovered, recover_groups
 from supsup_cli.workflows.inference.known import calibration_of, within_threshold
 from supsup_cli.workflows.inference.masks_run import MaskRun, classify
 from supsup_cli.workflows.inference.mixtures import score_groups
 from supsup_cli.workflows.inference.rules import Rule
 from supsup_cli.workflows.inference.signature_decisions import Listed, decide_by_signatures
+from supsup_cli.workflows.labelled import lower_values
 from supsup_cli.workflows.opening import OpenTasks
 
 
@@ -48,6 +50,7 @@ def decide(
     images: NDArray[np.uint8],
     groups: Sequence[Sequence[int]],
     top: int = 1,
+    lower: Between | None = None,
 ) -> Decisions:
     """Name the task of every group, tell whether it is known, and classify its images.
 
@@ -59,9 +62,12 @@ def decide(
         images: (N, C, H, W) uint8.
         groups: positions of the images of each group; each image is in one.
         top: how many of the best tasks must have a score.
+        lower: what lies below every mask, if that is known of the images already.
     """
+    if lower is None:
+        lower = lower_values(opened.net, images)
     if rule.signatures is not None:
-        listed = decide_by_signatures(opened, rule, rule.signatures, images, groups)
+        listed = decide_by_signatures(opened, rule, rule.signatures, images, groups, lower)
         return _listed(listed)
     recovered = None
     if rule.attractors is None:
@@ -74,7 +80,7 @@ def decide(
     for members, index in zip(groups, best, strict=True):
         chosen[np.asarray(members)] = index
     # The winner's own mask tells whether it knows the images, whichever method chose it.
-    run = classify(opened, images, chosen)
+    run = classify(opened, images, chosen, lower)
     known = _known(opened, run, groups, best)
     labels, probabilities = run.labels, run.probabilities
     if recovered is not None:

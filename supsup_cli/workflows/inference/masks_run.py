@@ -10,9 +10,13 @@ from torch import Tensor
 
 from supsup_cli.core.inference.novelty import DAMPED_LOG_ODDS, DOUBT, judge_logits, run_mask
 from supsup_cli.core.inference.perceptrons import few_logits
+from supsup_cli.core.masks.superposition import effective_weights, entropy
+from supsup_cli.core.networks.parts import Between
 from supsup_cli.workflows.inference.known import calibration_of
 from supsup_cli.workflows.labelled import device_images
 from supsup_cli.workflows.opening import OpenTasks
+
+_ABOVE_AT_ONCE = 256  # images
 
 
 @dataclass(frozen=True)
@@ -44,17 +48,22 @@ def misfit_of(opened: OpenTasks, index: int) -> str:
     if calibration is not None:
         return calibration.misfit
     superfluous = not bool(opened.own[index].all())
-    return DAMPED_LOG_ODDS if superfluous and not opened.normalises else DOUBT
+    return DAMPED_LOG_ODDS if superfluous and not opened.by_doubt else DOUBT
 
 
-def run(opened: OpenTasks, index: int, images: NDArray[np.uint8]) -> MaskRun:
+def run(
+    opened: OpenTasks, index: int, images: NDArray[np.uint8], lower: Between | None = None
+) -> MaskRun:
     """Run a task's mask on images.
 
     Args:
         opened: the tasks.
         index: of the task.
         images: (N, C, H, W) uint8.
+        lower: what lies below every mask, if that is known of them; see `lower_values`.
     """
+    if lower is not None:
+        return _run_above(opened, index, lower)
     net, misfit = opened.net, misfit_of(opened, index)
     outputs = _outputs(opened, index)
     there = device_images(images, net.device)
@@ -67,6 +76,17 @@ def run(opened: OpenTasks, index: int, images: NDArray[np.uint8]) -> MaskRun:
     for part in there.split(layers.AT_ONCE):
         inputs = net.pixels(part)
         parts.append(judge_logits(layers(inputs.flatten(1)), inputs, outputs, misfit))
+    return _said(*(torch.cat(one) for one in zip(*parts, strict=True)))
+
+
+def _run_above(opened: OpenTasks, index: int, lower: Between) -> MaskRun:
+    """Run the masked layers of a library's network: its tasks are judged by their doubt."""
+    net, outputs = opened.net, _outputs(opened, index)
+    values = effective_weights(net.network, opened.masks(index))
+    parts = []
+    for block in zip(*(one.split(_ABOVE_AT_ONCE) for one in lower), strict=True):
+        logits = net.parts.above(block, values)
+        parts.append((entropy(logits), logits[:, outputs].log_softmax(-1)))
     return _said(*(torch.cat(one) for one in zip(*parts, strict=True)))
 
 
@@ -96,6 +116,11 @@ def run_few(
     ]
 
 
+def rows_of(lower: Between | None, places: NDArray[np.int64]) -> Between | None:
+    """Take some images' rows of what lies below every mask."""
+    return None if lower is None else tuple(one[torch.from_numpy(places)] for one in lower)
+
+
 def _outputs(opened: OpenTasks, index: int) -> Tensor:
     classes = opened.tasks[index].content.classes
     return torch.tensor([one.output for one in classes], device=opened.net.device)
@@ -108,18 +133,24 @@ def _said(misfits: Tensor, log_p: Tensor) -> MaskRun:
     )
 
 
-def classify(opened: OpenTasks, images: NDArray[np.uint8], chosen: NDArray[np.int64]) -> MaskRun:
+def classify(
+    opened: OpenTasks,
+    images: NDArray[np.uint8],
+    chosen: NDArray[np.int64],
+    lower: Between | None = None,
+) -> MaskRun:
     """Run on each image the mask chosen for it.
 
     Args:
         opened: the tasks.
         images: (N, C, H, W) uint8.
         chosen: (N,) int64, index of each image's task.
+        lower: as `run`.
     """
     found = MaskRun(np.zeros(len(images)), np.zeros(len(images), np.int64), np.zeros(len(images)))
     for index in np.unique(chosen).tolist():
         members = np.flatnonzero(chosen == index)
-        one = run(opened, index, images[members])
+        one = run(opened, index, images[members], rows_of(lower, members))
         found.misfits[members] = one.misfits
         found.labels[members] = one.labels
         found.probabilities[members] = one.probabilities

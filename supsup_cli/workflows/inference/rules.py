@@ -12,6 +12,7 @@ from supsup_cli.core.inference.methods import METHODS, Method
 from supsup_cli.core.inference.short_list import MOST_TRIED
 from supsup_cli.core.masks.bit_kernels import compilations
 from supsup_cli.core.masks.superposition import OBJECTIVES, Objective
+from supsup_cli.core.networks.head import find_head
 from supsup_cli.errors import NoInputError, UsageError
 from supsup_cli.workflows.hopfield.attractors import OpenAttractors, open_attractors
 from supsup_cli.workflows.opening import OpenTasks
@@ -91,9 +92,14 @@ def choose_rule(opened: OpenTasks, decision: DecisionRequest, reporter: Reporter
         if rule is not None:
             return rule
     chosen: Method = next((one for one in METHODS if one == method), "exhaustive")
+    if chosen != "exhaustive" and find_head(opened.net.network) is not None:
+        raise UsageError(
+            f"--method {method}: tasks with last layers of their own found, which no mixture of "
+            "masks has; expected auto, signature or exhaustive"
+        )
     compared = opened.own if chosen == "exhaustive" else opened.real[None]
     superfluous = not bool(compared.all(-1).any())
-    odds = superfluous and chosen == "exhaustive" and opened.stack.statistics is None
+    odds = superfluous and chosen == "exhaustive" and not opened.by_doubt
     preferred: Objective = "R" if odds else "H"
     by: Objective = next((one for one in OBJECTIVES if one == objective), preferred)
     if by != "H" and not superfluous:
@@ -124,7 +130,7 @@ def _by_signatures(opened: OpenTasks, method: str, group: str, reporter: Reporte
         reporter.note(
             f"{count} of {len(opened.tasks)} tasks have no signature, and are always tried: {sign}"
         )
-    odds = not bool(opened.own.all(-1).any()) and not opened.normalises
+    odds = not bool(opened.own.all(-1).any()) and not opened.by_doubt
     return Rule(
         "signature" if method == "signature" else "auto",
         "R" if odds else "H",

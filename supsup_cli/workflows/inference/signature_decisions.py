@@ -11,16 +11,23 @@ from torch import Tensor
 
 from supsup_cli.core.inference.novelty import ODDS
 from supsup_cli.core.inference.short_list import mask_evidence, short_lists
+from supsup_cli.core.networks.parts import Between
 from supsup_cli.workflows.inference.known import (
     calibration_of,
     signature_calibration,
     within_threshold,
 )
-from supsup_cli.workflows.inference.masks_run import MaskRun, misfit_of, run, run_few
+from supsup_cli.workflows.inference.masks_run import (
+    MaskRun,
+    misfit_of,
+    rows_of,
+    run,
+    run_few,
+)
 from supsup_cli.workflows.inference.rules import Rule
 from supsup_cli.workflows.labelled import device_images
 from supsup_cli.workflows.opening import OpenTasks
-from supsup_cli.workflows.signatures import OpenSignatures, image_features
+from supsup_cli.workflows.signatures import OpenSignatures, features_above, image_features
 
 # Where a task has no calibration: median and quantile at .9 of the misfit, nats, as tasks of
 # permuted MNIST have them (R), and as sure answers do (H). A stated prior, not a measurement.
@@ -53,6 +60,7 @@ def decide_by_signatures(
     signatures: OpenSignatures,
     images: NDArray[np.uint8],
     groups: Sequence[Sequence[int]],
+    lower: Between | None = None,
 ) -> Listed:
     """Name the task of every group.
 
@@ -62,9 +70,13 @@ def decide_by_signatures(
         signatures: of the tasks.
         images: (N, C, H, W) uint8.
         groups: positions of the images of each group; each image is in one.
+        lower: what lies below every mask, if that is known of the images; see `lower_values`.
     """
-    there = device_images(images, opened.net.device)
-    features = image_features(opened.net, signatures.features, there)
+    if lower is None:
+        there = device_images(images, opened.net.device)
+        features = image_features(opened.net, signatures.features, there)
+    else:
+        features = features_above(opened.net, lower)
     scores = _signature_scores(opened, signatures, features, groups)
     alone = rule.method == "signature"
     if alone:
@@ -79,7 +91,7 @@ def decide_by_signatures(
         wanted[:, unsigned] = True
         counts = torch.tensor([len(one) for one in groups], dtype=torch.float64)
         scores[:, unsigned] = signatures.usual_score * counts[:, None]
-    runs = _run_masks(opened, images, groups, wanted.numpy())
+    runs = _run_masks(opened, images, groups, wanted.numpy(), lower)
     if not alone:
         scores = scores.masked_fill(~wanted, -torch.inf)
         for index, (places, one, sizes) in runs.items():
@@ -134,6 +146,7 @@ def _run_masks(
     images: NDArray[np.uint8],
     groups: Sequence[Sequence[int]],
     wanted: NDArray[np.bool_],
+    lower: Between | None,
 ) -> dict[int, tuple[NDArray[np.int64], MaskRun, list[int]]]:
     """Run each wanted mask once on the images of all groups that want it.
 
@@ -152,7 +165,8 @@ def _run_masks(
     for index in np.flatnonzero(wanted.any(0)).tolist():
         places = np.flatnonzero(wanted[:, index])
         members = [np.asarray(groups[place]) for place in places.tolist()]
-        found = run(opened, index, images[np.concatenate(members)])
+        here = np.concatenate(members)
+        found = run(opened, index, images[here], rows_of(lower, here))
         runs[index] = places, found, [len(one) for one in members]
     return runs
 

@@ -7,11 +7,12 @@ from functools import partial
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from bank_format.errors import StorageError
 from bank_format.kinds.mask import Task
 from bank_format.kinds.state import WorkFolder
-from bank_format.kinds.task_arrays import Arrays
+from bank_format.kinds.task_arrays import HEAD_BIAS, HEAD_WEIGHT, Arrays
 from bank_format.kinds.task_records import (
     ClassRecord,
     DataRecord,
@@ -21,8 +22,10 @@ from bank_format.kinds.task_records import (
 )
 from supsup_cli.core.images import LabelledImages
 from supsup_cli.core.learning.one_task import Learning
+from supsup_cli.core.learning.trained import TrainedLearning
 from supsup_cli.core.masks.density import mask_values
 from supsup_cli.core.masks.masks import Masks, kept_scores
+from supsup_cli.core.networks.head import head_values
 from supsup_cli.core.networks.normalisation import Statistics, joined
 from supsup_cli.core.networks.specs import Kind, kind_of
 from supsup_cli.errors import UsageError
@@ -37,9 +40,10 @@ from supsup_cli.workflows.learning.task_facts import (
     recipe_record,
 )
 from supsup_cli.workflows.learning.threads import threads_restored
-from supsup_cli.workflows.opening import NORMALISATION, OpenNetwork
+from supsup_cli.workflows.opening import OpenNetwork
 from supsup_cli.workflows.reporting import Advance, Reporter, Stop
 from supsup_cli.workflows.signatures import make_signature
+from supsup_cli.workflows.task_values import NORMALISATION
 
 
 @threads_restored()
@@ -72,7 +76,7 @@ def learn_job(
     train = labelled(net, data.train, torch.tensor(data.outputs, device=net.device))
     try:
         learning = _begun(net, job, train, checkpoints, reporter)
-        if isinstance(learning, Learning):
+        if not isinstance(learning, Combination):
             advance(learning.steps_done)
             _take_steps(job, learning, checkpoints, stop, advance)
             advance(recipe.steps - learning.steps_done)
@@ -80,11 +84,11 @@ def learn_job(
     except ValueError as error:
         discard_state(work)
         raise UsageError(f"task {job.task!r}: {error}") from error
-    if isinstance(learning, Learning):
-        add = _measured(net, job, train, learning, masks, checkpoints)
-    else:
+    if isinstance(learning, Combination):
         advance(recipe.steps)
         add = _combined(net, job, train, learning)
+    else:
+        add = _measured(net, job, train, learning, masks, checkpoints)
     made = provenance(net, data.source, checkpoints.seconds())
     with stop.steps():  # it takes a moment, and is told as done once it is done
         task = add(made)
@@ -96,7 +100,7 @@ def _measured(
     net: OpenNetwork,
     job: LearningJob,
     train: LabelledImages,
-    learning: Learning,
+    learning: Learning | TrainedLearning,
     masks: Masks,
     checkpoints: Checkpoints,
 ) -> Callable[[Provenance], Task]:
@@ -109,7 +113,12 @@ def _measured(
     try:
         statistics = learning.statistics()
         values = mask_values(masks, sparse=recipe.density is not None) | statistics
+        head = learning.head()
+        if head is not None:
+            rows = torch.tensor(job.data.outputs, device=net.device)
+            values |= head_values(net.network, *head, rows, net.bank.record.outputs)
         facts, arrays = measured_facts(net, job, train, values, checkpoints.parents, recipe.steps)
+        arrays = {**arrays, **_head_arrays(head)}
     except KeyboardInterrupt:
         raise _stopped(job, learning, checkpoints) from None
     facts = dataclasses.replace(facts, recipe=recipe_record(recipe, learning.kept_step))
@@ -133,7 +142,7 @@ def _begun(
     train: LabelledImages,
     checkpoints: Checkpoints,
     reporter: Reporter,
-) -> Learning | Combination:
+) -> Learning | TrainedLearning | Combination:
     """Go on where an earlier run stopped, or begin; a combination that is good enough is the end.
 
     What an earlier run found in the bank is not asked for again: its state holds what came of it.
@@ -170,8 +179,22 @@ def discard_state(work: WorkFolder) -> None:
 
 def _opened(
     net: OpenNetwork, job: LearningJob, train: LabelledImages, start: Masks | None = None
-) -> Learning:
+) -> Learning | TrainedLearning:
     outputs = torch.tensor(job.data.outputs, device=net.device)
+    kind = kind_of(net.network)
+    precision = precision_of(kind, net.device)
+    if kind == "trained":
+        return TrainedLearning(
+            net.network,
+            tuple(net.layout.shapes),
+            train,
+            net.pixels,
+            job.recipe,
+            seed=job.seed,
+            task=job.task,
+            rows=outputs,
+            precision=precision,
+        )
     if start is None and net.bank.record.init == "weights":
         start = kept_scores(net.layout.shapes, seed=job.seed, task=job.task)
     return Learning(
@@ -184,18 +207,22 @@ def _opened(
         task=job.task,
         start=start,
         held_out=labelled(net, job.data.calibration, outputs),
-        precision=precision_of(kind_of(net.network), net.device),
+        precision=precision,
     )
 
 
 def precision_of(kind: Kind, device: torch.device) -> torch.dtype:
     """Choose the precision of products while learning: 16 bits for convolutions on a GPU."""
-    mixed = kind == "convolution" and device.type == "cuda"
+    mixed = kind in ("convolution", "trained") and device.type == "cuda"
     return torch.bfloat16 if mixed else torch.float32
 
 
 def _take_steps(
-    job: LearningJob, learning: Learning, checkpoints: Checkpoints, stop: Stop, advance: Advance
+    job: LearningJob,
+    learning: Learning | TrainedLearning,
+    checkpoints: Checkpoints,
+    stop: Stop,
+    advance: Advance,
 ) -> None:
     with stop.steps():
         while not learning.done and not stop.asked:
@@ -206,7 +233,9 @@ def _take_steps(
             raise _stopped(job, learning, checkpoints)
 
 
-def _stopped(job: LearningJob, learning: Learning, checkpoints: Checkpoints) -> KeyboardInterrupt:
+def _stopped(
+    job: LearningJob, learning: Learning | TrainedLearning, checkpoints: Checkpoints
+) -> KeyboardInterrupt:
     saved = "saved" if checkpoints.save(learning) else "which could not be saved"
     place = f"step {learning.steps_done} of {job.recipe.steps}"
     return KeyboardInterrupt(f"task {job.task!r} at {place}, {saved}")
@@ -215,6 +244,14 @@ def _stopped(job: LearningJob, learning: Learning, checkpoints: Checkpoints) -> 
 def mask_arrays(tensors: Masks) -> dict[str, np.ndarray]:
     """Give masks as the bank takes them: parameter name → bool array of its shape."""
     return {name: np.asarray(tensor.cpu()) for name, tensor in tensors.items()}
+
+
+def _head_arrays(head: tuple[Tensor, Tensor] | None) -> dict[str, np.ndarray]:
+    """Give a head as the bank takes it: its weight and bias, float16; none where there is none."""
+    if head is None:
+        return {}
+    weight, bias = (np.asarray(one.cpu()) for one in head)
+    return {HEAD_WEIGHT: weight, HEAD_BIAS: bias}
 
 
 def _kept(statistics: Statistics) -> dict[str, np.ndarray]:

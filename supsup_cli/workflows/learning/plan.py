@@ -11,6 +11,7 @@ from bank_format.names import shortened
 from supsup_cli.core.learning.batches.augmentation import parse_augmentation
 from supsup_cli.core.learning.recipes import RECIPES, Recipe, combination_steps, for_network
 from supsup_cli.core.masks.density import parse_density
+from supsup_cli.core.networks.head import find_head
 from supsup_cli.core.networks.specs import Kind
 from supsup_cli.data import catalog, names
 from supsup_cli.data.reading import DEFAULT, Reading
@@ -103,6 +104,8 @@ def chosen_recipe(request: LearnRequest, kind: Kind) -> Recipe:
     except ValueError as error:
         raise UsageError(f"--augment: {error}") from error
     recipe = for_network(RECIPES[request.recipe], kind)
+    if kind == "trained":
+        _check_trained(request)
     rate = request.learning_rate
     return dataclasses.replace(
         recipe,
@@ -112,8 +115,28 @@ def chosen_recipe(request: LearnRequest, kind: Kind) -> Recipe:
         density=recipe.density if density is None else density,
         transfer=request.transfer,
         combine=request.combine,
-        augment=changes,
+        augment=recipe.augment if request.augment is None else changes,
     )
+
+
+def _check_trained(request: LearnRequest) -> None:
+    """Refuse what has no meaning over trained weights, where every task has its own last layer.
+
+    Raises:
+        UsageError: it was asked for.
+    """
+    asked = {
+        f"--recipe {request.recipe}": request.recipe != "default",
+        f"--density {request.density}": request.density is not None,
+        "--transfer": request.transfer,
+        "--combine": request.combine is not None,
+    }
+    for what, is_asked in asked.items():
+        if is_asked:
+            raise UsageError(
+                f"{what}: the base is a trained network, whose tasks drop a few weights and have "
+                "last layers of their own; expected none"
+            )
 
 
 def make_plans(net: OpenNetwork, request: LearnRequest) -> list[Plan]:
@@ -240,6 +263,8 @@ def check_classes(
             hint=f"supsup init-base --bank ANOTHER-BANK --real-outputs {needed} "
             f"--outputs {needed * (_SUPERFLUOUS_PER_CLASS + 1)}",
         )
+    if find_head(net.network) is not None:
+        return  # it tells tasks apart without any
     superfluous = record.outputs - len(classes)
     if superfluous < _SUPERFLUOUS_PER_CLASS * len(classes):
         reporter.note(

@@ -24,10 +24,10 @@ from supsup_cli.core.inference.novelty import (
 from supsup_cli.core.learning.one_task import class_log_probabilities
 from supsup_cli.core.learning.recipes import Recipe
 from supsup_cli.core.masks.masks import Masks
-from supsup_cli.core.networks.normalisation import normalising_layers
 from supsup_cli.data.splits import Split
 from supsup_cli.workflows.opening import OpenNetwork
 from supsup_cli.workflows.results.learning import LearnedTask
+from supsup_cli.workflows.task_values import has_own_values
 
 _KEPT_STEP = "kept_step"
 
@@ -53,12 +53,12 @@ def calibration(
 ) -> CalibrationRecord | None:
     """Measure how a task's own images fit its mask; None without images.
 
-    By R, or by H where there are no superfluous outputs, or the network normalises.
+    By R, or by H where there are no superfluous outputs, or tasks bring more than a mask.
     """
     if len(split) == 0:
         return None
     images = torch.from_numpy(split.images).to(net.device)
-    odds = len(outputs) < net.bank.record.outputs and not normalising_layers(net.network)
+    odds = len(outputs) < net.bank.record.outputs and not has_own_values(net.network)
     misfit = DAMPED_LOG_ODDS if odds else DOUBT
     values = calibration_quantiles(net.network, masks, images, net.pixels, outputs, misfit)
     return CalibrationRecord(misfit, len(split), CALIBRATION_LEVELS, tuple(values.tolist()))

@@ -10,7 +10,11 @@ _WORST_FIRST = (5, 12, 13)
 
 @dataclass(frozen=True)
 class InitResult:
-    """Answer of `init-base`; `bytes` counts bank.json and the base."""
+    """Answer of `init-base`; `bytes` counts bank.json and the base.
+
+    Of the base's tensors `taken` came from a file and `drawn` from the seed; `left_over` are the
+    names in the file that nothing was taken of.
+    """
 
     bank: str
     status: str
@@ -20,6 +24,9 @@ class InitResult:
     seed: int
     base_sha256: str
     bytes: int
+    taken: int
+    drawn: int
+    left_over: tuple[str, ...]
     exit_code: ClassVar[int] = 0
 
 

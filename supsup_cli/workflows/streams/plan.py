@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from supsup_cli.core.learning.batches.batch_order import BatchOrder
+from supsup_cli.core.networks.head import find_head
 from supsup_cli.core.networks.normalisation import blank_statistics
 from supsup_cli.core.seeds import generator
 from supsup_cli.core.streams.stream_learner import RULES, Rule, StreamSettings
@@ -90,6 +91,12 @@ def plan_stream(net: OpenNetwork, request: StreamRequest) -> StreamPlan:
         raise UsageError(
             f"{net.bank.path}: {net.bank.record.arch} normalises by each task's own statistics, "
             "expected a network that does not",
+            hint="supsup init-base --bank ANOTHER-BANK --arch lenet-300-100",
+        )
+    if find_head(net.network) is not None:
+        raise UsageError(
+            f"{net.bank.path}: tasks of {net.bank.record.arch} have last layers of their own, "
+            "expected a network whose tasks share one",
             hint="supsup init-base --bank ANOTHER-BANK --arch lenet-300-100",
         )
     for number in (0, request.budget - 1):

@@ -23,6 +23,7 @@ from bank_format.encoding.strict_json import to_json
 from bank_format.kinds.mask import Task
 from supsup_cli.core.images import Pixels
 from supsup_cli.core.masks.superposition import effective_weights
+from supsup_cli.core.networks.adapter import base_tensors
 from supsup_cli.core.networks.specs import NetworkSpec, build_network, freeze
 from supsup_cli.errors import UsageError
 from supsup_cli.workflows.opening import open_tasks
@@ -59,12 +60,16 @@ def open_task_network(path: Path, task: Task) -> TaskNetwork:
     content = task.content
     opened = open_tasks(path, "cpu", [content.task])
     net, record = opened.net, opened.net.bank.record
-    own = effective_weights(net.network, opened.stack.masks(0))
-    state = {name: one.detach() for name, one in net.network.named_parameters()} | own
+    # The open network may have its normalisation folded; the file has what the library expects.
     module = build_network(NetworkSpec(record.arch, record.input.shape, record.outputs))
-    weights = {name: state[name].numpy() for name, _ in module.named_parameters()}
-    freeze(module, weights, torch.device("cpu"))
-    module.load_state_dict(state, strict=True)
+    freeze(module, net.bank.base(), torch.device("cpu"))
+    own = effective_weights(module, opened.stack.masks(0))
+    base = base_tensors(module)
+    state = {name: one.detach() for name, one in base.items()} | own
+    freeze(module, {name: state[name].numpy() for name in base}, torch.device("cpu"))
+    for name in own.keys() - base.keys():  # its statistics, or its last layer
+        place, _, buffer = name.rpartition(".")
+        module.get_submodule(place).register_buffer(buffer, own[name])
     spec: Json = {
         "format": "supsup-network",
         "version": 1,

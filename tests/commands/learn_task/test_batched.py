@@ -16,7 +16,8 @@ from supsup_cli.core.networks.specs import kind_of
 from supsup_cli.data import catalog
 from supsup_cli.data.splits import TaskData
 from supsup_cli.errors import NoInputError, UsageError
-from supsup_cli.workflows.bank.init_base import BaseRequest, init_base
+from supsup_cli.workflows.bank.init_base import init_base
+from supsup_cli.workflows.bank.requests import BaseRequest
 from supsup_cli.workflows.learning import batched, scheduling
 from supsup_cli.workflows.learning.plan import LearnRequest, Plan, chosen_recipe, make_plans
 from supsup_cli.workflows.learning.scheduling import places

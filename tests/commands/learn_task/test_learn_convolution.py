@@ -12,7 +12,8 @@ from bank_format.bank import Bank
 from bank_format.kinds.task_records import CalibrationRecord, TaskFacts
 from supsup_cli.core.inference.novelty import DOUBT
 from supsup_cli.core.masks.superposition import masked_forward
-from supsup_cli.workflows.opening import NORMALISATION, TRAITS, open_tasks
+from supsup_cli.workflows.opening import open_tasks
+from supsup_cli.workflows.task_values import NORMALISATION, TRAITS
 from tests.support.commands import answer, run
 
 CONV = ("--arch", "conv-4", "--input", "1x16x16", "--outputs", 30, "--real-outputs", 3)

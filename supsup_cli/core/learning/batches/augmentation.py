@@ -10,16 +10,18 @@ _SHIFT = 1 / 8  # of a side, at most; 4 of 32 pixels, as is common on CIFAR
 
 
 def parse_augmentation(text: str) -> str:
-    """Read "flip", "shift" or both with a comma between; in one canonical order.
+    """Read "flip", "shift" or both with a comma between, or "none"; in one canonical order.
 
     Raises:
         ValueError: another word.
     """
+    if text == "none":
+        return ""
     words = text.split(",")
     unknown = [word for word in words if word not in KINDS]
     if unknown:
         raise ValueError(
-            f"{unknown[0]!r} found, expected {', '.join(KINDS)}, or both as flip,shift"
+            f"{unknown[0]!r} found, expected {', '.join(KINDS)}, both as flip,shift, or none"
         )
     return ",".join(kind for kind in KINDS if kind in words)
 

@@ -1,0 +1,159 @@
+"""Networks of torchvision and timm by name: how to build one, and what images it was trained on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+TORCHVISION: Final = "torchvision/"
+TIMM: Final = "timm/"
+INSTALL_TIMM: Final = "pip install 'supsup[timm]'"
+
+_IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_SIDE = 224
+# Of torchvision: beside the classifier they have others, for learning alone; and they undo the
+# normalisation that their published weights do not know.
+_BRANCHED = ("googlenet", "inception_v3")
+_DISTANT = 10_007  # classes that no layer has by chance
+
+
+class LibraryMissingError(ValueError):
+    """The library that has the network is not installed."""
+
+
+@dataclass(frozen=True)
+class ExpectedInput:
+    """What a network's published weights expect of images.
+
+    Attributes:
+        shape: (3, H, W).
+        mean: of each channel, pixels scaled to 0…1.
+        std: likewise.
+        fixed: whether the network takes no other size.
+    """
+
+    shape: tuple[int, int, int] = (3, _SIDE, _SIDE)
+    mean: tuple[float, ...] = _IMAGENET_MEAN
+    std: tuple[float, ...] = _IMAGENET_STD
+    fixed: bool = False
+
+
+class _WithoutMemory(TorchFunctionMode):
+    """Put what is drawn anyway on the meta device; all that is computed has its values.
+
+    Layers make their parameters by `torch.empty`. The meta device for everything would lose tables
+    such as Swin's positions, and RegNets compute their widths with tensors.
+    """
+
+    def __torch_function__(
+        self,
+        func: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        given = dict(kwargs or {})
+        if func is torch.empty:
+            given["device"] = "meta"
+        return func(*args, **given)
+
+
+def in_library(arch: str) -> bool:
+    """Tell whether an architecture, as bank.json writes it, is torchvision's or timm's."""
+    return arch.startswith((TORCHVISION, TIMM))
+
+
+def torchvision_names() -> list[str]:
+    """List torchvision's classification networks, sorted."""
+    import torchvision
+
+    return sorted(torchvision.models.list_models(module=torchvision.models))
+
+
+def build(arch: str, input_shape: tuple[int, int, int]) -> nn.Module:
+    """Build a network of a library with `distant_classes` outputs, its parameters without memory.
+
+    Raises:
+        LibraryMissingError: timm is not installed.
+        ValueError: there is no such network, or it takes no images of that size.
+    """
+    if arch.startswith(TIMM):
+        name, timm = arch.removeprefix(TIMM), _timm(arch)
+        if not timm.is_model(name):
+            raise ValueError(f"{arch}: no such network in timm {timm.__version__}")
+        with _WithoutMemory():
+            made: nn.Module = timm.create_model(name, pretrained=False, num_classes=_DISTANT)
+        return made
+    import torchvision
+
+    name = arch.removeprefix(TORCHVISION)
+    if name not in torchvision_names():
+        raise ValueError(f"{arch}: no such network in torchvision {torchvision.__version__}")
+    own: dict[str, object] = {}
+    if name in _BRANCHED:
+        own = {"aux_logits": False, "init_weights": False, "transform_input": True}
+    elif name.startswith("vit_"):
+        own = {"image_size": input_shape[-1]}
+    elif name.startswith("maxvit_"):
+        own = {"input_size": input_shape[1:]}
+    with _WithoutMemory():
+        network: nn.Module = torchvision.models.get_model(
+            name, weights=None, num_classes=_DISTANT, **own
+        )
+    return network
+
+
+def distant_classes() -> int:
+    """Tell how many outputs `build` asks for, so that the classifier is known by them."""
+    return _DISTANT
+
+
+def expected_input(arch: str) -> ExpectedInput:
+    """Tell what images a network's published weights were trained on.
+
+    Raises:
+        LibraryMissingError: timm is not installed.
+        ValueError: there is no such network.
+    """
+    if arch.startswith(TIMM):
+        return _of_timm(arch)
+    from torchvision import models
+
+    name = arch.removeprefix(TORCHVISION)
+    try:
+        published = list(models.get_model_weights(name))
+    except ValueError as error:
+        raise ValueError(f"{arch}: no such network in torchvision") from error
+    fixed = name.startswith(("vit_", "maxvit_"))
+    if not published:
+        return ExpectedInput(fixed=fixed)
+    transform = models.get_model_weights(name).DEFAULT.transforms()
+    (side,) = transform.crop_size
+    mean, std = (tuple(map(float, one)) for one in (transform.mean, transform.std))
+    return ExpectedInput((3, side, side), mean, std, fixed)
+
+
+def _of_timm(arch: str) -> ExpectedInput:
+    timm = _timm(arch)
+    name = arch.removeprefix(TIMM)
+    known = timm.get_pretrained_cfg(name) if timm.is_model(name) else None
+    if known is None:
+        if not timm.is_model(name):
+            raise ValueError(f"{arch}: no such network in timm {timm.__version__}")
+        return ExpectedInput()
+    _, height, width = known.input_size
+    mean, std = (tuple(map(float, one)) for one in (known.mean, known.std))
+    return ExpectedInput((3, height, width), mean, std, bool(known.fixed_input_size))
+
+
+def _timm(arch: str) -> Any:
+    try:
+        import timm
+    except ImportError as error:
+        raise LibraryMissingError(
+            f"{arch}: package {error.name} not found, expected timm"
+        ) from error
+    return timm

@@ -1,0 +1,150 @@
+"""Trained weights of a torchvision or timm network: from a file, a folder, or its publisher."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from supsup_cli.core.networks.library import ExpectedInput
+from supsup_cli.errors import NoInputError, UsageError
+from supsup_cli.workflows.bank.pretrained import Shapes, listed, not_safetensors, values
+
+IN_FOLDER = "model.safetensors"
+_CONFIG = "config.json"
+_LARGEST_CONFIG = 2**20  # bytes
+# A network whose classifier is a convolution is wrapped; its file does not know of that.
+_WRAPPED = "body."
+_NAMED_AT_MOST = 3
+
+
+@dataclass(frozen=True)
+class LibraryWeights:
+    """What a file gave.
+
+    Attributes:
+        weights: of each name that was asked for, float32.
+        sha256: of the file, 64 hex digits.
+        left_over: names in the file that nothing was taken of, sorted: its classifier, for one.
+    """
+
+    weights: Mapping[str, NDArray[np.float32]]
+    sha256: str
+    left_over: tuple[str, ...]
+
+
+def weights_file(given: Path) -> Path:
+    """Find the file that was meant: itself, or the one of a folder as the hub has it.
+
+    Raises:
+        NoInputError: the folder has none.
+    """
+    if not given.is_dir():
+        return given
+    file = given / IN_FOLDER
+    if not file.is_file():
+        raise NoInputError(f"{given}: no {IN_FOLDER} found, expected one in a folder of weights")
+    return file
+
+
+def folder_input(given: Path, expected: ExpectedInput) -> ExpectedInput:
+    """Read from a hub folder's config.json what images its weights expect.
+
+    Args:
+        given: a folder, or a file, of which nothing is known.
+        expected: what the library says of the architecture; stands where the folder says nothing.
+
+    Raises:
+        UsageError: the file is no JSON of the hub, or its numbers are none.
+    """
+    path = given / _CONFIG
+    if not given.is_dir() or not path.is_file():
+        return expected
+    try:
+        with path.open("rb") as opened:
+            text = opened.read(_LARGEST_CONFIG)
+        stated = json.loads(text).get("pretrained_cfg", {})
+        if "mean" in stated and "std" in stated:
+            mean, std = (tuple(map(float, stated[key])) for key in ("mean", "std"))
+            expected = replace(expected, mean=mean, std=std)
+        if "input_size" in stated:
+            channels, height, width = map(int, stated["input_size"])
+            expected = replace(expected, shape=(channels, height, width))
+    except OSError as error:
+        raise NoInputError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except (ValueError, AttributeError, TypeError, RecursionError) as error:
+        raise UsageError(f"{path}: {error}, expected a config.json as the hub has it") from error
+    return expected
+
+
+def read_library_file(file: Path, shapes: Shapes) -> LibraryWeights:
+    """Read a network's weights from a safetensors file, every name and shape checked.
+
+    Args:
+        file: its state dict, with or without the classifier.
+        shapes: name → shape of all `base_tensors`.
+
+    Raises:
+        NoInputError: the file cannot be read.
+        UsageError: it is no safetensors file, or its names, shapes, types or values are wrong.
+    """
+    try:
+        with file.open("rb") as opened:
+            digest = hashlib.file_digest(opened, "sha256").hexdigest()
+        with safe_open(file, framework="pt") as tensors:
+            names = list(tensors.keys())
+            found = {name: tuple(tensors.get_slice(name).get_shape()) for name in names}
+            return _taken(str(file), digest, found, tensors.get_tensor, shapes)
+    except OSError as error:
+        raise NoInputError(f"{file}: cannot be read ({error.strerror or error})") from error
+    except SafetensorError as error:
+        raise not_safetensors(file, error) from error
+
+
+def from_state(
+    source: str, digest: str, state: Mapping[str, Tensor], shapes: Shapes
+) -> LibraryWeights:
+    """Take a network's weights from a state dict in memory; see `read_library_file`."""
+    found = {name: tuple(tensor.shape) for name, tensor in state.items()}
+    return _taken(source, digest, found, state.__getitem__, shapes)
+
+
+def _taken(
+    source: str,
+    digest: str,
+    found: Shapes,
+    get: Callable[[str], torch.Tensor],
+    shapes: Shapes,
+) -> LibraryWeights:
+    places = {name: name.removeprefix(_WRAPPED) for name in shapes}
+    if set(shapes) <= set(found):
+        places = {name: name for name in shapes}
+    missing = [place for place in places.values() if place not in found]
+    if missing:
+        raise UsageError(
+            f"{source}: {len(missing)} of the {len(shapes)} tensors of the architecture missing "
+            f"({listed(missing)}), {len(found)} others found",
+            hint="supsup init-base --arch NAME: the name under which the library has the network "
+            "whose weights these are",
+        )
+    different = [name for name, place in places.items() if found[place] != shapes[name]]
+    if different:
+        shown = "; ".join(
+            f"{places[name]}: shape {list(found[places[name]])} found, expected "
+            f"{list(shapes[name])}"
+            for name in different[:_NAMED_AT_MOST]
+        )
+        raise UsageError(
+            f"{source}: {shown}",
+            hint="--arch and --input decide the shapes; leave --input out for the size that the "
+            "network was trained with",
+        )
+    weights = {name: values(source, place, get(place)) for name, place in places.items()}
+    left = tuple(sorted(set(found) - set(places.values())))
+    return LibraryWeights(weights, digest, left)
