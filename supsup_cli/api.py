@@ -12,9 +12,10 @@ Errors are those of `supsup_cli.errors` and `bank_format.errors`; nothing is pri
 """
 
 import sys
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypedDict, Unpack
+from typing import Any, TypedDict, TypeVar, Unpack
 
 from bank_format.bank import Bank as _BankOnDisk
 from bank_format.store.tasks import task_path
@@ -27,11 +28,17 @@ from supsup_cli.workflows.bank.requests import BaseRequest
 from supsup_cli.workflows.inference import infer_task, predict
 from supsup_cli.workflows.inference.inputs import InputRequest
 from supsup_cli.workflows.inference.rules import DecisionRequest
+from supsup_cli.workflows.lazy_tasks import open_lazily
 from supsup_cli.workflows.learning import learn_task
 from supsup_cli.workflows.learning.plan import LearnRequest
 from supsup_cli.workflows.opening import OpenTasks, open_tasks
 from supsup_cli.workflows.reporting import Silent
-from supsup_cli.workflows.results.inference import InferredSource, PredictedSource
+from supsup_cli.workflows.results.inference import (
+    InferredSource,
+    InferResult,
+    PredictedSource,
+    PredictResult,
+)
 from supsup_cli.workflows.results.learning import LearnedTask
 from supsup_cli.workflows.results.tasks import ListedTask
 from supsup_cli.workflows.tasks import list as listing
@@ -39,6 +46,7 @@ from supsup_cli.workflows.tasks import list as listing
 __all__ = ["Bank", "InferredSource", "LearnedTask", "ListedTask", "PredictedSource", "create"]
 
 _SILENT = Silent()
+_Answered = TypeVar("_Answered", InferResult, PredictResult)
 
 
 class LearnOptions(TypedDict, total=False):
@@ -156,12 +164,16 @@ class Bank:
 
         Raises:
             NoInputError: no image, or the bank has no task yet.
-            BankError: a task cannot be read, or is not there.
+            BankError: no task can be read, or the one given is not there.
+
+        Warns:
+            RuntimeWarning: a task that may be that of an image cannot be read; the others answer.
         """
+        opened: OpenTasks
         opened = self._opened() if task is None else open_tasks(self.path, self._device, [task])
         inputs = self._inputs(images)
         decision = DecisionRequest("auto", None, "image", self._device)
-        return predict.predict_open(opened, inputs, decision, task, _SILENT).results
+        return _warned(predict.predict_open(opened, inputs, decision, task, _SILENT)).results
 
     def infer(
         self,
@@ -190,7 +202,8 @@ class Bank:
         """
         decision = DecisionRequest(method, objective, group, self._device)
         inputs = self._inputs(images)
-        return infer_task.infer_open(self._opened(), inputs, decision, top, _SILENT).results
+        found = infer_task.infer_open(self._opened(), inputs, decision, top, _SILENT)
+        return _warned(found).results
 
     def _learn(
         self,
@@ -237,7 +250,7 @@ class Bank:
         paths = [task_path(self.path, name) for name in bank.tasks()]
         now = [(str(path), path.stat().st_ino, path.stat().st_mtime_ns) for path in paths]
         if self._open is None or self._open[0] != now:
-            self._open = now, open_tasks(self.path, self._device)
+            self._open = now, open_lazily(self.path, self._device)
         return self._open[1]
 
 
@@ -275,6 +288,13 @@ def create(
     request = BaseRequest(arch, input_shape, outputs, real_outputs, seed, init, file, new_head)
     init_base.init_base(Path(path), request)
     return Bank(path, device=device)
+
+
+def _warned(result: _Answered) -> _Answered:
+    """Warn of the tasks that an answer had to do without."""
+    for one in result.left_out:
+        warnings.warn(f"{one.message}; the other tasks answer", RuntimeWarning, stacklevel=3)
+    return result
 
 
 def _examples(dataset: Any) -> Iterator[tuple[Any, int]]:

@@ -29,6 +29,7 @@ __all__ = [
     "Tensor",
     "Tensors",
     "Unsealed",
+    "parse_unchecked",
     "read_sealed",
     "seal",
     "unseal",
@@ -129,6 +130,15 @@ def read_sealed(data: bytes, name: str, *, views: bool = False) -> Unsealed:
         )
     with damage(name, "I3"):
         return _parse(data, views=views)
+
+
+def parse_unchecked(data: bytes) -> Unsealed:
+    """Parse a sealed file whose seal is broken, for a hint of what it was; nothing may rely on it.
+
+    Raises:
+        ValueError: it is not even laid out as one.
+    """
+    return _parse(data)
 
 
 def _parse(data: bytes, *, views: bool = False) -> Unsealed:

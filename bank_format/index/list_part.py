@@ -20,7 +20,7 @@ __all__ = ["ListContent", "build_list", "parse_list"]
 
 _KINDS: Final = ("combination", "mask")
 _TEXTS, _DIGESTS = 5, 4  # of a row
-_NUMBERS: Final = 13
+_NUMBERS: Final = 14
 _TIME = len("2026-01-31T12:00:00.000000Z")
 _INT64 = np.dtype("<i8")
 
@@ -59,6 +59,7 @@ def build_list(record: BankRecord, rows: Sequence[ListRow]) -> bytes:
             *one.file.stamp,
             *one.later.stamp,
             one.features,
+            one.sparse,
             one.classes,
             one.steps,
             one.seed,
@@ -131,7 +132,8 @@ def _rows(content: ListContent, record: BankRecord, tensors: Tensors) -> list[Li
             columns[6],
             digests[2::_DIGESTS],
             digests[3::_DIGESTS],
-            *columns[7:],
+            map(bool, columns[7]),
+            *columns[8:],
             samples,
             strict=True,
         )
@@ -153,10 +155,10 @@ def _check_texts(texts: Sequence[str], count: int) -> None:
 
 
 def _check_numbers(numbers: NDArray[np.int64]) -> None:
-    size, later, classes = (numbers[:, place] for place in (0, 3, 7))
-    correct, images = numbers[:, 11], numbers[:, 12]
+    size, later, sparse, classes = (numbers[:, place] for place in (0, 3, 7, 8))
+    correct, images = numbers[:, 12], numbers[:, 13]
     whole = (numbers[:, 6:] >= 0).all() and (classes >= 1).all() and (correct <= images).all()
-    if not whole or (size < 0).any() or (later < 0).any():
+    if not whole or (size < 0).any() or (later < 0).any() or (sparse > 1).any():
         raise ValueError("a number found that no task has")
 
 

@@ -44,6 +44,7 @@ class ListRow(NamedTuple):
             this reader can use.
         content_sha256: digest of its content, 32 bytes.
         data_sha256: digest of what it was learned from, 32 bytes.
+        sparse: whether its masks keep a chosen share of each layer.
         classes: how many.
         steps: optimiser steps taken.
         seed: of the learning.
@@ -63,6 +64,7 @@ class ListRow(NamedTuple):
     features: int
     content_sha256: bytes
     data_sha256: bytes
+    sparse: bool
     classes: int
     steps: int
     seed: int
@@ -104,6 +106,7 @@ def row_of(task: Task, file: TaskFile, later: TaskFile, features: int) -> ListRo
         features=features,
         content_sha256=bytes.fromhex(task.content_sha256),
         data_sha256=bytes.fromhex(content.data.digest),
+        sparse=task.sparse,
         classes=len(content.classes),
         steps=content.steps,
         seed=content.seed,

@@ -15,7 +15,7 @@ from bank_format.kinds.task_arrays import Arrays
 from bank_format.kinds.task_records import SignatureRecord
 from bank_format.store.signatures import read_signature
 
-__all__ = ["ReadTask", "read_task_row", "task_row", "usable_arrays"]
+__all__ = ["ReadTask", "read_task_row", "signature_of", "task_row", "usable_arrays"]
 
 
 class ReadTask(NamedTuple):
@@ -49,7 +49,8 @@ def read_task_row(
         BankError: as `Bank.read_task`.
     """
     task, data = bank.read_sealed(name)
-    return task_row(bank, task, TaskFile(data[-SEAL_SIZE:], stamp or NO_STAMP), later_stamp)
+    known = stamp or Stamp(len(data), 0, 0)
+    return task_row(bank, task, TaskFile(data[-SEAL_SIZE:], known), later_stamp)
 
 
 def task_row(bank: Bank, task: Task, file: TaskFile, later_stamp: Stamp | None) -> ReadTask:
@@ -58,13 +59,8 @@ def task_row(bank: Bank, task: Task, file: TaskFile, later_stamp: Stamp | None) 
     Raises:
         StorageError: the system refused to read its signature.
     """
-    later, arrays = NO_FILE, usable_arrays(task.content.signature, task.arrays)
-    if task.content.signature is None:
-        with suppress(DamagedError, NewerFormatError, OtherBaseError):
-            stored = read_signature(bank.path, bank.record, task.content.task)
-            if stored is not None and stored.content.task_sha256 == task.content_sha256:
-                later = TaskFile(stored.seal, later_stamp or NO_STAMP)
-                arrays = usable_arrays(stored.content.signature, stored.arrays)
+    arrays, later_seal = signature_of(bank, task)
+    later = NO_FILE if later_seal is None else TaskFile(later_seal, later_stamp or NO_STAMP)
     coarse = None
     if arrays is not None:
         seal = file.seal if later == NO_FILE else later.seal
@@ -72,6 +68,25 @@ def task_row(bank: Bank, task: Task, file: TaskFile, later_stamp: Stamp | None) 
             coarse = coarse_row(seal, arrays)
     row = row_of(task, file, later, 0 if coarse is None else coarse.features)
     return ReadTask(task, row, coarse, None if coarse is None else arrays)
+
+
+def signature_of(bank: Bank, task: Task) -> tuple[Arrays | None, bytes | None]:
+    """Find a task's signature: in its own file, or one made later, which counts if it is whole.
+
+    Returns:
+        its arrays, None where there are none of a known model; the seal of the file of one made
+        later.
+
+    Raises:
+        StorageError: the system refused to read one made later.
+    """
+    if task.content.signature is not None:
+        return usable_arrays(task.content.signature, task.arrays), None
+    with suppress(DamagedError, NewerFormatError, OtherBaseError):
+        stored = read_signature(bank.path, bank.record, task.content.task)
+        if stored is not None and stored.content.task_sha256 == task.content_sha256:
+            return usable_arrays(stored.content.signature, stored.arrays), stored.seal
+    return None, None
 
 
 def usable_arrays(signature: SignatureRecord | None, arrays: Arrays) -> Arrays | None:

@@ -1,15 +1,10 @@
 """Signatures of tasks: made while learning or later, and put side by side for decisions."""
 
-from contextlib import suppress
-from dataclasses import dataclass
-from functools import cached_property
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bank_format.errors import DamagedError, NewerFormatError, OtherBaseError
 from bank_format.kinds.features import Whitening
 from bank_format.kinds.gaussians import (
     GAUSSIANS,
@@ -18,11 +13,9 @@ from bank_format.kinds.gaussians import (
     read_gaussians,
     store_gaussians,
 )
-from bank_format.kinds.mask import Task
 from bank_format.kinds.task_arrays import Arrays
 from bank_format.kinds.task_records import SignatureRecord
 from bank_format.store.features import keep_features, read_features
-from bank_format.store.signatures import read_signature
 from supsup_cli.core.images import LabelledImages
 from supsup_cli.core.inference.novelty import CALIBRATION_LEVELS
 from supsup_cli.core.masks.superposition import images_at_once
@@ -49,12 +42,9 @@ from supsup_cli.core.signatures.maps import (
     whitening_of,
 )
 from supsup_cli.core.signatures.table import (
-    CoarseSignatures,
-    SignatureTable,
     TaskSignature,
-    fit_score,
 )
-from supsup_cli.workflows.opening import OpenNetwork, OpenTasks
+from supsup_cli.workflows.opening import OpenNetwork
 
 # Images of one pass: of one size always, since products of another are summed in another order.
 _BATCH = 256
@@ -62,32 +52,6 @@ _MAPS = "maps-1"  # how features of random convolution nets are made
 # Bytes of a signature's arrays: what adds 12 KiB to a task's file where masks are small, elsewhere
 # 28 KiB, with what the file says of them and their quantiles.
 _SMALL_MASK, _SMALL, _LARGE = 1 << 16, 11_000, 27_300
-
-
-@dataclass(frozen=True)
-class OpenSignatures:
-    """The signatures of open tasks.
-
-    Attributes:
-        features: the pass through the frozen network.
-        table: of all tasks, in their order.
-        signatures: of each task; None where it has none.
-    """
-
-    features: FrozenFeatures
-    table: SignatureTable
-    signatures: tuple[TaskSignature | None, ...]
-
-    @cached_property
-    def unsigned(self) -> NDArray[np.int64]:
-        """Which tasks have no signature: indices, int64."""
-        return np.array([i for i, one in enumerate(self.signatures) if one is None], np.int64)
-
-    @cached_property
-    def usual_score(self) -> float:
-        """What an image of a task's own scores there, mean over the tasks, nats."""
-        own = [one.own_distance() for one in self.signatures if one is not None]
-        return float(fit_score(torch.tensor(own, dtype=torch.float64), self.features.size).mean())
 
 
 def make_signature(
@@ -117,7 +81,7 @@ def make_signature(
     arrays = store_gaussians(_gaussians(fitted, np.empty(0)))
     if len(held_out):
         here = torch.arange(len(held_out), device=held_out.device)
-        rounded = _ready(read_gaussians(arrays, features.size), net)
+        rounded = ready(read_gaussians(arrays, features.size), net)
         own = image_features(net, features, held_out.take(here)).to(net.device)
         apart = [rounded.distances(part, rounded.noise) for part in own.split(_BATCH)]
         quantiles = torch.quantile(
@@ -174,51 +138,8 @@ def features_above(net: OpenNetwork, lower: Between) -> Tensor:
     return torch.cat([net.parts.above(block, {}).cpu() for block in blocks])
 
 
-def open_signatures(opened: OpenTasks) -> OpenSignatures | None:
-    """Put the signatures of open tasks side by side; None where no task has one.
-
-    One made later that is damaged counts as none: it is derived, and `verify` reports it.
-
-    Raises:
-        StorageError: the system refused to read one made later.
-    """
-    features = open_features(opened.net, keep=False)
-    if features is None:
-        return None
-    found = tuple(_signature(opened.net, task, features.size) for task in opened.tasks)
-    signed = [one for one in found if one is not None]
-    if not signed:
-        return None
-    counts = [0 if one is None else len(one.means) for one in found]
-    coarse = CoarseSignatures(
-        means=torch.cat([one.means for one in signed]),
-        shares=torch.cat([one.shares for one in signed]),
-        starts=torch.tensor(np.cumsum([0, *counts]), device=opened.net.device),
-        within=torch.stack([one.within() for one in signed]).mean(0),
-        noise=float(np.mean([one.noise for one in signed])),
-    )
-    return OpenSignatures(features, SignatureTable(coarse, found.__getitem__), found)
-
-
-def _signature(net: OpenNetwork, task: Task, size: int) -> TaskSignature | None:
-    """Read a task's signature, from its own file or one made later."""
-    record, arrays = task.content.signature, task.arrays
-    if record is None:
-        later = None
-        with suppress(DamagedError, NewerFormatError, OtherBaseError):
-            later = read_signature(net.bank.path, net.bank.record, task.content.task)
-        if later is None or later.content.task_sha256 != task.content_sha256:
-            return None
-        record, arrays = later.content.signature, later.arrays
-    if record.model != GAUSSIANS:
-        return None
-    try:
-        return _ready(read_gaussians(arrays, size), net)
-    except ValueError:
-        return None  # of another pass through this network: nothing can be said
-
-
-def _ready(gaussians: Gaussians, net: OpenNetwork) -> TaskSignature:
+def ready(gaussians: Gaussians, net: OpenNetwork) -> TaskSignature:
+    """Put a task's Gaussians on the network's device."""
     means, directions, variances, shares = (
         torch.from_numpy(one).to(net.device)
         for one in (gaussians.means, gaussians.directions, gaussians.variances, gaussians.shares)

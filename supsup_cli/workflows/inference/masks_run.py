@@ -107,12 +107,13 @@ def run_few(
     if layers is None:
         return None
     inputs = opened.net.pixels(device_images(images, opened.net.device))
+    outputs = [_outputs(opened, index) for index in indices]  # each task is read by now
     logits = few_logits(layers.weights, opened.stack, inputs, list(indices))
     if logits is None:
         return None
     return [
-        _said(*judge_logits(one, inputs, _outputs(opened, index), misfit_of(opened, index)))
-        for one, index in zip(logits, indices, strict=True)
+        _said(*judge_logits(one, inputs, own, misfit_of(opened, index)))
+        for one, own, index in zip(logits, outputs, indices, strict=True)
     ]
 
 

@@ -26,8 +26,9 @@ from supsup_cli.workflows.inference.masks_run import (
 )
 from supsup_cli.workflows.inference.rules import Rule
 from supsup_cli.workflows.labelled import device_images
+from supsup_cli.workflows.open_signatures import OpenSignatures
 from supsup_cli.workflows.opening import OpenTasks
-from supsup_cli.workflows.signatures import OpenSignatures, features_above, image_features
+from supsup_cli.workflows.signatures import features_above, image_features
 
 # Where a task has no calibration: median and quantile at .9 of the misfit, nats, as tasks of
 # permuted MNIST have them (R), and as sure answers do (H). A stated prior, not a measurement.

@@ -1,0 +1,193 @@
+"""The signatures of open tasks side by side: coarse ones of all, whole ones of those in doubt."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from bank_format.index.coarse import CoarseRows, coarse_row, from_bfloat16, joined_rows
+from bank_format.index.task_rows import signature_of
+from bank_format.kinds.gaussians import read_gaussians
+from bank_format.kinds.task_arrays import Arrays
+from supsup_cli.core.signatures.features import FrozenFeatures
+from supsup_cli.core.signatures.table import (
+    CoarseSignatures,
+    SignatureTable,
+    TaskSignature,
+    fit_score,
+)
+from supsup_cli.workflows.lazy_tasks import LazyTasks
+from supsup_cli.workflows.opening import OpenNetwork, OpenTasks
+from supsup_cli.workflows.signatures import open_features, ready
+
+__all__ = ["OpenSignatures", "open_signatures"]
+
+_AT_ONCE = 4096  # rows that are widened to floats at a time
+
+
+class _Source(Protocol):
+    """Where the signatures of T tasks come from.
+
+    Attributes:
+        coarse: S coarse ones.
+        places: (T,) int64, each task's among them; −1 for none.
+        hinted: indices of tasks whose signature nothing vouches for.
+        gone: indices of tasks that are left out.
+    """
+
+    @property
+    def coarse(self) -> CoarseRows | None: ...
+    @property
+    def places(self) -> NDArray[np.int64]: ...
+    @property
+    def hinted(self) -> set[int]: ...
+    @property
+    def gone(self) -> set[int]: ...
+    def arrays(self, index: int) -> Arrays | None:
+        """Read a whole one, as stored; None where it cannot be read after all."""
+
+
+class OpenSignatures:
+    """The signatures of open tasks.
+
+    Args:
+        features: the pass through the frozen network.
+        net: the open network.
+        source: gives the signatures.
+
+    Attributes:
+        features: as given.
+        table: of all tasks that are not left out, in their order.
+        unsigned: which tasks have no signature: indices, int64.
+        usual_score: what an image of a task's own scores there, mean over the tasks, nats.
+    """
+
+    def __init__(self, features: FrozenFeatures, net: OpenNetwork, source: _Source) -> None:
+        self.features = features
+        self._net = net
+        self._source = source
+        self._whole: dict[int, TaskSignature | None] = {}
+        self.renew()
+
+    def __getitem__(self, index: int) -> TaskSignature | None:
+        """Read a task's whole signature; None where it has none, or it cannot be read after all."""
+        if index not in self._whole:
+            arrays = self._source.arrays(index)
+            found = None
+            if arrays is not None:
+                try:
+                    found = ready(read_gaussians(arrays, self.features.size), self._net)
+                except ValueError:
+                    found = None  # of another pass through this network: nothing can be said
+            self._whole[index] = found
+        return self._whole[index]
+
+    @property
+    def signatures(self) -> "OpenSignatures":
+        """Whole signatures by the tasks' indices."""
+        return self
+
+    def renew(self) -> None:
+        """Make the table anew, after a task was left out, or the index has lied."""
+        source, places = self._source, self._source.places
+        here = [index for index in range(len(places)) if index not in source.gone]
+        signed = [index for index in here if places[index] >= 0]
+        self.unsigned = np.array([index for index in here if places[index] < 0], np.int64)
+        trusted = np.array([index not in source.hinted for index in signed], np.bool_)
+        self.some = bool(trusted.any())
+        self._whole.clear()
+        rows = None
+        if source.coarse is not None:
+            rows = source.coarse.take(places[signed].tolist())
+        self.table = SignatureTable(
+            _coarse(rows, trusted, signed, len(places), self.features.size, self._net),
+            self.__getitem__,
+        )
+        own = rows.own[trusted] if rows is not None else np.zeros(0)
+        usual = fit_score(torch.from_numpy(own), self.features.size)
+        self.usual_score = float(usual.mean()) if len(own) else 0.0
+
+
+def open_signatures(opened: OpenTasks) -> OpenSignatures | None:
+    """Put the signatures of open tasks side by side; None where no task has one.
+
+    One made later that is damaged counts as none: it is derived, and `verify` reports it.
+
+    Raises:
+        StorageError: the system refused to read one made later.
+    """
+    lazy = isinstance(opened, LazyTasks)
+    features = opened.features if lazy else open_features(opened.net, keep=False)
+    if features is None:
+        return None
+    source = opened.reader if lazy else _ReadTasks(opened, features.size)
+    signatures = OpenSignatures(features, opened.net, source)
+    return signatures if signatures.some else None
+
+
+class _ReadTasks:
+    """The signatures of tasks that are all open."""
+
+    def __init__(self, opened: OpenTasks, features: int) -> None:
+        self.hinted: set[int] = set()
+        self.gone: set[int] = set()
+        self._arrays: list[Arrays | None] = []
+        self.places = np.full(len(opened.tasks), -1, np.int64)
+        parts: list[CoarseRows] = []
+        for index, task in enumerate(opened.tasks):
+            arrays, _ = signature_of(opened.net.bank, task)
+            self._arrays.append(arrays)
+            with suppress(ValueError):  # numbers that no Gaussian has
+                one = None if arrays is None else coarse_row(b"", arrays)
+                if one is not None and one.features == features:
+                    self.places[index] = len(parts)
+                    parts.append(one)
+        self.coarse = joined_rows(parts) if parts else None
+
+    def arrays(self, index: int) -> Arrays | None:
+        """Give a task's signature as stored."""
+        return self._arrays[index]
+
+
+def _coarse(
+    rows: CoarseRows | None,
+    trusted: NDArray[np.bool_],
+    signed: Sequence[int],
+    tasks: int,
+    features: int,
+    net: OpenNetwork,
+) -> CoarseSignatures:
+    """Put coarse signatures on the network's device.
+
+    Args:
+        rows: of the signed tasks, in their order; None for none.
+        trusted: (S,) bool, of those whose numbers enter what all share.
+        signed: indices of the tasks that have one.
+        tasks: T.
+        features: D.
+        net: the open network.
+    """
+    counts = np.zeros(tasks, np.int64)
+    means, shares = np.empty((0, features), np.float32), np.empty(0, np.float32)
+    within, noise = np.ones(features), 1.0
+    if rows is not None and len(rows):
+        counts[list(signed)] = rows.counts
+        means, shares = rows.means * rows.scales[:, None], rows.shares
+        within = np.zeros(features)
+        for start in range(0, len(rows), _AT_ONCE):
+            part = slice(start, start + _AT_ONCE)
+            some = from_bfloat16(rows.within[part])[trusted[part]]
+            within += some.sum(0, dtype=np.float64)
+        within /= max(1, int(trusted.sum()))
+        noise = float(rows.noise[trusted].mean()) if trusted.any() else 1.0
+    device = net.device
+    return CoarseSignatures(
+        means=torch.from_numpy(means).to(device),
+        shares=torch.from_numpy(shares.copy()).to(device),
+        starts=torch.from_numpy(np.cumsum([0, *counts])).to(device),
+        within=torch.from_numpy(within.astype(np.float32)).to(device),
+        noise=noise,
+    )
