@@ -1,5 +1,6 @@
 """The command line: all commands together, behind one error boundary."""
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -18,10 +19,10 @@ from supsup_cli.commands import (
     streams,
     tasks,
 )
+from supsup_cli.options import DEFAULT_BANK
 
 app = typer.Typer(
     name="supsup",
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="A persistent bank of supermasks: one frozen network, one binary mask per task.",
 )
@@ -33,13 +34,25 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+_FIRST_COMMANDS = """\
+There is no bank here yet. Three commands to begin with:
+  supsup init-base                              # draw a network and freeze it
+  supsup learn-task --data mnist-perm-0..1      # or a folder with one folder per class
+  supsup predict --data mnist-perm-1 --limit 5  # or images and folders of them"""
+
+
+@app.callback(invoke_without_command=True)
 def _supsup(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Version.")
     ] = False,
 ) -> None:
-    pass
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help(), nl=False)  # Rich has printed it, and returns nothing
+        if not (os.environ.get("SUPSUP_BANK") or (DEFAULT_BANK / "bank.json").exists()):
+            typer.echo(_FIRST_COMMANDS)
+        raise typer.Exit(2)
 
 
 for _group in (

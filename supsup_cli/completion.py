@@ -1,6 +1,10 @@
-"""What a shell may complete: task names of the bank, names of data. Silent whatever goes wrong."""
+"""What a shell may complete: task names of the bank, names of data, an option's few words.
+
+Nothing here raises: an error would land in the line that is being typed.
+"""
 
 import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,12 +16,25 @@ if TYPE_CHECKING:
 _MOST = 1000
 
 
+def complete_words(known: Mapping[str, str]) -> Callable[[str], list[tuple[str, str]]]:
+    """Make the completion of an option that takes one of a few words.
+
+    Args:
+        known: each word, and what it means; shells that show help show that.
+    """
+
+    def complete(incomplete: str) -> list[tuple[str, str]]:
+        return [(word, meaning) for word, meaning in known.items() if word.startswith(incomplete)]
+
+    return complete
+
+
 def complete_tasks(context: typer.Context, incomplete: str) -> list[str]:
     """List the bank's tasks that begin with what was typed."""
     try:
         bank = context.params.get("bank") or os.environ.get("SUPSUP_BANK") or "bank"
         return _tasks_of(bank, incomplete)
-    except Exception:  # an error would land in the line that is being typed
+    except Exception:
         return []
 
 

@@ -1,14 +1,25 @@
-"""Options that several commands share, each declared once."""
+"""Options that several commands share, each declared once, and how a command shows examples."""
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
 
 from bank_format.disk.stores import Place
-from supsup_cli.completion import complete_data
+from supsup_cli.choices import (
+    ARCHITECTURES,
+    DEVICES,
+    GROUPS,
+    INITS,
+    METHODS,
+    OBJECTIVES,
+    RECIPES,
+    check_choice,
+)
+from supsup_cli.completion import complete_data, complete_words
 from supsup_cli.data.limits import MOST_PIXELS
 from supsup_cli.stores.addresses import place_of, refuse_address
 
@@ -55,6 +66,45 @@ def usable_uncached_place(path: Path) -> Place:
     return place_of(str(usable_path(path)), cached=False)
 
 
+# Panels of the help; what every command has, and the bank, stands under "Options" above them.
+NETWORK, DATA, LEARNING = "The network", "Data", "Learning"
+DECIDING, OUTPUT = "Telling tasks apart", "Output"
+
+
+def choice(
+    option: str, known: Mapping[str, str], purpose: str, panel: str, also: str = ""
+) -> Any:  # as Typer's own function
+    """Declare an option that takes one of a few words: listed, checked and completed.
+
+    Args:
+        option: as it is typed.
+        known: each word, and what it means.
+        purpose: what the option decides.
+        panel: which panel of the help it stands in.
+        also: what the option takes besides those words, which the command then checks itself.
+    """
+
+    def checked(typed: str | None) -> str | None:
+        if typed and not also:
+            check_choice(option, typed, known)
+        return typed
+
+    lines = [f"{word}: {meaning}" for word, meaning in known.items()]
+    return typer.Option(
+        option,
+        help="\n\n".join((f"{purpose}.", *lines, *([also] if also else []))),
+        metavar="WORD",
+        callback=checked,
+        autocompletion=complete_words(known),
+        rich_help_panel=panel,
+    )
+
+
+def file_option(purpose: str, metavar: str = "FILE", panel: str = OUTPUT) -> Any:
+    """Declare an option that names a file or a folder, by default one that is written."""
+    return typer.Option(help=purpose, metavar=metavar, callback=usable_path, rich_help_panel=panel)
+
+
 BankOption = Annotated[
     Path,
     typer.Option(
@@ -65,13 +115,14 @@ BankOption = Annotated[
         callback=usable_folder,
     ),
 ]
+_PLACE_HELP = "The bank's folder, or s3://BUCKET/PREFIX (gs://, az://)."
 # Typer knows of no unions. What a callback returns is what the command gets, here a `Place`.
 ReadBankOption = Annotated[
     Path,
     typer.Option(
         "--bank",
         envvar="SUPSUP_BANK",
-        help="The bank's folder, or s3://BUCKET/PREFIX (gs://, az://).",
+        help=_PLACE_HELP,
         metavar="PLACE",
         callback=usable_place,
     ),
@@ -81,7 +132,7 @@ VerifiedBankOption = Annotated[
     typer.Option(
         "--bank",
         envvar="SUPSUP_BANK",
-        help="The bank's folder, or s3://BUCKET/PREFIX (gs://, az://).",
+        help=_PLACE_HELP,
         metavar="PLACE",
         callback=usable_uncached_place,
     ),
@@ -89,62 +140,101 @@ VerifiedBankOption = Annotated[
 JsonLinesOption = Annotated[
     bool,
     typer.Option(
-        "--json-lines", help="Print each answer as a JSON line, as soon as it is decided."
+        "--json-lines",
+        help="Print each answer as a JSON line, as soon as it is decided.",
+        rich_help_panel=OUTPUT,
     ),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-QuietOption = Annotated[bool, typer.Option("--quiet", help="No progress, no notes.")]
-DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print one JSON document.", rich_help_panel=OUTPUT)
+]
+QuietOption = Annotated[
+    bool, typer.Option("--quiet", help="No progress, no notes.", rich_help_panel=OUTPUT)
+]
+DebugOption = Annotated[
+    bool,
+    typer.Option("--debug", help="Show the traceback of an error.", rich_help_panel=OUTPUT),
+]
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 DryRunOption = Annotated[
-    bool, typer.Option("--dry-run", help="Change nothing; tell what would be.")
+    bool, typer.Option("--dry-run", help="Change nothing; print what would change.")
 ]
 DeviceOption = Annotated[
-    str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.", metavar="DEVICE")
+    str,
+    typer.Option(
+        "--device",
+        help="auto, cpu, cuda, cuda:N or mps.",
+        metavar="DEVICE",
+        autocompletion=complete_words(DEVICES),
+    ),
 ]
 SeedOption = Annotated[
     int, typer.Option("--seed", help="Seed of every random draw.", min=0, max=2**63 - 1)
 ]
 LimitOption = Annotated[
-    int | None, typer.Option("--limit", help="A seeded N images of each task.", metavar="N")
-]
-MethodOption = Annotated[
-    str,
+    int | None,
     typer.Option(
-        "--method",
-        help="auto, signature, one-shot, binary, descent, exhaustive or hopfield (unit masks).",
-        metavar="METHOD",
+        "--limit",
+        help="Use N random (seeded) images of each task.",
+        metavar="N",
+        rich_help_panel=DATA,
     ),
 ]
+ArchOption = Annotated[
+    str,
+    choice(
+        "--arch",
+        ARCHITECTURES,
+        "The network",
+        NETWORK,
+        also="mlp-A-B-…: a perceptron with layers of A, B, … units\n\n"
+        "units-A-B-…: the same, and masks choose units\n\n"
+        "NAME or timm/NAME: with --weights, a network of torchvision or timm",
+    ),
+]
+InitOption = Annotated[
+    str, choice("--init", INITS, "How weights are drawn; default: signed-constant", NETWORK)
+]
+NewHeadOption = Annotated[
+    bool,
+    typer.Option(
+        "--new-head", help="Draw the last layer, whatever --weights has.", rich_help_panel=NETWORK
+    ),
+]
+RecipeOption = Annotated[str, choice("--recipe", RECIPES, "How a mask is learned", LEARNING)]
+MethodOption = Annotated[str, choice("--method", METHODS, "How the task is inferred", DECIDING)]
 ObjectiveOption = Annotated[
     str | None,
-    typer.Option(
+    choice(
         "--objective",
-        help="H (entropy), G (paper) or R (log-odds of no class); default: the method's best.",
-        metavar="H|G|R",
+        OBJECTIVES,
+        "What masks are compared by (default: what suits the method)",
+        DECIDING,
     ),
 ]
 GroupOption = Annotated[
     str,
-    typer.Option("--group", help="Who shares a decision: image, folder, all, N.", metavar="GROUP"),
+    choice("--group", GROUPS, "Images decided together", DECIDING, also="or a number of images"),
 ]
 DataOption = Annotated[
     list[str] | None,
     typer.Option(
         "--data",
-        help="A name (see data list), a range mnist-perm-0..9, a folder.",
+        help="A name (see data list), a range like mnist-perm-0..9, or a folder.",
         metavar="DATA",
         autocompletion=complete_data,
+        rich_help_panel=DATA,
     ),
 ]
 MaxPixelsOption = Annotated[
     int,
     typer.Option(
         "--max-pixels",
-        help="An image file with more pixels is not read.",
+        help="Refuse an image file with more pixels.",
         min=1,
         max=MOST_PIXELS,
         metavar="N",
+        rich_help_panel=DATA,
     ),
 ]
 DataRootOption = Annotated[
@@ -155,13 +245,24 @@ DataRootOption = Annotated[
         help="Folder of CIFAR and ImageNet.",
         metavar="FOLDER",
         callback=usable_path,
+        rich_help_panel=DATA,
     ),
 ]
 DownloadOption = Annotated[
-    bool, typer.Option("--download", help="Fetch CIFAR to the data root if it is not there.")
+    bool,
+    typer.Option(
+        "--download",
+        help="Fetch CIFAR to the data root if it is not there.",
+        rich_help_panel=DATA,
+    ),
 ]
 FailOnNewOption = Annotated[
-    bool, typer.Option("--fail-on-new", help="Exit with 4 if an image is of no known task.")
+    bool,
+    typer.Option(
+        "--fail-on-new",
+        help="Exit with 4 if an image is of no known task.",
+        rich_help_panel=DECIDING,
+    ),
 ]
 ImagesArgument = Annotated[
     list[str] | None,
@@ -185,3 +286,8 @@ def parse_shape(text: str) -> tuple[int, int, int]:
     if len(sizes) != 3 or not all(1 <= size <= 4096 for size in sizes):
         raise typer.BadParameter(f"{text!r} found, expected CHANNELSxHEIGHTxWIDTH like 1x28x28")
     return sizes[0], sizes[1], sizes[2]
+
+
+def examples(*commands: str) -> str:
+    """Return the end of a command's help: commands to type as they are."""
+    return "\n".join(("Examples:", *(f"  {command}" for command in commands)))

@@ -13,7 +13,8 @@ from supsup_cli.options import (
     DryRunOption,
     ReadBankOption,
     VerifiedBankOption,
-    usable_path,
+    examples,
+    file_option,
 )
 from supsup_cli.output import Terminal
 from supsup_cli.workflows.results.common import Result
@@ -21,16 +22,18 @@ from supsup_cli.workflows.results.common import Result
 app = typer.Typer()
 
 
-@app.command()
+@app.command(epilog=examples("supsup stats", "supsup stats --overlaps --plot overlaps.png"))
 @answering
 def stats(
     bank: ReadBankOption = DEFAULT_BANK,
-    overlaps: Annotated[bool, typer.Option("--overlaps", help="Compare every pair.")] = False,
+    overlaps: Annotated[
+        bool, typer.Option("--overlaps", help="Compare every pair of masks.")
+    ] = False,
     plot: Annotated[
-        Path | None, typer.Option(help="Picture of the overlaps.", callback=usable_path)
+        Path | None, file_option("Draw how much the masks overlap.", "FILE.png")
     ] = None,
 ) -> Work:
-    """Count the bank's tasks, bits and bytes, beside other ways to keep as many tasks."""
+    """Count the bank's tasks, bits and bytes; compare other ways to keep as many tasks."""
 
     def work(_terminal: Terminal) -> Result:
         from supsup_cli.workflows.bank import stats as workflow
@@ -40,14 +43,15 @@ def stats(
     return work
 
 
-@app.command()
+@app.command(epilog=examples("supsup verify", "supsup verify --repair --dry-run"))
 @answering
 def verify(
     bank: VerifiedBankOption = DEFAULT_BANK,
     repair: Annotated[
         bool,
         typer.Option(
-            "--repair", help="Set aside damaged files, make derived ones again, delete nothing."
+            "--repair",
+            help="Set damaged files aside, make derived ones again, delete nothing.",
         ),
     ] = False,
     dry_run: DryRunOption = False,
@@ -62,7 +66,7 @@ def verify(
     return work
 
 
-@app.command()
+@app.command(epilog=examples("supsup doctor", "supsup doctor --device cpu"))
 @answering
 def doctor(
     bank: BankOption = DEFAULT_BANK,

@@ -5,20 +5,30 @@ from typing import Annotated
 
 import typer
 
+from supsup_cli.choices import RATES
 from supsup_cli.commands.answering import Work, answering
 from supsup_cli.data.limits import MAX_PIXELS
 from supsup_cli.options import (
+    DATA,
+    LEARNING,
     MOST_IMAGES,
     MOST_OUTPUTS,
     MOST_STEPS,
+    NETWORK,
+    ArchOption,
     DataOption,
     DataRootOption,
     DeviceOption,
     DownloadOption,
+    InitOption,
     MaxPixelsOption,
+    NewHeadOption,
+    RecipeOption,
     SeedOption,
+    choice,
+    examples,
+    file_option,
     parse_shape,
-    usable_path,
 )
 from supsup_cli.output import Terminal
 from supsup_cli.stop_signals import stop_signals
@@ -27,38 +37,73 @@ from supsup_cli.workflows.results.common import Result
 app = typer.Typer()
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "supsup compare --data mnist-perm-0..4 --methods supsup,batche --steps 200",
+        "supsup compare --data mnist-split-0..4 --methods supsup,psp --plot seen.png",
+    )
+)
 @answering
 def compare(
     data: DataOption = None,
     methods: Annotated[
         list[str] | None,
         typer.Option(
-            help="supsup, batche, psp, … parted by commas; default: all that are installed.",
+            help="Methods like supsup,batche,psp; default: all that are installed.",
             metavar="NAME,…",
+            rich_help_panel=LEARNING,
         ),
     ] = None,
     steps: Annotated[
-        int, typer.Option(help="Updates for a task, of every method.", min=1, max=MOST_STEPS)
+        int,
+        typer.Option(
+            help="Updates per task, the same for every method.",
+            min=1,
+            max=MOST_STEPS,
+            metavar="N",
+            rich_help_panel=LEARNING,
+        ),
     ] = 1000,
     batch_size: Annotated[
-        int, typer.Option(help="Images of an update.", min=1, max=MOST_IMAGES)
+        int,
+        typer.Option(
+            help="Images per update.",
+            min=1,
+            max=MOST_IMAGES,
+            metavar="N",
+            rich_help_panel=LEARNING,
+        ),
     ] = 128,
-    seeds: Annotated[int, typer.Option(help="Seeds, for mean and spread.", min=1, max=1000)] = 1,
-    rates: Annotated[
+    seeds: Annotated[
+        int,
+        typer.Option(
+            help="Repeat with N seeds, for mean and spread.",
+            min=1,
+            max=1000,
+            metavar="N",
+            rich_help_panel=LEARNING,
+        ),
+    ] = 1,
+    rates: Annotated[str, choice("--rates", RATES, "Learning rates", LEARNING)] = "grid",
+    recipe: RecipeOption = "default",
+    limit: Annotated[
+        int,
+        typer.Option(
+            help="Use N random (seeded) test images of each task.",
+            min=1,
+            metavar="N",
+            rich_help_panel=DATA,
+        ),
+    ] = 1000,
+    arch: ArchOption = "lenet-300-100",
+    input_shape: Annotated[
         str,
         typer.Option(
-            help="Learning rates: chosen from one grid, or fixed as in the papers.",
-            metavar="grid|fixed",
+            "--input",
+            help="Channels, height and width.",
+            metavar="CxHxW",
+            rich_help_panel=NETWORK,
         ),
-    ] = "grid",
-    recipe: Annotated[str, typer.Option(help="How supsup learns its masks.")] = "default",
-    limit: Annotated[
-        int, typer.Option(help="A seeded N test images of each task.", min=1, metavar="N")
-    ] = 1000,
-    arch: Annotated[str, typer.Option(help="Network, as of init-base.")] = "lenet-300-100",
-    input_shape: Annotated[
-        str, typer.Option("--input", help="Channels, height and width.", metavar="CxHxW")
     ] = "1x28x28",
     outputs: Annotated[
         int,
@@ -66,37 +111,25 @@ def compare(
             help="Outputs where a task is inferred, superfluous ones included.",
             min=1,
             max=MOST_OUTPUTS,
+            metavar="N",
+            rich_help_panel=NETWORK,
         ),
     ] = 500,
-    init: Annotated[
-        str, typer.Option(help="signed-constant (default) or kaiming-normal.", show_default=False)
-    ] = "",
+    init: InitOption = "",
     weights: Annotated[
         Path | None,
-        typer.Option(
-            help="Every method begins with a trained network.",
-            metavar="FILE.safetensors",
-            callback=usable_path,
-        ),
+        file_option("Start every method from a trained network.", "FILE.safetensors", NETWORK),
     ] = None,
-    new_head: Annotated[
-        bool, typer.Option("--new-head", help="Draw the last layer, whatever --weights has.")
-    ] = False,
+    new_head: NewHeadOption = False,
     keep: Annotated[
         Path | None,
-        typer.Option(
-            help="Keep what each method makes; go on there when stopped.",
-            metavar="FOLDER",
-            callback=usable_path,
-        ),
+        file_option("Keep what each method makes; the same command goes on there.", "FOLDER"),
     ] = None,
     csv: Annotated[
-        Path | None,
-        typer.Option(help="Accuracy on each task after each task.", callback=usable_path),
+        Path | None, file_option("Write the accuracy on each task after each task.", "FILE.csv")
     ] = None,
     plot: Annotated[
-        Path | None,
-        typer.Option(help="Picture: accuracy against tasks learned.", callback=usable_path),
+        Path | None, file_option("Draw accuracy against tasks learned.", "FILE.png")
     ] = None,
     max_pixels: MaxPixelsOption = MAX_PIXELS,
     data_root: DataRootOption = "",

@@ -4,12 +4,16 @@ from typing import Annotated
 
 import typer
 
+from supsup_cli.choices import SPLITS
 from supsup_cli.commands.answering import Work, answering
 from supsup_cli.options import (
+    DATA,
     DataRootOption,
     DownloadOption,
     LimitOption,
     SeedOption,
+    choice,
+    examples,
     usable_path,
 )
 from supsup_cli.output import Terminal
@@ -18,7 +22,7 @@ from supsup_cli.workflows.results.common import Result
 app = typer.Typer(no_args_is_help=True, help="What --data understands, and its images.")
 
 
-@app.command("list")
+@app.command("list", epilog=examples("supsup data list", "supsup data list --json"))
 @answering
 def data_list() -> Work:
     """List the names that --data understands."""
@@ -31,7 +35,7 @@ def data_list() -> Work:
     return work
 
 
-@app.command("export")
+@app.command("export", epilog=examples("supsup data export mnist-perm-0 images --limit 20"))
 @answering
 def data_export(
     name: Annotated[str, typer.Argument(help="A name from data list.")],
@@ -39,7 +43,7 @@ def data_export(
         str,
         typer.Argument(help="Where the images go: FOLDER/CLASS/NNNNN.png.", callback=usable_path),
     ],
-    split: Annotated[str, typer.Option(help="train, calibration or test.")] = "test",
+    split: Annotated[str, choice("--split", SPLITS, "Which images", DATA)] = "test",
     limit: LimitOption = None,
     data_root: DataRootOption = "",
     download: DownloadOption = False,

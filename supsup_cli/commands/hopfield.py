@@ -4,16 +4,20 @@ from typing import Annotated
 
 import typer
 
+from supsup_cli.choices import HOPFIELD_RULES
 from supsup_cli.commands.answering import Work, answering
 from supsup_cli.data.reading import Reading
 from supsup_cli.options import (
     DEFAULT_BANK,
+    LEARNING,
     BankOption,
     DataRootOption,
     DeviceOption,
     DownloadOption,
     LimitOption,
     SeedOption,
+    choice,
+    examples,
 )
 from supsup_cli.output import Terminal
 from supsup_cli.workflows.results.common import Result
@@ -21,11 +25,19 @@ from supsup_cli.workflows.results.common import Result
 app = typer.Typer()
 
 
-@app.command("encode-hopfield")
+@app.command(
+    "encode-hopfield",
+    epilog=examples(
+        "supsup encode-hopfield --bank units.bank",
+        "supsup encode-hopfield --bank units.bank --verify --limit 64",
+    ),
+)
 @answering
 def encode_hopfield(
     bank: BankOption = DEFAULT_BANK,
-    rule: Annotated[str, typer.Option(help="storkey or hebbian.")] = "storkey",
+    rule: Annotated[
+        str, choice("--rule", HOPFIELD_RULES, "How masks are added up", LEARNING)
+    ] = "storkey",
     verify: Annotated[
         bool,
         typer.Option("--verify", help="Recall every mask from its data and corrupted copies."),

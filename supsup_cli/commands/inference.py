@@ -11,7 +11,10 @@ from supsup_cli.completion import complete_tasks
 from supsup_cli.data.limits import MAX_PIXELS
 from supsup_cli.errors import UsageError
 from supsup_cli.options import (
+    DATA,
+    DECIDING,
     DEFAULT_BANK,
+    OUTPUT,
     DataOption,
     DataRootOption,
     DebugOption,
@@ -29,7 +32,8 @@ from supsup_cli.options import (
     QuietOption,
     ReadBankOption,
     SeedOption,
-    usable_path,
+    examples,
+    file_option,
 )
 from supsup_cli.output import Terminal
 from supsup_cli.workflows.results.common import Result
@@ -38,7 +42,12 @@ from supsup_cli.workflows.results.inference import LinesResult
 app = typer.Typer()
 
 
-@app.command("infer-task")
+@app.command(
+    "infer-task",
+    epilog=examples(
+        "supsup infer-task photos", "supsup infer-task --data mnist-perm-0 --limit 5 --top 1"
+    ),
+)
 def infer_task(
     images: ImagesArgument = None,
     bank: ReadBankOption = DEFAULT_BANK,
@@ -46,12 +55,16 @@ def infer_task(
     method: MethodOption = "auto",
     objective: ObjectiveOption = None,
     group: GroupOption = "image",
-    top: Annotated[int, typer.Option(help="Scores of the K best tasks.", metavar="K")] = 3,
+    top: Annotated[
+        int,
+        typer.Option(
+            help="Print the scores of the K best tasks.", metavar="K", rich_help_panel=OUTPUT
+        ),
+    ] = 3,
     limit: LimitOption = None,
     fail_on_new: FailOnNewOption = False,
     plot: Annotated[
-        Path | None,
-        typer.Option(help="Picture of how hopfield recovers masks.", callback=usable_path),
+        Path | None, file_option("Draw how --method hopfield recovers masks.", "FILE.png")
     ] = None,
     max_pixels: MaxPixelsOption = MAX_PIXELS,
     data_root: DataRootOption = "",
@@ -98,7 +111,12 @@ def infer_task(
     answer_together(work, as_json=as_json, quiet=quiet, fail_on_new=fail_on_new)
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "supsup predict photos --sheet sheet.png --sort sorted",
+        "supsup predict --task pets --json photos/1.png",
+    )
+)
 def predict(
     images: ImagesArgument = None,
     bank: ReadBankOption = DEFAULT_BANK,
@@ -106,7 +124,10 @@ def predict(
     task: Annotated[
         str | None,
         typer.Option(
-            help="The task (GG); else it is inferred (GNs, GNu).", autocompletion=complete_tasks
+            help="The task, if you know it (GG); otherwise it is inferred (GNs, GNu).",
+            metavar="NAME",
+            autocompletion=complete_tasks,
+            rich_help_panel=DECIDING,
         ),
     ] = None,
     method: MethodOption = "auto",
@@ -115,23 +136,19 @@ def predict(
     limit: LimitOption = None,
     fail_on_new: FailOnNewOption = False,
     sheet: Annotated[
-        Path | None,
-        typer.Option(
-            help="Contact sheet of the images, 400 a page.",
-            metavar="FILE.png",
-            callback=usable_path,
-        ),
+        Path | None, file_option("Draw a contact sheet of the images, 400 a page.", "FILE.png")
     ] = None,
     sort: Annotated[
         Path | None,
-        typer.Option(
-            help="Copy the images into FOLDER/TASK/CLASS, new ones into FOLDER/_new.",
-            metavar="FOLDER",
-            callback=usable_path,
-        ),
+        file_option("Copy images into FOLDER/TASK/CLASS, new ones into FOLDER/_new.", "FOLDER"),
     ] = None,
     link: Annotated[
-        bool, typer.Option("--link", help="With --sort: hard links in place of copies.")
+        bool,
+        typer.Option(
+            "--link",
+            help="With --sort: make hard links instead of copies.",
+            rich_help_panel=OUTPUT,
+        ),
     ] = False,
     max_pixels: MaxPixelsOption = MAX_PIXELS,
     data_root: DataRootOption = "",
@@ -185,13 +202,21 @@ def predict(
     answer_together(work, as_json=as_json, quiet=quiet, fail_on_new=fail_on_new)
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "supsup evaluate --limit 200", "supsup evaluate --tasks pets --csv pets.csv --plot pets.png"
+    )
+)
 def evaluate(
     bank: ReadBankOption = DEFAULT_BANK,
     tasks: Annotated[
         list[str] | None,
         typer.Option(
-            "--tasks", help="Tasks to measure; default: all.", autocompletion=complete_tasks
+            "--tasks",
+            help="A task to measure; repeat it for more. Default: all.",
+            metavar="NAME",
+            autocompletion=complete_tasks,
+            rich_help_panel=DATA,
         ),
     ] = None,
     method: MethodOption = "auto",
@@ -201,19 +226,25 @@ def evaluate(
         list[str] | None,
         typer.Option(
             "--data",
-            help="Where a task's data lies now, if it moved (again and again).",
+            help="Where a task's data lies now, if it moved; repeat it for more.",
             metavar="FOLDER",
+            rich_help_panel=DATA,
         ),
     ] = None,
     group_sizes: Annotated[
-        str, typer.Option(help="Compare groups of these many images.", metavar="N,N,…")
+        str,
+        typer.Option(
+            help="Also measure with groups of so many images.",
+            metavar="N,N,…",
+            rich_help_panel=DECIDING,
+        ),
     ] = "",
     limit: LimitOption = None,
     plot: Annotated[
-        Path | None, typer.Option(help="Picture of accuracies and confusion.", callback=usable_path)
+        Path | None, file_option("Draw accuracies, and which tasks are confused.", "FILE.png")
     ] = None,
     csv: Annotated[
-        Path | None, typer.Option(help="Table of tasks and their confusion.", callback=usable_path)
+        Path | None, file_option("Write a table of tasks and their confusion.", "FILE.csv")
     ] = None,
     max_pixels: MaxPixelsOption = MAX_PIXELS,
     data_root: DataRootOption = "",

@@ -5,25 +5,34 @@ from typing import Annotated
 
 import typer
 
+from supsup_cli.choices import CHANGES
 from supsup_cli.commands.answering import Together, Work, answer_together, answering
 from supsup_cli.data.limits import MAX_PIXELS
 from supsup_cli.options import (
     DEFAULT_BANK,
+    LEARNING,
     MOST_IMAGES,
     MOST_OUTPUTS,
     MOST_STEPS,
+    NETWORK,
+    ArchOption,
     BankOption,
     DataOption,
     DataRootOption,
     DebugOption,
     DeviceOption,
     DownloadOption,
+    InitOption,
     JsonOption,
     MaxPixelsOption,
+    NewHeadOption,
     QuietOption,
+    RecipeOption,
     SeedOption,
+    choice,
+    examples,
+    file_option,
     parse_shape,
-    usable_path,
 )
 from supsup_cli.output import Terminal
 from supsup_cli.stop_signals import stop_signals
@@ -32,53 +41,58 @@ from supsup_cli.workflows.results.common import Result
 app = typer.Typer()
 
 
-@app.command("init-base")
+@app.command(
+    "init-base",
+    epilog=examples(
+        "supsup init-base",
+        "supsup init-base --bank photos.bank --arch conv-4 --input 3x32x32 --outputs 20",
+    ),
+)
 @answering
 def init_base(
     bank: BankOption = DEFAULT_BANK,
-    arch: Annotated[
-        str,
-        typer.Option(
-            help="lenet-300-100, fc-1024-1024, mlp-A-B-…, conv-4, gem-resnet18, resnet18, "
-            "resnet50, units-A-B-… (masks choose units); with --weights a network of "
-            "torchvision, or timm/NAME."
-        ),
-    ] = "lenet-300-100",
+    arch: ArchOption = "lenet-300-100",
     input_shape: Annotated[
         str | None,
         typer.Option(
             "--input",
             help="Channels, height and width; default: 1x28x28, or what --weights were trained on.",
             metavar="CxHxW",
+            rich_help_panel=NETWORK,
         ),
     ] = None,
     outputs: Annotated[
         int | None,
         typer.Option(
-            help="Outputs, superfluous ones included; default: 500, or the real ones over a "
-            "library's network.",
+            help="Outputs, superfluous ones included; default: 500, or with a network of "
+            "torchvision or timm the real ones.",
             min=1,
             max=MOST_OUTPUTS,
+            metavar="N",
+            rich_help_panel=NETWORK,
         ),
     ] = None,
     real_outputs: Annotated[
-        int, typer.Option(help="Outputs that may be classes.", min=1, max=MOST_OUTPUTS)
+        int,
+        typer.Option(
+            help="Outputs that may be classes.",
+            min=1,
+            max=MOST_OUTPUTS,
+            metavar="N",
+            rich_help_panel=NETWORK,
+        ),
     ] = 10,
-    init: Annotated[
-        str, typer.Option(help="signed-constant (default) or kaiming-normal.", show_default=False)
-    ] = "",
+    init: InitOption = "",
     weights: Annotated[
         Path | None,
-        typer.Option(
-            help="Take a trained network: a file, a folder of the hub, or imagenet, which fetches "
-            "what torchvision or timm publish.",
-            metavar="FILE.safetensors|imagenet",
-            callback=usable_path,
+        file_option(
+            "Take a trained network: a file, a folder as the hub has it, or imagenet, which "
+            "fetches what torchvision or timm publish.",
+            "FILE.safetensors|imagenet",
+            NETWORK,
         ),
     ] = None,
-    new_head: Annotated[
-        bool, typer.Option("--new-head", help="Draw the last layer, whatever --weights has.")
-    ] = False,
+    new_head: NewHeadOption = False,
     seed: SeedOption = 0,
 ) -> Work:
     """Create a bank: a network, drawn from the seed or trained elsewhere, frozen for ever."""
@@ -94,41 +108,85 @@ def init_base(
     return work
 
 
-@app.command("learn-task")
+@app.command(
+    "learn-task",
+    epilog=examples(
+        "supsup learn-task --data mnist-perm-0..9",
+        "supsup learn-task --data pets --augment flip,shift",
+    ),
+)
 def learn_task(
     data: DataOption = None,
     bank: BankOption = DEFAULT_BANK,
-    name: Annotated[str | None, typer.Option(help="The task's name; default: the data's.")] = None,
-    recipe: Annotated[
-        str, typer.Option(help="default, paper, fast, or separable (for tasks that look alike).")
-    ] = "default",
+    name: Annotated[
+        str | None,
+        typer.Option(
+            help="The task's name; default: the data's.", metavar="NAME", rich_help_panel=LEARNING
+        ),
+    ] = None,
+    recipe: RecipeOption = "default",
     steps: Annotated[
-        int | None, typer.Option(help="Updates of the mask.", min=1, max=MOST_STEPS)
+        int | None,
+        typer.Option(
+            help="Updates of the mask; default: the recipe's.",
+            min=1,
+            max=MOST_STEPS,
+            metavar="N",
+            rich_help_panel=LEARNING,
+        ),
     ] = None,
     batch_size: Annotated[
-        int | None, typer.Option(help="Images per update.", min=1, max=MOST_IMAGES)
+        int | None,
+        typer.Option(
+            help="Images per update; default: the recipe's.",
+            min=1,
+            max=MOST_IMAGES,
+            metavar="N",
+            rich_help_panel=LEARNING,
+        ),
     ] = None,
     density: Annotated[
-        str | None, typer.Option(help="Weights to keep: a share, or er:S (denser with S).")
+        str | None,
+        typer.Option(
+            help="Weights to keep: a share like 0.05, or er:S (the larger S, the denser).",
+            metavar="SHARE|er:S",
+            rich_help_panel=LEARNING,
+        ),
     ] = None,
     transfer: Annotated[
-        bool, typer.Option("--transfer", help="Start from the masks of earlier tasks.")
+        bool,
+        typer.Option(
+            "--transfer",
+            help="Start from the masks of earlier tasks.",
+            rich_help_panel=LEARNING,
+        ),
     ] = False,
     combine: Annotated[
         float | None,
-        typer.Option(help="Combine earlier masks if that classifies this share.", metavar="SHARE"),
+        typer.Option(
+            help="Learn no mask if a combination of earlier ones classifies this share rightly.",
+            metavar="SHARE",
+            rich_help_panel=LEARNING,
+        ),
     ] = None,
     augment: Annotated[
-        str | None, typer.Option(help="Change images at random: flip, shift or flip,shift.")
+        str | None,
+        choice("--augment", CHANGES, "Change images at random", LEARNING, also="flip,shift: both"),
     ] = None,
     detect: Annotated[
-        bool, typer.Option("--detect", help="Learn nothing that belongs to a known task (NNs).")
+        bool,
+        typer.Option(
+            "--detect",
+            help="Learn nothing that belongs to a known task (NNs).",
+            rich_help_panel=LEARNING,
+        ),
     ] = False,
     signature: Annotated[
         bool,
         typer.Option(
             "--signature/--no-signature",
-            help="Keep what the frozen network says of the task's images.",
+            help="Keep the frozen network's statistics of the task's images.",
+            rich_help_panel=LEARNING,
         ),
     ] = True,
     max_pixels: MaxPixelsOption = MAX_PIXELS,

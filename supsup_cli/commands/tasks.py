@@ -24,6 +24,7 @@ from supsup_cli.options import (
     QuietOption,
     ReadBankOption,
     YesOption,
+    examples,
     usable_path,
     usable_place,
 )
@@ -31,7 +32,9 @@ from supsup_cli.output import Terminal
 from supsup_cli.workflows.results.common import Result
 
 app = typer.Typer()
-group = typer.Typer()
+group = typer.Typer(
+    epilog=examples("supsup tasks", "supsup tasks show mnist-perm-0", "supsup tasks --json")
+)
 app.add_typer(group, name="tasks")
 
 _TasksArgument = Annotated[
@@ -47,7 +50,7 @@ def tasks(
     quiet: QuietOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """List the bank's tasks, or show, remove, copy, export and clean."""
+    """List the bank's tasks; its commands show, sign, remove, copy, export and clean."""
     command = context.invoked_subcommand
     if command is not None:
         _refuse_early_options(context, command)
@@ -61,13 +64,13 @@ def tasks(
     answer(work, as_json=as_json, quiet=quiet)
 
 
-@group.command()
+@group.command(epilog=examples("supsup tasks show mnist-perm-0 mnist-perm-1"))
 @answering
 def show(
     names: _TasksArgument,
     bank: ReadBankOption = DEFAULT_BANK,
 ) -> Work:
-    """Show all that task files say: content, provenance, each layer's density, coding and bytes."""
+    """Show all that is in task files: content, provenance, density, coding and bytes by layer."""
 
     def work(_terminal: Terminal) -> Result:
         from supsup_cli.workflows.tasks import show as workflow
@@ -77,7 +80,7 @@ def show(
     return work
 
 
-@group.command()
+@group.command(epilog=examples("supsup tasks sign", "supsup tasks sign pets --data moved/pets"))
 @answering
 def sign(
     names: Annotated[
@@ -103,18 +106,23 @@ def sign(
     return work
 
 
-@group.command()
+@group.command(
+    epilog=examples(
+        "supsup tasks remove mnist-perm-1 --dry-run",
+        "supsup tasks remove mnist-perm-1 --yes --missing-ok",
+    )
+)
 @answering
 def remove(
     names: _TasksArgument,
     bank: BankOption = DEFAULT_BANK,
     missing_ok: Annotated[
-        bool, typer.Option("--missing-ok", help="A task that is not there counts as done.")
+        bool, typer.Option("--missing-ok", help="Do not fail if a task is not there.")
     ] = False,
     yes: YesOption = False,
     dry_run: DryRunOption = False,
 ) -> Work:
-    """Remove tasks for ever; asks on a terminal, needs --yes elsewhere."""
+    """Remove tasks for ever. Asks on a terminal; needs --yes elsewhere."""
 
     def work(terminal: Terminal) -> Result:
         from supsup_cli.workflows.tasks import remove as workflow
@@ -131,7 +139,12 @@ def remove(
     return work
 
 
-@group.command()
+@group.command(
+    epilog=examples(
+        "supsup tasks copy mnist-perm-0 --from other.bank",
+        "supsup tasks copy mnist-perm-0 --from other.bank --as twin",
+    )
+)
 @answering
 def copy(
     names: Annotated[
@@ -160,7 +173,12 @@ def copy(
     return work
 
 
-@group.command()
+@group.command(
+    epilog=examples(
+        "supsup tasks export mnist-perm-0 network.safetensors",
+        "supsup tasks export mnist-perm-0 mnist-perm-0.safetensors --sealed",
+    )
+)
 @answering
 def export(
     name: Annotated[str, typer.Argument(help="The task.", autocompletion=complete_tasks)],
@@ -170,7 +188,7 @@ def export(
     ],
     bank: BankOption = DEFAULT_BANK,
     sealed: Annotated[
-        bool, typer.Option("--sealed", help="The task's own file, for another bank.")
+        bool, typer.Option("--sealed", help="Write the task's own file, for another bank.")
     ] = False,
     dry_run: DryRunOption = False,
 ) -> Work:
@@ -184,18 +202,20 @@ def export(
     return work
 
 
-@group.command()
+@group.command(epilog=examples("supsup tasks clean --dry-run", "supsup tasks clean --yes"))
 @answering
 def clean(
     names: Annotated[
         list[str] | None,
-        typer.Argument(help="Whose unfinished work; default: all, and temporary files."),
+        typer.Argument(
+            help="Tasks whose unfinished work is removed; default: all, and temporary files."
+        ),
     ] = None,
     bank: BankOption = DEFAULT_BANK,
     yes: YesOption = False,
     dry_run: DryRunOption = False,
 ) -> Work:
-    """Remove what stopped learners and killed commands left; no task, and nothing in use."""
+    """Remove what stopped learners and killed commands left, but no task and nothing in use."""
 
     def work(terminal: Terminal) -> Result:
         from supsup_cli.workflows.tasks import clean as workflow

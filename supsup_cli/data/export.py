@@ -9,13 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from supsup_cli.choices import SPLITS, check_choice
 from supsup_cli.data import catalog
 from supsup_cli.data.names import resolve
 from supsup_cli.data.reading import DEFAULT, Reading
 from supsup_cli.data.splits import Split, choose
 from supsup_cli.errors import StorageError, UsageError
-
-SPLITS = ("train", "calibration", "test")
 
 
 def export_images(
@@ -48,8 +47,7 @@ def export_images(
             other content in the way.
         StorageError: a file cannot be written.
     """
-    if split not in SPLITS:
-        raise UsageError(f"split {split!r}, expected one of {', '.join(SPLITS)}")
+    check_choice("--split", split, SPLITS)
     if limit is not None and limit < 1:
         raise UsageError(f"limit {limit}, expected 1 or more")
     if isinstance(resolve(data), Path):

@@ -1,6 +1,5 @@
 """The names that `--data` understands: named data and variants, their ranges, and folders."""
 
-import difflib
 import os
 import re
 import shlex
@@ -10,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import NoReturn
 
+from supsup_cli.choices import did_you_mean
 from supsup_cli.errors import NoInputError, UsageError
 
 MOST_NAMES = 100_000
@@ -140,8 +140,7 @@ def _folder(data: str) -> Path:
 def _refuse_unknown(data: str) -> NoReturn:
     data = data if len(data) <= _LONGEST_SHOWN else f"{data[:_LONGEST_SHOWN]}…"
     forms = ["mnist", *(form.placeholder for form in FORMS.values())]
-    close = difflib.get_close_matches(data.lower(), forms, n=1)
-    guess = f"did you mean {close[0]}? " if close else ""
+    guess = did_you_mean(data, forms)
     raise UsageError(
         f"{data!r}: unknown data; {guess}expected {', '.join(forms)}, a range (mnist-perm-0..9) "
         "or a folder",

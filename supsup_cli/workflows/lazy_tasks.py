@@ -27,7 +27,7 @@ from bank_format.kinds.task_arrays import Arrays
 from supsup_cli.core.masks.masks import MaskStack
 from supsup_cli.core.networks.normalisation import Statistics, normalising_layers
 from supsup_cli.core.networks.traits import TypicalTraits
-from supsup_cli.core.signatures.features import FrozenFeatures
+from supsup_cli.core.signatures.features import FrozenFeatures, TrainedFeatures
 from supsup_cli.workflows.opening import OpenNetwork, OpenTasks, gains_of, no_task, open_network
 from supsup_cli.workflows.signatures import open_features
 from supsup_cli.workflows.task_values import has_own_values, own_values, typical_of
@@ -278,12 +278,14 @@ def open_lazily(path: Place, device: str) -> LazyTasks:
     """
     net = open_network(path, device)
     features = open_features(net, keep=False)
-    known = know_tasks(net.bank, 0 if features is None else features.size)
+    size = 0 if features is None else features.size
+    # Over trained weights all whole signatures have a part in every decision: the files are read.
+    known = know_tasks(net.bank, size, indexed=not isinstance(features, TrainedFeatures))
     if not known.names:
         raise no_task(path)
     if len(known.failed) == len(known.names):
         raise next(iter(known.failed.values()))
-    reader = TaskReader(net, known, 0 if features is None else features.size)
+    reader = TaskReader(net, known, size)
     real = torch.arange(net.bank.record.outputs) < net.bank.record.real_outputs
     return LazyTasks(
         net,

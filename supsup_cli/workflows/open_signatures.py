@@ -12,8 +12,11 @@ from bank_format.index.coarse import CoarseRows, coarse_row, from_bfloat16, join
 from bank_format.index.task_rows import signature_of
 from bank_format.kinds.gaussians import read_gaussians
 from bank_format.kinds.task_arrays import Arrays
-from supsup_cli.core.signatures.features import FrozenFeatures
+from supsup_cli.core.signatures.features import FrozenFeatures, TrainedFeatures
+from supsup_cli.core.signatures.pooled import by_means, pooled_covariance, whitening
 from supsup_cli.core.signatures.table import (
+    FREEDOM,
+    POOLED_FREEDOM,
     CoarseSignatures,
     SignatureTable,
     TaskSignature,
@@ -92,7 +95,7 @@ class OpenSignatures:
 
     def renew(self) -> None:
         """Make the table anew, after a task was left out, or the index has lied."""
-        source, places = self._source, self._source.places
+        source, places, size = self._source, self._source.places, self.features.size
         here = [index for index in range(len(places)) if index not in source.gone]
         signed = [index for index in here if places[index] >= 0]
         self.unsigned = np.array([index for index in here if places[index] < 0], np.int64)
@@ -102,13 +105,48 @@ class OpenSignatures:
         rows = None
         if source.coarse is not None:
             rows = source.coarse.take(places[signed].tolist())
-        self.table = SignatureTable(
-            _coarse(rows, trusted, signed, len(places), self.features.size, self._net),
-            self.__getitem__,
-        )
+        if isinstance(self.features, TrainedFeatures) and self.some:
+            self._compare_pooled(signed, trusted, len(places))
+            return
+        coarse = _coarse(rows, trusted, signed, len(places), size, self._net)
+        self.table = SignatureTable(coarse, self.__getitem__)
         own = rows.own[trusted] if rows is not None else np.zeros(0)
-        usual = fit_score(torch.from_numpy(own), self.features.size)
-        self.usual_score = float(usual.mean()) if len(own) else 0.0
+        self.usual_score = _usual_score(own, size, FREEDOM)
+
+    def _compare_pooled(
+        self, signed: Sequence[int], trusted: NDArray[np.bool_], tasks: int
+    ) -> None:
+        """Make the table of a trained network, where all whole signatures have a part in it.
+
+        Args:
+            signed: indices of the tasks that have one.
+            trusted: (S,) bool, of those whose numbers enter what all share.
+            tasks: T.
+        """
+        whole = {index: self[index] for index in signed}
+        vouched = [whole[index] for index, one in zip(signed, trusted, strict=True) if one]
+        turn = whitening(pooled_covariance([one for one in vouched if one is not None]))
+        turn = turn.to(self._net.device)
+        compared = {index: by_means(one, turn) for index, one in whole.items() if one is not None}
+        counts = np.zeros(tasks, np.int64)
+        counts[list(compared)] = [len(one.means) for one in compared.values()]
+        ones = list(compared.values())
+        coarse = CoarseSignatures(
+            means=torch.cat([one.means for one in ones]),
+            shares=torch.cat([one.shares for one in ones]),
+            starts=torch.from_numpy(np.cumsum([0, *counts])).to(self._net.device),
+            within=torch.stack([one.within() for one in ones]).mean(0),
+            noise=float(np.mean([one.noise for one in ones])),
+        )
+        self.table = SignatureTable(coarse, compared.get, turn, POOLED_FREEDOM)
+        own = np.array([one.own_distance() for one in ones])
+        self.usual_score = _usual_score(own, self.features.size, POOLED_FREEDOM)
+
+
+def _usual_score(own: NDArray[np.float64], features: int, freedom: float) -> float:
+    """Average what images of the tasks' own score there, by their distances; 0 for no task."""
+    scores = fit_score(torch.from_numpy(own), features, freedom)
+    return float(scores.mean()) if len(own) else 0.0
 
 
 def open_signatures(opened: OpenTasks) -> OpenSignatures | None:
@@ -119,11 +157,13 @@ def open_signatures(opened: OpenTasks) -> OpenSignatures | None:
     Raises:
         StorageError: the system refused to read one made later.
     """
-    lazy = isinstance(opened, LazyTasks)
-    features = opened.features if lazy else open_features(opened.net, keep=False)
-    if features is None:
-        return None
-    source = opened.reader if lazy else _ReadTasks(opened, features.size)
+    if isinstance(opened, LazyTasks):
+        return None if opened.features is None else _made(opened, opened.features, opened.reader)
+    features = open_features(opened.net, keep=False)
+    return None if features is None else _made(opened, features, _ReadTasks(opened, features.size))
+
+
+def _made(opened: OpenTasks, features: FrozenFeatures, source: _Source) -> OpenSignatures | None:
     signatures = OpenSignatures(features, opened.net, source)
     return signatures if signatures.some else None
 

@@ -26,6 +26,7 @@ from supsup_cli.core.signatures.features import (
     FirstLayer,
     FrozenFeatures,
     first_layer,
+    roots,
     trained_features,
 )
 from supsup_cli.core.signatures.fitting import (
@@ -135,7 +136,7 @@ def image_features(net: OpenNetwork, features: FrozenFeatures, images: Tensor) -
 def features_above(net: OpenNetwork, lower: Between) -> Tensor:
     """Compute features of a library's network from what lies below its masks: (N, D) on the CPU."""
     blocks = zip(*(one.split(_BATCH) for one in lower), strict=True)
-    return torch.cat([net.parts.above(block, {}).cpu() for block in blocks])
+    return torch.cat([roots(net.parts.above(block, {})).cpu() for block in blocks])
 
 
 def ready(gaussians: Gaussians, net: OpenNetwork) -> TaskSignature:

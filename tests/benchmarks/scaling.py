@@ -1,6 +1,6 @@
 """Measure how cost grows with the number of tasks, 10 to 10,000 random masks; run by name.
 
-    python -m tests.benchmarks.scaling --plot examples/scaling.png
+    python -m tests.benchmarks.scaling --plot tests/benchmarks/scaling.png
 
 Cost is to grow linearly, without a step: a decision, memory and opening are each drawn against the
 number of tasks. Every size has a process of its own, so that the memory is that of its tasks. The

@@ -190,9 +190,10 @@ def test_every_command_and_option_has_help() -> None:
 
 
 def test_no_command_prints_the_help() -> None:
-    ran = run()
-    assert (ran.code, ran.err) == (2, "")
-    assert "Usage: supsup" in ran.out
+    for words in ((), ("data",)):
+        ran = run(*words)
+        assert (ran.code, ran.err) == (2, "")
+        assert "Usage: supsup" in ran.out
 
 
 def test_names_of_files_are_neither_markup_nor_control_characters(

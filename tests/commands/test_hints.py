@@ -47,7 +47,7 @@ def test_every_command_that_the_code_tells_is_one_and_gets_the_bank() -> None:
     for text in told:
         assert _commands_without_bank(keep_bank(text, "my bank")) == []
         command = TOLD.match(text)
-        assert command is None or command[1] in (*BANK_COMMANDS, "data"), text
+        assert command is None or command[1] in (*BANK_COMMANDS, "compare", "data"), text
 
 
 def test_the_commands_that_have_a_bank_are_these() -> None:

@@ -1,4 +1,4 @@
-"""Recipes: how a mask is learned. The measurements behind them are in examples/README.md."""
+"""Recipes: how a mask is learned. tests/benchmarks/README.md has the measurements behind them."""
 
 import math
 from collections.abc import Sequence
@@ -136,7 +136,7 @@ _CONVOLUTION = replace(
 )
 
 # Over trained weights: `learning_rate` is the head's. Chosen on MobileNetV2 with CIFAR-100, see
-# examples/README.md.
+# tests/benchmarks/README.md.
 _TRAINED = Recipe(
     "default-trained",
     "adam",

@@ -36,7 +36,7 @@ class TrainedLearning:
     (Mallya et al. 2018, "Piggyback"). Dropped are the weights of the lowest scores, a given number
     of all layers together: so that what a mask takes is decided beforehand, and the weights are
     those that cost most. Under Adam, whose steps are of one size for all, the same number of
-    dropped weights does far less; see `examples/README.md`.
+    dropped weights does far less; see `tests/benchmarks/README.md`.
 
     Args:
         network: frozen network with a `Head`, in evaluation mode.

@@ -8,6 +8,8 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from supsup_cli.choices import did_you_mean
+
 TORCHVISION: Final = "torchvision/"
 TIMM: Final = "timm/"
 INSTALL_TIMM: Final = "pip install 'supsup[timm]'"
@@ -83,7 +85,7 @@ def build(arch: str, input_shape: tuple[int, int, int]) -> nn.Module:
     if arch.startswith(TIMM):
         name, timm = arch.removeprefix(TIMM), _timm(arch)
         if not timm.is_model(name):
-            raise ValueError(f"{arch}: no such network in timm {timm.__version__}")
+            raise _no_such_network(arch, name, timm.list_models(), timm)
         with _WithoutMemory():
             made: nn.Module = timm.create_model(name, pretrained=False, num_classes=_DISTANT)
         return made
@@ -91,7 +93,7 @@ def build(arch: str, input_shape: tuple[int, int, int]) -> nn.Module:
 
     name = arch.removeprefix(TORCHVISION)
     if name not in torchvision_names():
-        raise ValueError(f"{arch}: no such network in torchvision {torchvision.__version__}")
+        raise _no_such_network(arch, name, torchvision_names(), torchvision)
     own: dict[str, object] = {}
     if name in _BRANCHED:
         own = {"aux_logits": False, "init_weights": False, "transform_input": True}
@@ -120,13 +122,14 @@ def expected_input(arch: str) -> ExpectedInput:
     """
     if arch.startswith(TIMM):
         return _of_timm(arch)
+    import torchvision
     from torchvision import models
 
     name = arch.removeprefix(TORCHVISION)
     try:
         published = list(models.get_model_weights(name))
     except ValueError as error:
-        raise ValueError(f"{arch}: no such network in torchvision") from error
+        raise _no_such_network(arch, name, torchvision_names(), torchvision) from error
     fixed = name.startswith(("vit_", "maxvit_"))
     if not published:
         return ExpectedInput(fixed=fixed)
@@ -142,11 +145,16 @@ def _of_timm(arch: str) -> ExpectedInput:
     known = timm.get_pretrained_cfg(name) if timm.is_model(name) else None
     if known is None:
         if not timm.is_model(name):
-            raise ValueError(f"{arch}: no such network in timm {timm.__version__}")
+            raise _no_such_network(arch, name, timm.list_models(), timm)
         return ExpectedInput()
     _, height, width = known.input_size
     mean, std = (tuple(map(float, one)) for one in (known.mean, known.std))
     return ExpectedInput((3, height, width), mean, std, bool(known.fixed_input_size))
+
+
+def _no_such_network(arch: str, name: str, known: list[str], library: Any) -> ValueError:
+    guess = did_you_mean(name, known)
+    return ValueError(f"{arch}: {guess}no such network in {library.__name__} {library.__version__}")
 
 
 def _timm(arch: str) -> Any:

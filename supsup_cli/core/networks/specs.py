@@ -6,19 +6,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from supsup_cli.choices import did_you_mean
 from supsup_cli.core.seeds import generator
 
 from .adapter import adapted, base_tensors, later_layers, maskable_parameters
 from .convolution import Convolution4
 from .head import find_head
-from .library import in_library
+from .library import in_library, torchvision_names
 from .normalisation import AffineNormalisation, blank_statistics
 from .residual import NarrowResNet18, torchvision_resnet
 from .units import UnitPerceptron, Units
@@ -42,6 +43,7 @@ _CONVOLUTIONS: dict[str, Callable[[tuple[int, int, int], int], nn.Module]] = {
         for arch in ("resnet18", "resnet50")
     },
 }
+NAMED: Final = (*_NAMED_PERCEPTRONS, *_CONVOLUTIONS)
 _PERCEPTRON = re.compile(r"(?:mlp|units)(?:-[1-9][0-9]{0,5}){1,16}")
 
 
@@ -88,9 +90,11 @@ def build_network(spec: NetworkSpec) -> nn.Module:
     hidden = _NAMED_PERCEPTRONS.get(spec.arch)
     if hidden is None:
         if not _PERCEPTRON.fullmatch(spec.arch):
-            own = (*_NAMED_PERCEPTRONS, "mlp-A-B-…", "units-A-B-…", *_CONVOLUTIONS)
-            known = ", ".join((*own, "a name of torchvision's, timm/NAME"))
-            raise ValueError(f"unknown architecture {spec.arch!r}; known: {known}")
+            guess = did_you_mean(spec.arch, (*NAMED, *torchvision_names()))
+            known = ", ".join((*NAMED, "mlp-A-B-…", "units-A-B-…", "a name of torchvision's"))
+            raise ValueError(
+                f"unknown architecture {spec.arch!r}; {guess}expected {known} or timm/NAME"
+            )
         hidden = tuple(int(size) for size in spec.arch.split("-")[1:])
     perceptron = UnitPerceptron if spec.arch.startswith("units-") else MultilayerPerceptron
     with torch.device("meta"):

@@ -17,7 +17,7 @@ LAYER_TRAITS = 5
 _DEPTHS = 4
 _LEAST_SQUARE, _LEAST_VARIANCE = 1e-4, 1e-3
 # Nats of each factor e in 1 + D² / d. Chosen with the traits on conv-4 and gem-resnet18, see
-# examples/README.md; 2 to 5 differ little.
+# tests/benchmarks/README.md; 2 to 5 differ little.
 _WEIGHT = 3.0
 
 

@@ -13,6 +13,7 @@ from bank_format.encoding.sealed import Tensor
 from bank_format.kinds.bank_json import INITS, BankSpec, InputRecord, ParameterRecord
 from bank_format.kinds.seeded import signed_constant_tensors
 from bank_format.store.layout import BANK_FILE, BASE_FILE
+from supsup_cli.choices import check_choice
 from supsup_cli.core.networks.specs import (
     AFFINE,
     NetworkSpec,
@@ -111,9 +112,8 @@ def bank_spec(request: BaseRequest) -> BankSpec:
     if shape[0] not in _STATISTICS:
         raise UsageError(f"--input: {shape[0]} channels found, expected 1 (grey) or 3 (colour)")
     wanted = request.init or INITS[0]
-    init = next((one for one in INITS if one == wanted), None)
-    if init is None:
-        raise UsageError(f"--init {request.init}: expected {' or '.join(INITS)}")
+    check_choice("--init", wanted, INITS)
+    init = next(one for one in INITS if one == wanted)
     if not 1 <= request.real_outputs <= outputs:
         raise UsageError(
             f"--real-outputs {request.real_outputs} with --outputs {outputs}: expected "

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bank_format.store.layout import BASE_FILE
+from supsup_cli.choices import check_choice
 from supsup_cli.core.learning.recipes import RECIPES, for_network
 from supsup_cli.core.networks.specs import Kind
 from supsup_cli.data.splits import Split
-from supsup_cli.errors import UsageError
 from supsup_cli.workflows.bank.init_base import init_base
 from supsup_cli.workflows.compare.request import CompareRequest
 from supsup_cli.workflows.compare.systems import (
@@ -133,8 +133,7 @@ def our_entry(request: CompareRequest, kind: Kind) -> Entry:
     Raises:
         UsageError: there is no such recipe.
     """
-    if request.recipe not in RECIPES:
-        raise UsageError(f"--recipe {request.recipe}: expected {', '.join(RECIPES)}")
+    check_choice("--recipe", request.recipe, RECIPES)
     recipe = for_network(RECIPES[request.recipe], kind)
     rates = Rates(recipe.learning_rate, recipe.learning_rate)
 

@@ -1,15 +1,13 @@
 """What `compare` is asked for, checked before anything is read."""
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from supsup_cli.choices import RATES, check_choice, did_you_mean
 from supsup_cli.data.reading import DEFAULT, Reading
 from supsup_cli.errors import UsageError
 from supsup_cli.workflows.bank.requests import BaseRequest
-
-RATES = ("grid", "fixed")
 
 
 @dataclass(frozen=True)
@@ -62,8 +60,7 @@ def chosen_methods(asked: Sequence[str], known: Mapping[str, str]) -> list[str]:
     wanted = [name for part in asked for name in part.split(",") if name]
     for name in wanted:
         if name not in known:
-            close = difflib.get_close_matches(name.lower(), known, n=1)
-            guess = f"did you mean {close[0]}? " if close else ""
+            guess = did_you_mean(name, known)
             raise UsageError(
                 f"--methods {name}: unknown method; {guess}expected {', '.join(known)}"
             )
@@ -78,7 +75,6 @@ def check_numbers(request: CompareRequest) -> None:
     Raises:
         UsageError: a value that cannot be used.
     """
-    if request.rates not in RATES:
-        raise UsageError(f"--rates {request.rates}: expected {' or '.join(RATES)}")
+    check_choice("--rates", request.rates, RATES)
     if request.limit is not None and request.limit < 1:
         raise UsageError(f"--limit {request.limit}: expected at least 1")

@@ -15,6 +15,7 @@ from bank_format.kinds.bank_json import BankRecord
 from bank_format.kinds.hopfield import RULES, Attractors, Rule
 from bank_format.kinds.mask import Task
 from bank_format.store.attractors import in_order, read_attractors, write_attractors
+from supsup_cli.choices import check_choice
 from supsup_cli.core.hopfield.attractors import RULES as ADD
 from supsup_cli.core.hopfield.attractors import capacity
 from supsup_cli.data.reading import DEFAULT, Reading
@@ -68,9 +69,8 @@ def encode_hopfield(path: Path, request: EncodeRequest, reporter: Reporter) -> E
         NoInputError: the bank has no task yet.
         BankError: the bank or a task cannot be read, or the file cannot be written.
     """
-    rule = next((one for one in RULES if one == request.rule), None)
-    if rule is None:
-        raise UsageError(f"--rule {request.rule}: expected {' or '.join(RULES)}")
+    check_choice("--rule", request.rule, RULES)
+    rule = next(one for one in RULES if one == request.rule)
     if request.limit is not None and request.limit < 1:
         raise UsageError(f"--limit {request.limit}: expected at least 1")
     began = time.perf_counter()

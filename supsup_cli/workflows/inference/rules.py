@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal
 
+from supsup_cli.choices import METHODS as ALL_METHODS
+from supsup_cli.choices import OBJECTIVES as ALL_OBJECTIVES
+from supsup_cli.choices import check_choice
 from supsup_cli.core.inference.methods import METHODS, Method
 from supsup_cli.core.inference.short_list import MOST_TRIED
 from supsup_cli.core.masks.bit_kernels import compilations
@@ -20,7 +23,6 @@ from supsup_cli.workflows.open_signatures import OpenSignatures, open_signatures
 from supsup_cli.workflows.opening import OpenTasks
 from supsup_cli.workflows.reporting import Reporter
 
-_ALL = ("auto", "signature", *METHODS, "hopfield")
 _GROUP_SIZE = re.compile("[1-9][0-9]{0,8}")
 
 
@@ -92,10 +94,9 @@ def choose_rule(opened: OpenTasks, decision: DecisionRequest, reporter: Reporter
         BankError: attractors that cannot be read.
     """
     method, objective, group = decision.method, decision.objective, decision.group
-    if method not in _ALL:
-        raise UsageError(f"--method {method}: expected {', '.join(_ALL[:-1])} or {_ALL[-1]}")
-    if objective is not None and objective not in OBJECTIVES:
-        raise UsageError(f"--objective {objective}: expected {', '.join(OBJECTIVES)}")
+    check_choice("--method", method, ALL_METHODS)
+    if objective is not None:
+        check_choice("--objective", objective, ALL_OBJECTIVES)
     if group not in ("image", "folder", "all") and not _GROUP_SIZE.fullmatch(group):
         raise UsageError(f"--group {group}: expected image, folder, all or a number of images")
     by_image = "image" if group == "1" else group

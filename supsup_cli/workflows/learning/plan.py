@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from bank_format.errors import LockedError, NameTakenError
 from bank_format.kinds.mask import Task
 from bank_format.names import shortened
+from supsup_cli.choices import check_choice
 from supsup_cli.core.learning.batches.augmentation import parse_augmentation
 from supsup_cli.core.learning.recipes import RECIPES, Recipe, combination_steps, for_network
 from supsup_cli.core.masks.density import parse_density
@@ -91,8 +92,7 @@ def chosen_recipe(request: LearnRequest, kind: Kind) -> Recipe:
     Raises:
         UsageError: there is no such recipe, or no such density or share.
     """
-    if request.recipe not in RECIPES:
-        raise UsageError(f"--recipe {request.recipe}: expected {', '.join(RECIPES)}")
+    check_choice("--recipe", request.recipe, RECIPES)
     if request.combine is not None and not 0 < request.combine <= 1:
         raise UsageError(f"--combine {request.combine}: expected a share in (0, 1]")
     try:

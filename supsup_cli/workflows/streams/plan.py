@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import Tensor
 
+from supsup_cli.choices import check_choice
 from supsup_cli.core.learning.batches.batch_order import BatchOrder
 from supsup_cli.core.networks.head import find_head
 from supsup_cli.core.networks.normalisation import blank_statistics
@@ -83,9 +84,8 @@ def plan_stream(net: OpenNetwork, request: StreamRequest) -> StreamPlan:
         LockedError: another process is learning a stream of that name.
         StorageError: there is something to learn, and the bank cannot be written.
     """
-    rule: Rule | None = next((one for one in RULES if one == request.rule), None)
-    if rule is None:
-        raise UsageError(f"--rule {request.rule}: expected {' or '.join(RULES)}")
+    check_choice("--rule", request.rule, RULES)
+    rule: Rule = next(one for one in RULES if one == request.rule)
     if blank_statistics(net.network, net.device):
         # Whose statistics a batch belongs to is what a stream has to find out.
         raise UsageError(

@@ -122,8 +122,8 @@ def test_every_mask_on_a_list_runs_once_the_winner_s_included(
     ran: Counter[int] = Counter()
 
     def counted(way: Callable[..., Any]) -> Callable[..., Any]:
-        def call(tasks: OpenTasks, index: Any, images: NDArray[np.uint8]) -> Any:
-            found: MaskRun | list[MaskRun] | None = way(tasks, index, images)
+        def call(tasks: OpenTasks, index: Any, images: NDArray[np.uint8], *more: Any) -> Any:
+            found: MaskRun | list[MaskRun] | None = way(tasks, index, images, *more)
             if found is not None:
                 ran.update(index if isinstance(index, list) else [index])
             return found

@@ -1,6 +1,8 @@
 """Tasks over trained networks: learned, told apart, exported; stopped ones go on."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,7 @@ from supsup_cli.core.images import Pixels
 from supsup_cli.core.masks.superposition import masked_forward
 from supsup_cli.core.networks.head import find_head, head_values, pooled_features
 from supsup_cli.workflows.opening import open_network, open_tasks
-from tests.support.commands import answer, learn, run
+from tests.support.commands import ROOT, answer, learn, run
 from tests.support.trained import (
     FAMILIES,
     SMALL_FAMILIES,
@@ -185,3 +187,34 @@ def test_timms_efficientnet_lite0_gives_timms_own_logits(tmp_path: Path) -> None
     folder = photo_folder(tmp_path / "pets", ("cat", "dog"), 96)
     learn(tmp_path / "bank", folder, steps=3)
     assert _exported_agrees(tmp_path / "bank", "pets", 96, tmp_path / "pets.onnx")
+
+
+_TEN_STEPS = """
+import resource, sys
+from supsup_cli.cli import main
+code = main(sys.argv[1:])
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)
+sys.exit(code)
+"""
+
+
+@pytest.mark.slow
+def test_a_vision_transformer_learns_ten_steps_within_6_gb(tmp_path: Path) -> None:
+    file, bank = tmp_path / "net.safetensors", tmp_path / "bank"
+    save_library_network("vit_b_16", file)
+    made = ("init-base", "--bank", bank, "--arch", "vit_b_16", "--weights", file)
+    assert run(*made).code == 0
+    assert Bank.open(bank).record.input.shape == (3, 224, 224)
+    folder = photo_folder(tmp_path / "pets", ("cat", "dog"), 224, each=40)
+    words = ("learn-task", "--bank", bank, "--data", folder, "--steps", 10, "--quiet")
+    done = subprocess.run(
+        [sys.executable, "-c", _TEN_STEPS, *map(str, words)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    kilobytes = int(done.stderr.split()[-1])
+    assert kilobytes < 6e6
+    assert Bank.open(bank).read_task("pets").content.steps == 10
