@@ -93,11 +93,13 @@ def list_rows(bank: Bank) -> tuple[dict[str, ListRow], dict[str, BankError]]:
     """Tell what lists show of each task, sorted by name, and which tasks cannot be read.
 
     Raises:
-        StorageError: the system refused to list a folder.
+        BankError: not one can be read, or the system refused to list a folder.
     """
     found = survey(bank)
     read, failed = _read(bank, found, found.rest)
     rows = {**found.rows, **{name: one.row for name, one in read.items()}}
+    if failed and not rows:
+        raise next(iter(failed.values()))
     return {name: rows[name] for name in found.stamps if name in rows}, failed
 
 

@@ -70,8 +70,7 @@ def decide(
     if lower is None:
         lower = lower_values(opened.net, images)
     if rule.signatures is not None:
-        listed = decide_by_signatures(opened, rule, rule.signatures, images, groups, lower)
-        return _listed(listed)
+        return _listed(_by_signatures(opened, rule, rule.signatures, images, groups, lower))
     recovered = None
     if rule.attractors is None:
         scores = score_groups(opened, rule, images, groups, top)
@@ -104,6 +103,7 @@ def _by_signatures(
     signatures: OpenSignatures,
     images: NDArray[np.uint8],
     groups: Sequence[Sequence[int]],
+    lower: Between | None,
 ) -> Listed:
     """Decide; anew where a task in doubt turns out damaged, which is left out, or the index lied.
 
@@ -113,7 +113,7 @@ def _by_signatures(
     while True:
         known = len(opened.failures)
         try:
-            return decide_by_signatures(opened, rule, signatures, images, groups)
+            return decide_by_signatures(opened, rule, signatures, images, groups, lower)
         except IndexLieError:
             if isinstance(opened, LazyTasks):
                 opened.distrust()
