@@ -92,11 +92,16 @@ def _is_current(found: Survey) -> bool:
 
 
 def _is_worn(segment: Segment, found: Survey) -> bool:
-    """Tell whether a file is of little use: tasks gone, other stamps, its signatures lost."""
-    aged = sum(row.file.stamp != found.stamps[row.task] for row in segment.holding)
+    """Tell whether a file is of little use: most of its tasks are gone, or its signatures lost."""
     beside = signatures_beside(segment.file) in found.others
     lost = not beside and any(row.features for row in segment.holding)
-    return lost or 2 * max(aged, len(segment.rows) - len(segment.holding)) > len(segment.rows)
+    return lost or 2 * len(segment.holding) < len(segment.rows)
+
+
+def _is_aged(segment: Segment, found: Survey) -> bool:
+    """Tell whether most stamps are others, as in a copy: worth a word once there is more to say."""
+    aged = sum(row.file.stamp != found.stamps[row.task] for row in segment.holding)
+    return 2 * aged > len(segment.holding)
 
 
 def _update(bank: Bank) -> int:
@@ -105,7 +110,8 @@ def _update(bank: Bank) -> int:
     rows = [row for row, _ in fresh]
     absorbed: list[Segment] = []
     for one in sorted(found.segments, key=lambda one: len(one.holding)):
-        if _is_worn(one, found) or len(rows) >= len(one.holding):
+        worn = _is_worn(one, found) or (rows and _is_aged(one, found))
+        if worn or len(rows) >= len(one.holding):
             rows += [_stamped(row, found) for row in one.holding]
             absorbed.append(one)
     written = ""

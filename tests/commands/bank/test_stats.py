@@ -140,7 +140,9 @@ def test_damage_is_found_named_and_never_computed_with(
             assert file in ran.error["message"]
     for command in ("stats", "tasks"):
         ran = run(command, "--bank", own_bank, "--json")
-        assert ran.code == (0 if file == "base.safetensors" else 5)
+        # Lists are made of the index, and read of a copied task its last bytes alone.
+        seen = file == "bank.json" or (file.startswith("masks/") and byte == -1)
+        assert ran.code == (5 if seen else 0)
 
 
 def test_every_damaged_file_is_reported(own_bank: Path) -> None:
