@@ -93,9 +93,15 @@ class OpenSignatures:
         """Whole signatures by the tasks' indices."""
         return self
 
+    @property
+    def stale(self) -> bool:
+        """Whether tasks were left out since the table was made."""
+        return len(self._source.gone) != self._gone
+
     def renew(self) -> None:
         """Make the table anew, after a task was left out, or the index has lied."""
         source, places, size = self._source, self._source.places, self.features.size
+        self._gone = len(source.gone)
         here = [index for index in range(len(places)) if index not in source.gone]
         signed = [index for index in here if places[index] >= 0]
         self.unsigned = np.array([index for index in here if places[index] < 0], np.int64)

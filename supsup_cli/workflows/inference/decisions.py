@@ -111,16 +111,17 @@ def _by_signatures(
         BankError: not one task is left.
     """
     while True:
-        known = len(opened.failures)
+        if signatures.stale:
+            signatures.renew()
         try:
             return decide_by_signatures(opened, rule, signatures, images, groups, lower)
         except IndexLieError:
             if isinstance(opened, LazyTasks):
                 opened.distrust()
+            signatures.renew()
         except BankError:
-            if not known < len(opened.failures) < len(opened.tasks):
+            if not signatures.stale or len(opened.failures) == len(opened.tasks):
                 raise
-        signatures.renew()
 
 
 def best_tasks(scores: NDArray[np.float32]) -> NDArray[np.int64]:
