@@ -33,7 +33,7 @@ __all__ = [
 
 
 class BankError(Exception):
-    """Say in one line what failed, naming the file or task and both values.
+    """An error with a one-line message that names the file or task and both values.
 
     Args:
         message: one line; line breaks (from a name or the system) become spaces.

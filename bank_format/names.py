@@ -24,7 +24,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def is_task_name(name: str) -> bool:
-    """Tell whether a text can be a task's name: [a-z0-9][a-z0-9._-]{0,63}, matched in full."""
+    """Return whether a text can be a task's name: [a-z0-9][a-z0-9._-]{0,63}, matched in full."""
     return _TASK_NAME.fullmatch(name) is not None
 
 

@@ -33,7 +33,7 @@ def grid(x: int, y: int, signs: str, kept: str) -> list[str]:
 
 
 def picture() -> str:
-    """Give the whole picture as SVG."""
+    """Return the whole picture as SVG."""
     drawn = [text(10, 24, "frozen network, from a seed"), *grid(50, 110, SIGNS, "0" * 9)]
     drawn += [
         text(240, 24, "one bit per weight and task"),

@@ -160,5 +160,5 @@ class _Nothing(nn.Module):
         self.unused = nn.Parameter(torch.zeros(1))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Give the images back."""
+        """Return the images."""
         return images

@@ -115,7 +115,7 @@ def _code(app: typer.Typer, words: Sequence[str]) -> int | None:
 
 
 def problem_of(error: BaseException, words: Sequence[str], stop: StopSignals) -> Problem:
-    """Say what an exception means to whoever typed the command.
+    """Translate an exception for whoever typed the command.
 
     Args:
         error: what ended it.
@@ -149,7 +149,7 @@ def _unexpected(error: BaseException) -> Problem:
 
 
 def _is_unnamed(error: BaseException) -> bool:
-    """Tell whether nobody has made a line of an exception, so that its traceback tells most."""
+    """Return whether an exception has no message of its own, so that its traceback helps most."""
     named = BankError | SupsupError | typer.TyperException | KeyboardInterrupt | typer.Abort
     return not isinstance(error, named)
 

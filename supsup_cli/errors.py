@@ -19,7 +19,7 @@ from typing import ClassVar
 
 
 class SupsupError(Exception):
-    """Say in one line what went wrong, and in `hint` what to type next."""
+    """An error with a one-line message, and in `hint` the next command to type."""
 
     slug: ClassVar[str] = "error"
     exit_code: ClassVar[int] = 1
@@ -75,7 +75,7 @@ class StorageError(SupsupError):
 
 
 class StoppedError(SupsupError):
-    """Tell how far a command came before it was stopped.
+    """Report how far a command came before it was stopped.
 
     Args:
         message: see `SupsupError`.
@@ -92,7 +92,7 @@ class StoppedError(SupsupError):
 
 
 class RankFailedError(SupsupError):
-    """Tell on one rank what ended another; under torchrun alone.
+    """Report on this rank what ended another; only under torchrun.
 
     Args:
         message: see `SupsupError`; names the rank.

@@ -29,7 +29,7 @@ _SAYS_ENOUGH = re.compile(r"--(?:bank|help)(?![\w-])")
 
 
 def keep_bank(hint: str, bank: str | None) -> str:
-    """Give the bank to every command of a hint that has none, so that it can be typed as it is.
+    """Add the bank to every command of a hint that lacks it, so that the hint can be typed.
 
     Args:
         hint: any text.

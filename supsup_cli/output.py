@@ -35,7 +35,7 @@ class Terminal:
         self._quiet = quiet
 
     def note(self, text: str) -> None:
-        """Tell one line on stderr, unless asked to be quiet."""
+        """Print one line on stderr, unless asked to be quiet."""
         if not self._quiet:
             _tell(f"supsup: {text}")
 

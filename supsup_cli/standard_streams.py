@@ -30,7 +30,7 @@ def prepare_streams() -> None:
 
 
 def terminal_width(stream: TextIO) -> int | None:
-    """Give the characters of a terminal's line, from COLUMNS if it is set; None for no terminal."""
+    """Return the terminal's width in characters, from COLUMNS if set; None without one."""
     if not stream.isatty():
         return None
     columns = os.environ.get("COLUMNS", "")
@@ -43,6 +43,6 @@ def terminal_width(stream: TextIO) -> int | None:
 
 
 def takes_styles(stream: TextIO) -> bool:
-    """Tell whether a head may be bold: on a terminal that can, unless NO_COLOR asks for none."""
+    """Return whether a table's head may be bold: the terminal can, and NO_COLOR is not set."""
     dumb = os.environ.get("TERM", "").lower() in ("", "dumb", "unknown")
     return stream.isatty() and not dumb and not os.environ.get("NO_COLOR")

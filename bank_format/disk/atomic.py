@@ -59,9 +59,9 @@ def commit(path: Path, data: bytes, name: Callable[[Path, Path, Identity], None]
 
 
 def give_name(source: Path, target: Path, made: Identity) -> None:
-    """Give the file `made`, which stands under `source`, a name that nothing has.
+    """Name the finished file `target`, which must not exist yet.
 
-    Where there are hard links it keeps the name it had, else that is gone.
+    With hard links it keeps the name `source` too; without them that name is gone.
 
     Raises:
         NameTakenError: another file has the name.
@@ -109,7 +109,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def is_temporary(name: str) -> bool:
-    """Tell whether a name is that of a file not yet committed."""
+    """Return whether a name is that of a file not yet committed."""
     return name.startswith(".") and name.endswith(_TEMPORARY_SUFFIX)
 
 

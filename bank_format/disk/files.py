@@ -194,7 +194,7 @@ def settle(folder: Path) -> None:
 
 
 def size_of(path: Place) -> int:
-    """Tell how many bytes a file has, or an object of a store.
+    """Return how many bytes a file has, or an object of a store.
 
     Raises:
         StorageError: the system refused, or there is none.
@@ -208,7 +208,7 @@ def size_of(path: Place) -> int:
 
 
 def exists(path: Path) -> bool:
-    """Tell whether anything stands under a path, be it a link to nothing.
+    """Return whether anything has this path, even a link to nothing.
 
     Raises:
         StorageError: the system refused.

@@ -45,7 +45,7 @@ def lock(path: Path) -> Iterator[None]:
 
 
 def is_locked(path: Path) -> bool:
-    """Tell whether a live process of this machine holds the lock on a file; False if it is gone.
+    """Return whether a live process of this machine locks a file; False if the file is gone.
 
     Takes a shared lock for a moment: those who ask do not see each other.
     """
@@ -105,7 +105,7 @@ def _try_to_lock(path: Path) -> int | None:
 
 
 def _lock(descriptor: int) -> bool:
-    """Tell whether there is a lock now; False on a file system that has none."""
+    """Return whether a lock is held; False on a file system without locks."""
     try:
         system_calls.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

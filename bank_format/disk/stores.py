@@ -46,7 +46,7 @@ class Store(Protocol):
         """Read the last 32 bytes of an object, or all where it has fewer."""
 
     def stat(self, name: str) -> ObjectStat:
-        """Tell the size and version of an object."""
+        """Return the size and version of an object."""
 
     def expect(self, names: Sequence[str]) -> None:
         """Hear which objects are about to be read, in this order; they may be fetched ahead."""
@@ -71,11 +71,11 @@ class StorePath:
         return f"{self.store.url}/{self.key}" if self.key else self.store.url
 
     def is_symlink(self) -> bool:
-        """Say no: stores have no links."""
+        """Return False: stores have no links."""
         return False
 
     def exists(self) -> bool:
-        """Tell whether there is such an object; False where the store does not say."""
+        """Return whether there is such an object; False if the store does not say."""
         try:
             self.store.stat(self.key)
         except OSError:

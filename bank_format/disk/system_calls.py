@@ -81,7 +81,7 @@ def lstat(path: Path) -> os.stat_result:
 
 
 def link(source: Path, target: Path) -> None:
-    """Give a file, or the link itself where it is one, a second name; never overwrites."""
+    """Link a file, or the link itself if it is one, to a second name; never overwrites."""
     os.link(source, target, follow_symlinks=False)
 
 

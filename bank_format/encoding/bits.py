@@ -66,7 +66,7 @@ def unpack(packed: NDArray[np.uint8], count: int) -> NDArray[np.bool_]:
 
 
 def padding_is_zero(packed: NDArray[np.uint8], count: int) -> bool:
-    """Tell whether the bits after the first `count` are all zero.
+    """Return whether the bits after the first `count` are all zero.
 
     Raises:
         ValueError: the array is not 1-D uint8 of ceil(count / 8) bytes.

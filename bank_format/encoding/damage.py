@@ -37,7 +37,7 @@ class damage:  # noqa: N801 - a context manager: the standard library writes tho
         error: BaseException | None,
         _trace: TracebackType | None,
     ) -> None:
-        """Tell of the file if a ValueError came."""
+        """Raise an error that names the file if a ValueError came."""
         if isinstance(error, ValueError):
             raise DamagedError(
                 f"{self._name}: {error}", hint=self._hint, invariant=self._invariant

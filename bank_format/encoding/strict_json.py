@@ -106,7 +106,7 @@ class _RefusedError(Exception):
         return self
 
     def told(self, path: str) -> str:
-        """Give the message, with the keys that lead to the value at the top; they may be empty."""
+        """Return the message, preceded by the keys that lead to the value, if any."""
         whole = path + self._where if path else self._where.removeprefix(".")
         if not whole and self._named:
             whole = "value"

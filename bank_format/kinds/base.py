@@ -186,7 +186,7 @@ def _bytes(tensor: Tensor) -> NDArray[np.uint8]:
 
 
 def can_regenerate(record: BankRecord) -> bool:
-    """Tell whether the seed alone decides the base, so that nothing of the lost file is needed."""
+    """Return whether the seed alone decides the base, so that nothing of a lost file is needed."""
     return record.init == "signed-constant"
 
 

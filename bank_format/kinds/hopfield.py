@@ -222,7 +222,7 @@ def _check_sums(sums: NDArray[np.float64], tasks: int, name: str) -> None:
 
 
 def _above_diagonal(size: int) -> NDArray[np.bool_]:
-    """Tell which places of a (size, size) matrix lie above its diagonal."""
+    """Return which places of a (size, size) matrix lie above its diagonal."""
     return ~np.tri(size, dtype=np.bool_)
 
 

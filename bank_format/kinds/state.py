@@ -189,7 +189,7 @@ def parse_state(data: bytes, record: BankRecord, task: str, name: str) -> WorkSt
 
 
 def is_work_file(name: str) -> bool:
-    """Tell whether a file of this name is a state, a part of one, or one of them half written."""
+    """Return whether a name is that of a state, of a part of one, or of one half written."""
     return name == STATE_FILE or PART_FILE.fullmatch(name) is not None or is_temporary(name)
 
 

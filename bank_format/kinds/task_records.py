@@ -253,7 +253,7 @@ class Provenance:
 def needed_version(
     encoding: Mapping[str, Encoding], arrays: Mapping[str, ArrayRecord]
 ) -> Literal[1, 2]:
-    """Give the lowest version of the kind `mask` that has these codings and arrays."""
+    """Return the lowest version of the kind `mask` that has these codings and arrays."""
     dropped = any(isinstance(one, DroppedCoding) for one in encoding.values())
     return 2 if arrays or dropped else 1
 

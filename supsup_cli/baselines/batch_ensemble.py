@@ -9,11 +9,11 @@ _IN, _OUT = "/in", "/out"
 
 
 class BatchEnsemble:
-    """Shared weights from the first task, a rank-one factor a layer for each task.
+    """Shared weights from the first task, and for each task a rank-one factor per layer.
 
         Wₜ = W ⊙ sₜ rₜᵀ
 
-    W learns with the first task's factors and is frozen from then on. Factors begin as ±1.
+    W learns with the first task's factors and is frozen afterwards. Factors start as ±1.
 
     Attributes:
         layers: linear and convolution layers by name.
@@ -32,11 +32,11 @@ class BatchEnsemble:
         self.layers = edge_layers(self.network)
 
     def shared(self) -> Tensors:
-        """Give the weights W."""
+        """Return the weights W."""
         return begun(self._base, self.network)
 
     def own(self, task: str, _classes: int) -> Tensors:
-        """Give a task's factors: layer/in → r (inputs,), layer/out → s (outputs,)."""
+        """Return a task's factors: layer/in → r (inputs,), layer/out → s (outputs,)."""
         factors = {}
         for layer in self.layers:
             outputs, inputs = self.network.get_parameter(f"{layer}.weight").shape[:2]
@@ -45,11 +45,11 @@ class BatchEnsemble:
         return factors
 
     def learns_shared(self, first: bool) -> bool:
-        """Tell that W learns in the first task alone."""
+        """Return whether W learns: only in the first task."""
         return first
 
     def weights(self, shared: Tensors, own: Tensors, _task: str) -> Tensors:
-        """Multiply W with a task's factors."""
+        """Multiply W by a task's factors."""
         made = dict(shared)
         for layer in self.layers:
             name = f"{layer}.weight"
@@ -57,12 +57,12 @@ class BatchEnsemble:
         return made
 
     def factor(self, own: Tensors, layer: str) -> Tensor:
-        """Give s rᵀ of a layer in the shape that multiplies its weights."""
+        """Return s rᵀ of a layer in the shape that multiplies its weights."""
         product = own[layer + _OUT][:, None] * own[layer + _IN]
         return product.view(*product.shape, *(1,) * (self._dimensions(layer) - 2))
 
     def ends(self, own: Tensors, layer: str) -> tuple[Tensor, Tensor]:
-        """Give r, repeated for each group of a grouped convolution, and s of a layer."""
+        """Return r, repeated for each group of a grouped convolution, and s of a layer."""
         module = self.layers[layer]
         groups = module.groups if isinstance(module, (nn.Conv1d, nn.Conv2d, nn.Conv3d)) else 1
         return own[layer + _IN].repeat(groups), own[layer + _OUT]

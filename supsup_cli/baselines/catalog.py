@@ -1,4 +1,4 @@
-"""The methods by name: where each comes from, what it answers, what its paper learns it with."""
+"""The methods by name: the source of each, its scenario, and the rates of its paper."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ class Rival:
     """One of the other methods.
 
     Attributes:
-        name: as the command line knows it.
+        name: as on the command line.
         meaning: in a few words.
-        source: paper, and whose numbers the rates are.
-        make: from the network of the comparison.
+        source: the paper, and the source of the rates.
+        make: makes the method from the network of the comparison.
         first: how the first task is learned.
-        later: how the others are; the same where there is one rate.
+        later: how the others are; the same if there is one rate.
         scenario: GG, the task is given; GNu, it is inferred from the image.
     """
 

@@ -7,15 +7,15 @@ from supsup_cli.baselines.networks import Base, begun, drawn, drawn_head, head_n
 
 
 class SeparateHeads:
-    """A head for each task over a trunk that all share.
+    """A head for each task over a trunk that all tasks share.
 
     The trunk learns in the first task ("shared trunk"), never ("random trunk", and "linear heads"
     on the features of the frozen network), or in every task, which forgets: the lower bound.
 
     Args:
         base: the network of the comparison.
-        trunk: when it learns.
-        start: where it begins: as rivals do, drawn in any case, or as the frozen network.
+        trunk: when the trunk learns.
+        start: its first weights: those of rivals, always drawn ones, or the frozen network's.
     """
 
     own_head = True
@@ -33,7 +33,7 @@ class SeparateHeads:
         self._start = start
 
     def shared(self) -> Tensors:
-        """Give the trunk."""
+        """Return the trunk."""
         start = {
             "begun": lambda: begun(self._base, self.network),
             "drawn": lambda: drawn(self._base, self.network),
@@ -43,20 +43,20 @@ class SeparateHeads:
         return {name: values for name, values in start.items() if name not in head}
 
     def own(self, task: str, classes: int) -> Tensors:
-        """Give a task's head."""
+        """Return a task's head."""
         return drawn_head(self._base, self.network, task, classes)
 
     def learns_shared(self, first: bool) -> bool:
-        """Tell whether the trunk learns."""
+        """Return whether the trunk learns."""
         return self._trunk == "always" or (first and self._trunk == "first")
 
     def weights(self, shared: Tensors, own: Tensors, _task: str) -> Tensors:
-        """Put the task's head upon the trunk."""
+        """Put the task's head on the trunk."""
         return shared | own
 
 
 class OwnNetworks:
-    """A network for each task, all from one start: the upper bound, which shares nothing.
+    """A network for each task, all from one start; the upper bound, which shares nothing.
 
     Args:
         base: the network of the comparison.
@@ -70,18 +70,18 @@ class OwnNetworks:
         self._base = base
 
     def shared(self) -> Tensors:
-        """Give nothing."""
+        """Return nothing."""
         return {}
 
     def own(self, task: str, classes: int) -> Tensors:
-        """Give a network's first weights, the head of so many outputs."""
+        """Return a network's first weights, with a head of so many outputs."""
         head = drawn_head(self._base, self.network, task, classes)
         return begun(self._base, self.network) | head
 
     def learns_shared(self, first: bool) -> bool:
-        """Tell that there is nothing."""
+        """Return False: nothing is shared."""
         return False
 
     def weights(self, _shared: Tensors, own: Tensors, _task: str) -> Tensors:
-        """Give the task's network."""
+        """Return the task's network."""
         return own

@@ -1,4 +1,4 @@
-"""The one loop that every rival learns by, and its answers with the task given."""
+"""The one loop that every rival learns by, and answers with the task given."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -29,8 +29,8 @@ class LearnedTask:
     Attributes:
         name: of the task.
         outputs: (K,) int64, the output of each class in a shared head.
-        own: the method's numbers for this task alone.
-        statistics: of the task's images, for a network that normalises.
+        own: the method's numbers for this task only.
+        statistics: those of the task's images, for a network that normalises.
     """
 
     name: str
@@ -41,13 +41,13 @@ class LearnedTask:
 
 @dataclass
 class Learner:
-    """Tasks learned one after the other by one method.
+    """Tasks learned one by one by one method.
 
     Attributes:
-        method: which numbers there are.
-        pixels: how bytes become inputs.
+        method: says which numbers there are.
+        pixels: turns bytes into inputs.
         seed: of the order of the images, together with a task's name.
-        shared: the numbers of all tasks, as they are after the last.
+        shared: the numbers of all tasks, as they are after the last task.
         tasks: in the order they were learned.
     """
 
@@ -62,13 +62,13 @@ class Learner:
         self._convolves = any(isinstance(one, nn.Conv2d) for one in self.method.network.modules())
 
     def copy(self) -> "Learner":
-        """Copy what was learned, so that one start can go on in several ways."""
+        """Copy what was learned, so that one start can continue in several ways."""
         shared = {name: one.clone() for name, one in self.shared.items()}
         return Learner(self.method, self.pixels, self.seed, shared, list(self.tasks))
 
     @property
     def bytes(self) -> int:
-        """Bytes that must be kept for all tasks; what a seed draws again is not counted."""
+        """Number of bytes that must be kept for all tasks, without what a seed can draw again."""
         kept = list(self.shared.values()) if self.method.keeps_shared else []
         for task in self.tasks:
             kept += [*task.own.values(), *task.statistics.values()]
@@ -80,7 +80,7 @@ class Learner:
         recipe: Recipe,
         advance: Callable[[int], None] = lambda _steps: None,
     ) -> None:
-        """Learn a task by cross-entropy over the network's outputs; it is added once it is done.
+        """Learn a task by cross-entropy over the network's outputs, and add it when it is done.
 
         Args:
             task: its images.
@@ -121,7 +121,7 @@ class Learner:
         self.tasks.append(LearnedTask(task.name, task.outputs, own, statistics))
 
     def logits(self, place: int, images: Tensor) -> Tensor:
-        """Answer images with the task given (GG), among its own classes.
+        """Classify images with the task given (GG), among its own classes.
 
         Args:
             place: of the task.
@@ -155,7 +155,7 @@ class Learner:
     def _statistics(
         self, task: TaskImages, recipe: Recipe, shared: Tensors, own: Tensors
     ) -> Statistics:
-        """Measure the task's statistics under its final weights, as our own method does."""
+        """Measure the task's statistics under its final weights, as supsup does."""
         weights = self.method.weights(shared, own, task.name)
         stream = generator(self.seed, "statistics", task.name)
         size = min(recipe.batch_size, len(task.train))

@@ -1,8 +1,8 @@
-"""Regularisation and replay, from the library that has them: Avalanche, the extra `avalanche`.
+"""Regularisation and replay, from the library Avalanche (the extra `avalanche`).
 
 Carta et al. 2023, "Avalanche: A PyTorch Library for Deep Continual Learning". One network with one
-head learns all tasks; it is given no task, neither while learning nor for an answer. The library
-takes seconds to import, so it is imported where a method begins.
+head learns all tasks; the task is never given, neither for learning nor for an answer. The library
+takes seconds to import, so it is imported when a method starts.
 """
 
 import warnings
@@ -27,11 +27,11 @@ _MOST_EPOCHS = 1 << 40
 
 
 class OneNetwork(nn.Module):
-    """The network behind the pixels' normalisation, so that images stay bytes in the library.
+    """The network with pixels normalised first, so that images stay bytes in the library.
 
     Args:
         network: with its weights.
-        pixels: how bytes become inputs.
+        pixels: turns bytes into inputs.
     """
 
     def __init__(self, network: nn.Module, pixels: Pixels) -> None:
@@ -51,11 +51,11 @@ class LibraryLearner:
     Args:
         method: which one.
         base: the network of the comparison.
-        pixels: how bytes become inputs.
-        outputs: of the one head, all classes of all tasks.
+        pixels: turns bytes into inputs.
+        outputs: those of the one head, all classes of all tasks.
         rate: learning rate.
-        steps: updates for a task.
-        batch_size: images of an update.
+        steps: updates per task.
+        batch_size: images per update.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class LibraryLearner:
             self._strategy.train(stream if self._method.at_once else stream[0], num_workers=0)
 
     def logits(self, images: Tensor) -> Tensor:
-        """Answer (N, C, H, W) uint8 images: (N, O) float32."""
+        """Compute the logits of (N, C, H, W) uint8 images: (N, O) float32."""
         self._model.eval()
         with torch.no_grad():
             parts = images.split(images_at_once(images, _EVALUATION_IMAGES))
@@ -106,7 +106,7 @@ class LibraryLearner:
 
     @property
     def bytes(self) -> int:
-        """Bytes that must be kept to learn on: the network, what its rule adds, stored images."""
+        """Number of bytes needed to continue: the network, its rule's numbers, stored images."""
         network = sum(one.numel() * one.element_size() for one in self._model.parameters())
         images = self._method.images(self._counts) * self._image_bytes
         return network * (1 + self._method.networks(len(self._counts))) + images
@@ -144,7 +144,7 @@ def _begin(
         optimizer=optimisers[method.optimiser](model.parameters(), lr=rate),
         criterion=F.cross_entropy,
         train_mb_size=batch_size,
-        train_epochs=_MOST_EPOCHS,  # the count of updates ends it
+        train_epochs=_MOST_EPOCHS,  # the number of updates ends it
         device=device,
         plugins=[counting],
         evaluator=None,
@@ -155,10 +155,10 @@ def _begin(
 
 
 def _experiences(tasks: Iterable[TaskImages]) -> Any:
-    """Give tasks to the library as a stream of experiences."""
+    """Feed tasks to the library as a stream of experiences."""
     from avalanche.benchmarks import benchmark_from_datasets
 
-    # The library's only way to a dataset with labels of tasks: one for all, since none is told.
+    # The library needs task labels: all images get the same one, because the task is not given.
     from avalanche.benchmarks.utils.classification_dataset import (
         _make_taskaware_classification_dataset as labelled_with_tasks,
     )
@@ -168,7 +168,7 @@ def _experiences(tasks: Iterable[TaskImages]) -> Any:
 
 
 class _Bytes(torch.utils.data.Dataset[tuple[Tensor, int]]):
-    """Images one by one, written out where tasks share a store.
+    """Images one by one, gathered if tasks share a store.
 
     Attributes:
         targets: of each image; the library looks for them under this name.

@@ -1,4 +1,4 @@
-"""What Avalanche has to compare with: its strategies, with the settings of their papers."""
+"""Avalanche's strategies to compare with, with the settings of their papers."""
 
 import importlib.util
 from collections.abc import Callable, Sequence
@@ -13,16 +13,16 @@ class LibraryMethod:
     """A strategy of the library.
 
     Attributes:
-        name: as the command line knows it.
+        name: as on the command line.
         strategy: the library's class.
         meaning: in a few words.
         source: of the method, and of its settings.
         optimiser: adam or sgd.
         rate: learning rate of its settings.
         options: further settings, as the library calls them.
-        networks: numbers kept beside the network, in networks, after so many tasks.
-        images: images kept, of all tasks learned and of each.
-        at_once: whether it learns all tasks together, in the place of the first.
+        networks: numbers kept besides the network after so many tasks, counted in networks.
+        images: images kept, for all tasks together and for each.
+        at_once: whether it learns all tasks together, instead of the first.
     """
 
     name: str
@@ -45,7 +45,7 @@ LIBRARY = {
         LibraryMethod(
             "ewc",
             "EWC",
-            "weights that mattered are held, by their Fisher information",
+            "holds weights that mattered, by their Fisher information",
             f"Kirkpatrick et al. 2017; {_SETTINGS}",
             "sgd",
             1e-3,
@@ -55,7 +55,7 @@ LIBRARY = {
         LibraryMethod(
             "si",
             "SynapticIntelligence",
-            "weights that mattered are held, by their part in the loss",
+            "holds weights that mattered, by their part in the loss",
             f"Zenke et al. 2017; {_SETTINGS}",
             "adam",
             1e-3,
@@ -118,5 +118,5 @@ LIBRARY = {
 
 
 def installed() -> bool:
-    """Tell whether the library is there."""
+    """Return whether the library is installed."""
     return importlib.util.find_spec("avalanche") is not None

@@ -1,4 +1,4 @@
-"""What sets a method apart from the others, and what it learns from."""
+"""What makes a method different from the others, and what it learns from."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -15,9 +15,9 @@ class TaskImages:
     """What a task is learned from.
 
     Attributes:
-        name: sets the random streams of tasks apart.
-        train: images whose targets count the task's own classes from 0.
-        outputs: (K,) int64, the output that stands for each class where tasks share a head.
+        name: keeps the random streams of tasks apart.
+        train: images; targets count the task's own classes from 0.
+        outputs: (K,) int64, the output for each class if tasks share a head.
     """
 
     name: str
@@ -29,9 +29,9 @@ class Method(Protocol):
     """Which numbers tasks share, which are a task's own, and how they make a network's weights.
 
     Attributes:
-        network: whose weights they make; on the meta device, in evaluation mode.
-        own_head: whether the network's outputs are the task's own classes and no others.
-        keeps_shared: whether the shared numbers must be kept, or a seed draws them again.
+        network: the network they make weights for; on the meta device, in evaluation mode.
+        own_head: whether the network's outputs are exactly the task's own classes.
+        keeps_shared: whether the shared numbers must be kept; otherwise a seed draws them again.
     """
 
     network: nn.Module
@@ -39,13 +39,13 @@ class Method(Protocol):
     keeps_shared: bool
 
     def shared(self) -> Tensors:
-        """Give the shared numbers before any task, name → float32."""
+        """Return the shared numbers before any task, name → float32."""
 
     def own(self, task: str, classes: int) -> Tensors:
-        """Give a task's own numbers before it is learned, name → float32."""
+        """Return a task's own numbers before it is learned, name → float32."""
 
     def learns_shared(self, first: bool) -> bool:
-        """Tell whether the shared numbers learn too, in the first task or in a later one."""
+        """Return whether the shared numbers learn too, in the first task or in a later one."""
 
     def weights(self, shared: Tensors, own: Tensors, task: str) -> Tensors:
         """Make the network's weights: parameter or buffer name → float32."""

@@ -1,4 +1,4 @@
-"""What a matrix of accuracies says of a method: R[i, j] is that on task j after learning task i.
+"""Measures of a matrix of accuracies: R[i, j] is the accuracy on task j after learning task i.
 
 Entries above the diagonal, of tasks not learned yet, may be missing (NaN).
 """
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 Matrix = NDArray[np.float64]
 
-# What each measure means, for whoever reads the numbers; i and j count from 1 to T.
+# What each measure means; i and j count from 1 to T.
 DEFINITIONS = {
     "accuracy": "Last: mean over j of R[T, j]",
     "accuracy_over_time": "AIA: mean over i of the mean over j ≤ i of R[i, j]",
@@ -25,7 +25,7 @@ DEFINITIONS = {
 
 @dataclass(frozen=True)
 class Measures:
-    """The measures of `DEFINITIONS`, shares; None where there are too few tasks for one."""
+    """The measures of `DEFINITIONS`, as shares; None if there are too few tasks for one."""
 
     accuracy: float
     accuracy_over_time: float
@@ -36,7 +36,7 @@ class Measures:
 
 
 def measures(matrix: Matrix, chances: NDArray[np.float64]) -> Measures:
-    """Sum a matrix up.
+    """Compute the measures of a matrix.
 
     Args:
         matrix: (T, T) float64, R; shares from 0 to 1.

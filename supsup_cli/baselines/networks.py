@@ -1,4 +1,4 @@
-"""The network that the other methods learn, and where its weights begin."""
+"""The network that the other methods learn, and its first weights."""
 
 import math
 from collections.abc import Mapping
@@ -16,14 +16,14 @@ _EDGES = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 @dataclass(frozen=True)
 class Base:
-    """The network of the comparison, as the bank of our own method has it.
+    """The network of the comparison, as in supsup's own bank.
 
     Attributes:
-        spec: its outputs are the superfluous ones too.
-        real_outputs: those that may be classes, all that a rival has.
+        spec: its outputs include superfluous ones.
+        real_outputs: outputs that may be classes, the only ones that a rival has.
         weights: parameter name → float32, on the device of the comparison.
-        trained: whether they were trained elsewhere; rivals begin with them then.
-        seed: of every draw.
+        trained: whether they were trained elsewhere; then rivals start from them.
+        seed: for all random draws.
     """
 
     spec: NetworkSpec
@@ -34,7 +34,7 @@ class Base:
 
     @property
     def device(self) -> torch.device:
-        """Where the comparison is computed."""
+        """The device of the comparison."""
         return next(iter(self.weights.values())).device
 
     def network(self, outputs: int) -> nn.Module:
@@ -54,12 +54,12 @@ def head_names(network: nn.Module) -> tuple[str, ...]:
 
 
 def drawn(base: Base, network: nn.Module, *purpose: str) -> Tensors:
-    """Draw every weight of a network: He et al. 2015; biases are zero, scales of units one.
+    """Draw every weight of a network (He et al. 2015); biases are zero, scales of units one.
 
     Args:
         base: seed and device.
-        network: whose parameters' shapes count.
-        purpose: sets the streams apart from others of the same names.
+        network: gives the parameters' shapes.
+        purpose: keeps the random streams apart from others with the same names.
 
     Returns:
         parameter name → float32.
@@ -83,9 +83,9 @@ def xavier(base: Base, network: nn.Module) -> Tensors:
 
 
 def begun(base: Base, network: nn.Module) -> Tensors:
-    """Give a rival's first weights: the trained base where there is one, else drawn ones.
+    """Return a rival's first weights: the trained base's if there is one, else drawn.
 
-    The head is drawn in any case: the base's has superfluous outputs.
+    The head is always drawn, because the base's has superfluous outputs.
     """
     weights = drawn(base, network)
     if base.trained:
@@ -95,7 +95,7 @@ def begun(base: Base, network: nn.Module) -> Tensors:
 
 
 def drawn_head(base: Base, network: nn.Module, task: str, classes: int) -> Tensors:
-    """Draw a task's own last layer, of so many outputs: parameter name → float32."""
+    """Draw a task's own last layer with so many outputs: parameter name → float32."""
     heads = {}
     for name in head_names(network):
         shape = (classes, *network.get_parameter(name).shape[1:])

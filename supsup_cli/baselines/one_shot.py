@@ -17,7 +17,7 @@ _AT_ONCE = 512
 
 
 def one_shot_factors(method: BatchEnsemble, learner: Learner, images: Tensor) -> Tensor:
-    """Score every task by one gradient step at the even mixture of factors, an image at a time.
+    """Score every task by one gradient step at the even mixture of factors, image by image.
 
         W(α) = W ⊙ Σₜ αₜ sₜ rₜᵀ,   scoreₜ = −∂H/∂αₜ  at αₜ = 1 / T
 
@@ -51,7 +51,7 @@ def one_shot_factors(method: BatchEnsemble, learner: Learner, images: Tensor) ->
 def _scores(method: BatchEnsemble, learner: Learner, values: Tensors, inputs: Tensor) -> Tensor:
     seen: dict[str, tuple[Tensor, Tensor]] = {}
     with torch.enable_grad(), _watched(method.layers, seen):
-        # an input that wants a gradient, so that the first layer's outputs have one
+        # an input with a gradient, so that the first layer's outputs have one too
         logits = functional_call(method.network, values, (inputs.requires_grad_(),))
         loss = entropy(logits).sum()
         deltas = torch.autograd.grad(loss, [outputs for _, outputs in seen.values()])
@@ -73,7 +73,7 @@ def _scores(method: BatchEnsemble, learner: Learner, values: Tensors, inputs: Te
 def _watched(
     layers: dict[str, nn.Module], seen: dict[str, tuple[Tensor, Tensor]]
 ) -> Iterator[None]:
-    """Keep what goes into each layer and what comes out of it, while the network runs."""
+    """Record each layer's inputs and outputs while the network runs."""
 
     def keep(name: str, module: nn.Module) -> torch.utils.hooks.RemovableHandle:
         return module.register_forward_hook(

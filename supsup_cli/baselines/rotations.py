@@ -13,7 +13,7 @@ class InContext(nn.Module):
     """A layer that sees its inputs in a task's context: y = W (C x).
 
     Args:
-        layer: linear, or a convolution, whose channels are turned at every position alike.
+        layer: linear, or a convolution; its channels are rotated in the same way at every position.
     """
 
     context: Tensor
@@ -45,7 +45,7 @@ def random_rotation(size: int, stream: torch.Generator) -> Tensor:
 
 
 class Superposition:
-    """All tasks in one network, each in contexts of its own that a seed draws (section 2).
+    """All tasks in one network, each in its own contexts, drawn from a seed (section 2).
 
     With rotations C is a random orthogonal matrix a layer and task (section 2.3); with signs, its
     binary form, a diagonal of ±1 (section 2.2).
@@ -77,15 +77,15 @@ class Superposition:
         self._contexts: dict[str, Tensors] = {}
 
     def shared(self) -> Tensors:
-        """Give the weights of the one network."""
+        """Return the weights of the one network."""
         return dict(self._first)
 
     def own(self, _task: str, _classes: int) -> Tensors:
-        """Give nothing: contexts come from the seed."""
+        """Return nothing: contexts come from the seed."""
         return {}
 
     def learns_shared(self, first: bool) -> bool:
-        """Tell that the one network always learns."""
+        """Return True: the one network always learns."""
         return True
 
     def weights(self, shared: Tensors, _own: Tensors, task: str) -> Tensors:

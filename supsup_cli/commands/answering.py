@@ -31,10 +31,10 @@ Work = Callable[[Terminal], Result]
 
 
 def answering(command: Callable[..., Work]) -> Callable[..., None]:
-    """Add --json, --quiet and --debug to a command, and answer with what its work comes to.
+    """Add --json, --quiet and --debug to a command, run its work and print the result.
 
     Args:
-        command: parses its own options and gives the work to do.
+        command: parses its own options and returns the work to do.
     """
 
     def with_common(
@@ -56,7 +56,7 @@ def answering(command: Callable[..., Work]) -> Callable[..., None]:
 def answer(work: Work, *, as_json: bool, quiet: bool, fail_on_new: bool = False) -> None:
     """Do a command's work, print what it answers and end with its exit code.
 
-    Under torchrun rank 0 does it, and the other ranks nothing.
+    Under torchrun only rank 0 does it.
     """
     among = place()
     if among is not None and among.rank:
@@ -66,10 +66,10 @@ def answer(work: Work, *, as_json: bool, quiet: bool, fail_on_new: bool = False)
 
 
 class Together:
-    """What the work of a command that several ranks may share is given.
+    """What the work of a command gets that several ranks may share.
 
     Attributes:
-        reporter: hears of the progress of all ranks; the notes of rank 0 alone are told.
+        reporter: gets the progress of all ranks, and the notes of rank 0 only.
         ranks: who shares the work.
     """
 
@@ -79,11 +79,11 @@ class Together:
         self._group = group
 
     def device(self, name: str) -> str:
-        """Name the device of this rank where `name` leaves it open."""
+        """Choose this rank's device if `name` leaves it open."""
         return name if self._group is None else self._group.device(name)
 
     def lines(self, words: Sequence[str], stdin: TextIO) -> TextIO:
-        """Give every rank the lines that rank 0 alone can read, where "-" asks for them."""
+        """Send every rank the lines that only rank 0 can read, if "-" asks for them."""
         if self._group is None or "-" not in words:
             return stdin
         return StringIO(self._group.told(stdin.read))
@@ -92,7 +92,7 @@ class Together:
 def answer_together(
     work: Callable[[Together], Result], *, as_json: bool, quiet: bool, fail_on_new: bool = False
 ) -> None:
-    """Do a command's work as `answer` does; under torchrun all ranks do it together."""
+    """Do a command's work like `answer`; under torchrun all ranks share it."""
     among = place()
     terminal = Terminal(as_json=as_json, quiet=quiet)
     if among is None:
@@ -106,7 +106,7 @@ def answer_together(
 
 
 def _finish(terminal: Terminal, result: Result, among: Place | None, *, fail_on_new: bool) -> None:
-    """Print a result and end; torchrun takes any code but 0 for a failure: the document has it."""
+    """Print a result and exit; under torchrun the document has the code, and 0 is returned."""
     code = _exit_code(result, fail_on_new=fail_on_new)
     terminal.answer(result, None if among is None else code)
     raise typer.Exit(code if among is None else 0)
@@ -114,10 +114,10 @@ def _finish(terminal: Terminal, result: Result, among: Place | None, *, fail_on_
 
 @contextmanager
 def _failing_together(among: Place) -> "Iterator[RankGroup]":
-    """Join the other ranks; whatever ends one of them is told by rank 0, and ends them all.
+    """Join the other ranks; if one of them fails, rank 0 reports it and all end.
 
     Raises:
-        RankFailedError: another rank ended the command, and this one is to say so.
+        RankFailedError: another rank ended the command, and this one must report it.
         typer.Exit: rank 0 has what this one did.
     """
     from supsup_cli.torchrun.group import Failure, joined
@@ -141,7 +141,7 @@ def _failing_together(among: Place) -> "Iterator[RankGroup]":
 
 
 class _RankReporter:
-    """A reporter that counts what all ranks do, and looks now and then whether one failed."""
+    """A reporter that counts what all ranks do, and regularly checks whether one failed."""
 
     def __init__(self, own: Reporter, group: "RankGroup") -> None:
         self._own = own
@@ -150,7 +150,7 @@ class _RankReporter:
         self._untold = 0
 
     def note(self, text: str) -> None:
-        """Tell one line."""
+        """Report one line."""
         self._own.note(text)
 
     @contextmanager
@@ -177,10 +177,10 @@ class _RankReporter:
 def answer_lines(
     work: Callable[[Terminal], LinesResult], *, as_json: bool, quiet: bool, fail_on_new: bool
 ) -> None:
-    """Do a command's work, which prints its answers itself, and end with the exit code.
+    """Do a command's work, which prints its own answers, and exit with its code.
 
     Raises:
-        UsageError: one document was asked for too.
+        UsageError: --json was given too.
     """
     if as_json:
         raise UsageError("--json with --json-lines: both found, expected one of the two")
@@ -195,7 +195,7 @@ def answer_lines(
 
 
 def _exit_code(result: Result, *, fail_on_new: bool) -> int:
-    """Choose the code of a result: its own unless that is 0, then 4 for a new task if asked for."""
+    """Choose a result's exit code: its own unless that is 0, then 4 for a new task if asked for."""
     if not fail_on_new or not isinstance(result, InferResult | PredictResult):
         return result.exit_code
     new = any(one.known is False for one in result.results)

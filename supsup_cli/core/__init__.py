@@ -1,4 +1,4 @@
-"""The method: masks, superposition, learning, task inference. Torch only; no files, no printing.
+"""The method: masks, superposition, learning, task inference. Only torch; no files, no printing.
 
 Shape letters used in every docstring of this package:
 

@@ -34,16 +34,16 @@ class Pixels:
 
 @dataclass(frozen=True)
 class LabelledImages:
-    """Images of one split, whole on the device; batches are gathered there.
+    """All images of one split on the device; batches are gathered there.
 
-    Tasks whose images are those of one store, with their pixels in another order, share the store:
-    none of them is ever written out as a whole.
+    Tasks that only reorder the pixels of the same images share one store; none of them is ever
+    written out as a whole.
 
     Attributes:
         store: (M, C, H, W) uint8, all of the split's images, or those that tasks share.
-        targets: (N,) int64, the output that stands for each image's class.
-        rows: (N,) int64, which image of the store each is; None: the first, the second and so on.
-        sources: (C · H · W,) int64, which of the store's pixels each pixel is; None: the same.
+        targets: (N,) int64, the output for each image's class.
+        rows: (N,) int64, the place of each image in the store; None: in order.
+        sources: (C · H · W,) int64, place of each pixel in a store's image; None: the same place.
     """
 
     store: Tensor
@@ -56,7 +56,7 @@ class LabelledImages:
 
     @property
     def device(self) -> torch.device:
-        """Where they are."""
+        """The device."""
         return self.store.device
 
     @property
@@ -79,10 +79,10 @@ class LabelledImages:
 
 
 class ImagesOfTasks:
-    """Images of K tasks on one device, gathered a batch of each at a time.
+    """Images of K tasks on one device; batches of all tasks are gathered together.
 
     Args:
-        data: of each task, at least one.
+        data: one for each task, at least one.
     """
 
     def __init__(self, data: Sequence[LabelledImages]) -> None:
@@ -119,7 +119,7 @@ class ImagesOfTasks:
 
 
 class _Joined:
-    """Images of tasks that all share one store, or none of which shares any: laid end to end."""
+    """Images of tasks that all share one store, or of tasks that share nothing, laid end to end."""
 
     def __init__(self, data: Sequence[LabelledImages]) -> None:
         counts = [len(one) for one in data]
@@ -150,11 +150,11 @@ def _written_out(data: LabelledImages) -> Tensor:
 
 
 def _moved(images: Tensor, sources: Tensor) -> Tensor:
-    """Put every image's pixels into another order.
+    """Reorder the pixels of every image.
 
     Args:
         images: (B, C, H, W) uint8.
-        sources: (C · H · W,) int64, which pixel of an image each pixel becomes.
+        sources: (C · H · W,) int64, the place that each pixel comes from.
     """
     flat = images.flatten(1)
     if images.device.type == "cpu":  # numpy's is five times as fast as torch's

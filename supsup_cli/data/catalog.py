@@ -22,8 +22,8 @@ _SPLIT_SIZES = ((12_665, 2_115), (12_089, 2_042), (11_263, 1_874), (12_183, 1_98
 class KnownData:
     """Describe one form of names for `data list`.
 
-    `train` counts the calibration share too; of ImageNet it is the most that a task has.
-    `needs_root` tells that the data lie outside the package.
+    `train` includes the calibration share; for ImageNet it is the most that a task can have.
+    `needs_root` is true for data outside the package.
     """
 
     form: str
@@ -54,7 +54,7 @@ def known() -> list[KnownData]:
 
 
 class Data(Protocol):
-    """One task's data, of one kind; nothing is read before it is asked for.
+    """One task's data, of one kind; nothing is read until it is needed.
 
     A new kind of data is a class with these, and a line in `open_data`.
     """
@@ -65,7 +65,7 @@ class Data(Protocol):
 
     @property
     def native_shape(self) -> InputShape:
-        """Shape (C, H, W) that images are written out in: their own, and for photos 224."""
+        """Shape (C, H, W) that images are exported in: their own, and 224 for photos."""
 
     def classes(self) -> tuple[tuple[str, ...], tuple[int, ...]]:
         """Name the classes and the output of each, without decoding an image."""
@@ -98,14 +98,14 @@ def open_data(data: str, reading: Reading = DEFAULT) -> Data:
 
 
 def native_shape(data: str) -> InputShape:
-    """Tell the shape that data are written out in: their own, and for photos of any size 224."""
+    """Return the shape that data are exported in: their own, and 224 for photos of any size."""
     return open_data(data).native_shape
 
 
 def digest(data: str, input_shape: InputShape, reading: Reading = DEFAULT) -> str:
     """Name the data by a digest, without making its images.
 
-    Equal digests mean equal images before the seeded shares are parted.
+    Equal digests mean equal images before the seeded shares are drawn.
 
     Args:
         data: one name or folder.
@@ -126,10 +126,10 @@ def digest(data: str, input_shape: InputShape, reading: Reading = DEFAULT) -> st
 def reading_of(
     data: str, input_shape: InputShape, wanted: Container[str], reading: Reading = DEFAULT
 ) -> Reading | None:
-    """Find how data must be read to be some that a task was learned from.
+    """Find the way of reading data that gives what a task was learned from.
 
-    What a folder means has changed: a task of before goes on being measured by what it was
-    learned from.
+    The rules for folders have changed. An older task is still measured on the data it was learned
+    from.
 
     Args:
         data: one name or folder.
@@ -141,7 +141,7 @@ def reading_of(
         the reading whose digest is among those wanted, today's rule before the first; or None.
 
     Raises:
-        UsageError, NoInputError: as `digest`, and by the first rule there is nothing either.
+        UsageError, NoInputError: as `digest`, and the first rule finds nothing either.
     """
     first = replace(reading, first_rule=True)
     try:
@@ -196,7 +196,7 @@ def load_test(
     """Load one task's test split alone; no training image is decoded.
 
     Args and Raises are those of `load`; a folder's `seed` must be the one its task was learned
-    with, and a folder without a usable test image is refused.
+    with; a folder without a usable test image is refused.
     """
     return open_data(data, reading).load_test(input_shape, seed)
 

@@ -1,8 +1,8 @@
-"""From an image file, or an image that a program opened, to 8-bit pixels: with care, within bounds.
+"""Decode an image file, or an image that a program opened, to 8-bit pixels, within bounds.
 
-What a file says of itself is not believed: its kind, its size and its pixels are checked before
-anything is decoded. Pixels being decoded at one time are bounded over all threads, and take up to
-24 bytes of memory each.
+Nothing that a file claims is trusted: its kind, size and number of pixels are checked before
+anything is decoded. All threads together decode a bounded number of pixels at a time; each pixel
+takes up to 24 bytes of memory.
 """
 
 import logging
@@ -21,14 +21,14 @@ from supsup_cli.errors import ImageError
 
 # Named, because Pillow also opens formats that start other programs (EPS starts Ghostscript).
 _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM", "JPEG2000", "DIB")
-_ENOUGH = 2  # pixels for each pixel of the input, so that reducing can still smooth
+_ENOUGH = 2  # pixels for each pixel of the input, so that reducing can still smooth them
 
 # Pillow's own log would reach stderr through Python's handler of last resort.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 class _Budget:
-    """Admits images to be decoded while their pixels together are few enough, or one alone."""
+    """Lets threads decode images while all pixels together are few enough, or one image alone."""
 
     def __init__(self, pixels: int) -> None:
         self._free = pixels
@@ -59,7 +59,7 @@ def decoded(path: str, max_pixels: int, side: int) -> Iterator[Image.Image]:
     """Decode a file's first image as `upright_pixels` says, to "L" or "RGB".
 
     A JPEG is decoded at 1/2, 1/4 or 1/8 of its size where both sides still have twice the pixels
-    that are needed: a photo of 12 megapixels then takes a tenth of the time and of the memory.
+    needed: a photo of 12 megapixels then takes a tenth of the time and memory.
 
     Args:
         path: the file.
@@ -70,7 +70,7 @@ def decoded(path: str, max_pixels: int, side: int) -> Iterator[Image.Image]:
         ImageError: the file cannot be read as an image, whatever the reason; also for an error in
             the body.
     """
-    # Any bytes may be a TGA, which has no signature: there the name decides.
+    # TGA has no signature, so any bytes could be one: only the name decides.
     formats = (*_FORMATS, "TGA") if path.lower().endswith(".tga") else _FORMATS
     with _one_error(path):
         descriptor = _open_regular(path)
@@ -79,7 +79,7 @@ def decoded(path: str, max_pixels: int, side: int) -> Iterator[Image.Image]:
             if pixels > max_pixels:
                 raise ImageError(path, f"{pixels:,} pixels, expected at most {max_pixels:,}")
             _reduce(image, side)
-            # libjpeg keeps all coefficients of a progressive one, whatever is made of them
+            # libjpeg keeps all coefficients of a progressive JPEG, however small the result
             whole = "progressive" in image.info or "progression" in image.info
             with _BUDGET.take(pixels if whole else image.width * image.height):
                 _load(image)
@@ -92,8 +92,8 @@ def decoded_in_memory(image: Image.Image, name: str, side: int) -> Iterator[Imag
 
     Args:
         image: of any mode, its samples read or not.
-        name: that an error is told under.
-        side: see `decoded`; what is decoded already is not decoded again, smaller.
+        name: the image's name in an error.
+        side: see `decoded`; an image that is already decoded is not decoded again.
 
     Raises:
         ImageError: its samples cannot be read.
@@ -114,8 +114,8 @@ def _reduce(image: Image.Image, side: int) -> None:
 def _opened_again(image: Image.Image) -> Image.Image | None:
     """Open an image's file a second time, if its first frame was not decoded yet.
 
-    Reducing would change the program's own image. And Pillow maps a TIFF that lies there without
-    compression, and was opened by its name, into memory with its sides exchanged if it is turned.
+    Reducing would change the program's own image. And if an uncompressed TIFF was opened by name
+    and its EXIF says it is turned, Pillow maps it into memory with its sides exchanged.
     """
     if not isinstance(image, ImageFile) or not image.tile or image.tell() != 0:
         return None
@@ -145,10 +145,11 @@ def _one_error(path: str) -> Iterator[None]:
 
 def _open_regular(path: str) -> int:
     try:
-        # before opening, as opening alone makes some devices act; a pipe would block
+        # checked before opening, because opening alone makes some devices act, and a pipe would
+        # block
         _check_regular(path, os.stat(path))  # noqa: PTH116
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-    except ValueError as error:  # a NUL, or what no name of a file can be
+    except ValueError as error:  # a NUL, or something that cannot be a file's name
         raise ImageError(path, f"not a usable path ({error})") from error
     try:
         _check_regular(path, os.fstat(descriptor))
@@ -175,7 +176,7 @@ def _load(image: Image.Image) -> None:
     if image.format != "TIFF":
         image.load()
         return
-    # libtiff prints what it finds wrong, file names and all, on the process's descriptor 2.
+    # libtiff prints what it finds wrong, with file names, on the process's descriptor 2.
     with _STDERR, _silenced_stderr():
         image.load()
 

@@ -1,4 +1,4 @@
-"""Named data written out as image files, so that other commands and scripts have folders."""
+"""Write named data as image files, so that other commands and scripts have folders."""
 
 import io
 import os
@@ -27,15 +27,14 @@ def export_images(
 ) -> list[str]:
     """Write one split as FOLDER/CLASS/NNNNN.png, NNNNN being the image's place in the split.
 
-    The files are PNG of the data's own size (photos: 224x224), which `read_image` reads back bit by
-    bit. Running it again
-    writes nothing new; a file of other content is never overwritten.
+    The files are PNG in the data's own size (photos: 224x224); `read_image` reads the same pixels
+    back. Running it again writes nothing new; a file with other content is never overwritten.
 
     Args:
         data: one name of the catalogue.
-        folder: where to; made if it is not there.
+        folder: where the files go; created if missing.
         split: "train", "calibration" or "test".
-        limit: write a seeded choice of this many images; None writes all.
+        limit: write so many random (seeded) images; None writes all.
         seed: of the choice and of the calibration share.
         reading: where data sets lie that are not in the package.
 
@@ -75,7 +74,7 @@ def _write(
     for place, label, image in zip(places.tolist(), part.labels, part.images, strict=True):
         files[folder / classes[label] / f"{place:05d}.png"] = _png(image)
     try:
-        # all are compared before the first is written, so that a refusal changes nothing
+        # compare all files before writing the first, so that a refusal changes nothing
         missing = [path for path, content in files.items() if not _holds(path, content)]
         for parent in sorted({path.parent for path in missing}):
             parent.mkdir(parents=True, exist_ok=True)
@@ -99,7 +98,7 @@ def _holds(path: Path, content: bytes) -> bool:
         status = path.stat()
     except FileNotFoundError:
         return False
-    # a pipe would block, and a large file is not worth reading: its size tells enough
+    # a pipe would block, and a large file need not be read: its size already differs
     regular = stat.S_ISREG(status.st_mode)
     if not regular or status.st_size != len(content) or path.read_bytes() != content:
         found = f"{status.st_size} other bytes" if regular else "no regular file"
@@ -111,7 +110,7 @@ def _holds(path: Path, content: bytes) -> bool:
 
 
 def _create(path: Path, content: bytes) -> None:
-    # hidden until whole: a killed export leaves no half image for the next run to refuse
+    # hidden until complete: a killed export leaves no half image for the next run to refuse
     whole = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         whole.write_bytes(content)

@@ -1,4 +1,4 @@
-"""ImageNet's folders as tasks of ten classes each; images are read when a task is, and kept small.
+"""ImageNet's folders as tasks of ten classes each; images are read with their task and kept small.
 
 The layout is torchvision's: ROOT/train/CLASS/IMAGE and ROOT/val/CLASS/IMAGE, or the same under
 ROOT/imagenet. Any number of class folders will do: with the thousand of ImageNet the tasks are

@@ -1,4 +1,4 @@
-"""Image files and arrays made to fit a network's input, by one rule.
+"""Fit image files and arrays to a network's input, by one rule.
 
 The rule, "cover-bilinear": the largest centred rectangle of the input's aspect ratio, resized to
 the input by an antialiased bilinear filter. An image of the input's own size stays as it is.
@@ -51,10 +51,10 @@ def read_image(
 def read_images(
     paths: Sequence[str], input_shape: InputShape, max_pixels: int = MAX_PIXELS
 ) -> list[NDArray[np.uint8] | ImageError]:
-    """Read many image files in a few threads; a broken one becomes its error, in its place.
+    """Read many image files in a few threads; a broken one becomes an error in its place.
 
-    Args and rules are those of `read_image`. To be called from one thread at a time: Pillow's
-    warnings are silenced for the whole process meanwhile.
+    Args and rules are those of `read_image`. Call it from one thread at a time, because it silences
+    Pillow's warnings for the whole process meanwhile.
 
     Returns:
         for each path, in order, (C, H, W) uint8 or the error.
@@ -76,15 +76,15 @@ def read_images(
 
 
 def fit_image(image: Image.Image, input_shape: InputShape, name: str) -> NDArray[np.uint8]:
-    """Fit an image that a program opened: the same pixels that `read_image` gives for its file.
+    """Fit an image that a program opened, to the same pixels as `read_image` gives for its file.
 
-    A large JPEG whose samples the program has read already is the exception: its file would be
-    decoded smaller, and the pixels differ by what smoothing it twice makes.
+    There is one exception. If the program has already read the samples of a large JPEG, the pixels
+    differ a little, because `read_image` would decode the file at a smaller size.
 
     Args:
         image: of any mode; it stays as it is.
         input_shape: (C, H, W) of the network's input.
-        name: that an error is told under.
+        name: the image's name in an error.
 
     Returns:
         (C, H, W) uint8.
@@ -100,7 +100,7 @@ def fit_image(image: Image.Image, input_shape: InputShape, name: str) -> NDArray
 
 
 def fit_images(images: NDArray[np.uint8], input_shape: InputShape) -> NDArray[np.uint8]:
-    """Fit arrays by the rule for files: the same pixels that `read_image` gives for them.
+    """Fit arrays by the rule for files, to the same pixels as `read_image` gives for those.
 
     Args:
         images: (N, c, h, w) uint8, c being 1 or 3.
@@ -144,7 +144,7 @@ def _cover(image: Image.Image, input_shape: InputShape) -> NDArray[np.uint8]:
         scale = min(image.width / width, image.height / height)
         left = (image.width - width * scale) / 2
         top = (image.height - height * scale) / 2
-        # through min: rounding must not push the box outside the image, which Pillow refuses
+        # min(), because rounding must not push the box outside the image, which Pillow refuses
         right = min(left + width * scale, image.width)
         bottom = min(top + height * scale, image.height)
         image = image.resize(

@@ -1,4 +1,4 @@
-"""MNIST, whole, permuted, rotated or split: what the package has inside."""
+"""MNIST from inside the package: whole, permuted, rotated or split."""
 
 from dataclasses import dataclass
 
@@ -22,7 +22,7 @@ _NATIVE: InputShape = (1, 28, 28)
 
 @dataclass(frozen=True)
 class MnistData:
-    """A task of MNIST's images; its outputs are the digits.
+    """A task made of MNIST's images; its outputs are the digits.
 
     Attributes:
         variant: how the images are changed, or which digits are taken.
@@ -57,7 +57,7 @@ class MnistData:
         return HeldOutData(str(self.variant), classes, outputs, test)
 
     def _parts(self, input_shape: InputShape, seed: int) -> tuple[Split, Split]:
-        """Part the training half. Permutations share one store: none is written out whole."""
+        """Split the training half. Permutations share one store; none is written out whole."""
         if self.variant.form != "mnist-perm" or input_shape != _NATIVE:
             return part_calibration(*self._half(input_shape, train=True), seed)
         images, labels = embedded.load_mnist(True)

@@ -20,7 +20,7 @@ _VARIANT = re.compile(
     re.ASCII,
 )
 _TASK_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
-_LONGEST_SHOWN = 80  # characters of an unknown name
+_LONGEST_SHOWN = 80  # characters of an unknown name in an error
 _LIST_HINT = "supsup data list"
 
 
@@ -52,7 +52,7 @@ class Variant:
     number: Decimal = Decimal(0)
 
     def __str__(self) -> str:
-        """Spell the name in its one canonical way, so that 007 and 7 are the same data."""
+        """Spell the name in one canonical way, so that 007 and 7 are the same data."""
         return self.form if self.form == "mnist" else f"{self.form}-{_spell(self.number)}"
 
 
@@ -101,10 +101,10 @@ def expand(names: Sequence[str]) -> list[str]:
 
 
 def task_name(data: str) -> str:
-    """Derive the task's name: the canonical data name, or the folder's own name made lawful.
+    """Derive the task's name: the canonical data name, or the folder's name made valid.
 
     Raises:
-        UsageError: the folder's name gives no lawful task name, or the data is unknown.
+        UsageError: the folder's name gives no valid task name, or the data is unknown.
         NoInputError: the folder is missing.
     """
     meaning = resolve(data)
@@ -124,7 +124,7 @@ def _folder(data: str) -> Path:
     separators = {os.sep, os.altsep or os.sep}
     looks_like_path = data.startswith((".", "~")) or any(mark in data for mark in separators)
     try:
-        # not resolve(): a link keeps the name that the user gave it
+        # not resolve(), because a link keeps the name that the user gave it
         folder = Path(os.path.abspath(Path(data).expanduser()))  # noqa: PTH100
         is_folder = bool(data) and folder.is_dir()
         found = "a file" if not is_folder and folder.exists() else "nothing there"
@@ -149,7 +149,7 @@ def _refuse_unknown(data: str) -> NoReturn:
 
 
 def _variants(data: str) -> list[Variant] | None:
-    """Read a name or a range; None if it has the form of neither."""
+    """Parse a name or a range; None if it is neither."""
     if data == "mnist":
         return [Variant("mnist")]
     match = _VARIANT.fullmatch(data)

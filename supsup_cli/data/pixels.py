@@ -1,8 +1,8 @@
-"""From an opened image of any kind to 8-bit pixels, upright: the one way, whoever opened it.
+"""Turn an opened image of any kind into upright 8-bit pixels, in one way for all callers.
 
 Grey is "L", colour "RGB". 16- and 32-bit samples are scaled by 1/257, which maps white to white;
-floating samples count as 0..1 if none is outside, else as 0..255. Transparent parts are laid over
-black. Of an animation the frame that is open counts: the first, unless another was sought.
+floating-point samples count as 0..1 if none is outside, else as 0..255. Transparent parts are laid
+over black. An animation counts by its open frame: the first, unless the program chose another.
 """
 
 from functools import cache
@@ -11,22 +11,22 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps
 
-_STRIP = 2**20  # pixels that are converted at once
+_STRIP = 2**20  # pixels converted at once
 
 
 def upright_pixels(image: Image.Image) -> Image.Image:
-    """Bring an image of any mode of Pillow's to "L" or "RGB", turned as its EXIF says.
+    """Convert an image of any Pillow mode to "L" or "RGB", turned as its EXIF says.
 
-    A strip at a time: copies of a large image would take memory.
+    It works strip by strip, because copies of a large image would take memory.
 
     Args:
-        image: opened; its samples are read here if they were not.
+        image: opened; its samples are read here if they have not been.
 
     Returns:
-        8-bit grey or colour; `image` itself if nothing is to be done.
+        8-bit grey or colour; `image` itself if it is that already.
 
     Raises:
-        Exception: whatever Pillow raises for what cannot be decoded.
+        Exception: whatever Pillow raises if it cannot decode something.
     """
     return _eight_bit(_upright(image))
 
@@ -35,7 +35,7 @@ def _upright(image: Image.Image) -> Image.Image:
     image.load()
     try:
         return ImageOps.exif_transpose(image)
-    except Exception:  # the pixels are already decoded: a damaged EXIF block is no loss
+    except Exception:  # the pixels are already decoded, so a damaged EXIF block does not matter
         return image
 
 
@@ -74,7 +74,7 @@ def _eight_bit_strip(image: Image.Image, *, unit: bool) -> Image.Image:
         levels = np.rint(samples * 255 if unit else np.clip(samples, 0, 255))
         return Image.fromarray(levels.astype(np.uint8))
     if image.has_transparency_data:
-        # premultiplied grey becomes nothing else at once
+        # premultiplied grey converts to nothing else directly
         layer = image.convert("LA") if image.mode == "La" else image
         layer = layer.convert("RGBA")
         black = Image.new("RGBA", layer.size, (0, 0, 0, 255))

@@ -1,10 +1,10 @@
 """CIFAR-10 and CIFAR-100 in tasks of a few classes each: through torchvision, or as class folders.
 
-Both ways have the same tasks: in order of their names, class folders count as the published labels.
-Their digests differ, since class folders do not tell in which order the images were published.
+Both ways give the same tasks: class folders, sorted by name, stand for the published labels. Their
+digests differ, because class folders do not record the order in which images were published.
 
-torchvision reads the published files only if their MD5 is the published one: they are pickles, and
-other bytes of that name could do anything.
+torchvision reads the published files only if their MD5 is right: they are pickles, and other bytes
+could run any code.
 """
 
 import hashlib
@@ -65,7 +65,7 @@ SETS = {
 
 
 def published_data(variant: Variant, reading: Reading) -> "PublishedData | ListedData":
-    """Take one task, from torchvision's files or, where those are not there, from class folders."""
+    """Open one task, from torchvision's files or, if those are missing, from class folders."""
     one = SETS[variant.form]
     root = Path(reading.root).expanduser()
     folder = root / one.images
@@ -80,7 +80,7 @@ def _list_task(variant: Variant, folder: Path) -> Listing:
     """List the files of one task's classes.
 
     Raises:
-        NoInputError: there are not as many class folders as the data set has, or no test.
+        NoInputError: the number of class folders is not the data set's, or there is no test.
     """
     one = SETS[variant.form]
     order = one.order()
@@ -101,11 +101,11 @@ def _list_task(variant: Variant, folder: Path) -> Listing:
 
 @dataclass(frozen=True)
 class PublishedData:
-    """A few classes of a published data set; they count from output 0.
+    """A few classes of a published data set, from output 0 on.
 
     Attributes:
-        variant: its form a key of `SETS`, its number which classes: the index-th few of the order.
-        reading: where the files lie, and whether they may be fetched.
+        variant: its form is a key of `SETS`; its number says which classes of the order.
+        reading: where the files are, and whether they may be fetched.
         native_shape: (C, H, W) of the images.
     """
 
@@ -117,7 +117,7 @@ class PublishedData:
         """Name the classes and the output of each.
 
         Raises:
-            NoInputError: the files are not there, or are not the published ones.
+            NoInputError: the files are missing, or are not the published ones.
             StorageError: they cannot be read or fetched.
         """
         *_, names = self._half(train=False)
@@ -144,7 +144,7 @@ class PublishedData:
         return HeldOutData(str(self.variant), names, tuple(range(len(names))), test)
 
     def _half(self, *, train: bool) -> tuple[NDArray[np.uint8], NDArray[np.int64], tuple[str, ...]]:
-        """Give images (N, 3, 32, 32) uint8, labels (N,) int64 from 0 on, and the classes' names."""
+        """Return images (N, 3, 32, 32) uint8, labels (N,) int64 from 0 on, and class names."""
         form, index = self.variant.form, int(self.variant.number)
         images, targets, names = _half(form, self.reading, train, _stamp(form, self.reading))
         one = SETS[form]
@@ -155,7 +155,7 @@ class PublishedData:
 
 
 def missing_root(form: str) -> NoInputError:
-    """Say that a data set needs a folder, and nobody named one."""
+    """Report that a data set needs a folder, and none was named."""
     return NoInputError(
         f"{form}-I: no folder of data sets found, expected --data-root FOLDER or SUPSUP_DATA",
         hint=f"supsup learn-task --data {form}-0 --data-root FOLDER"
@@ -189,7 +189,7 @@ def _open(form: str, reading: Reading, train: bool) -> Any:  # of torchvision, w
     one = SETS[form]
     place = Path(reading.root).expanduser() / one.folder
     try:
-        # what it says of a download would stand before the answer
+        # its messages about a download would be printed before the answer
         with redirect_stdout(io.StringIO()):
             kind = getattr(torchvision.datasets, one.kind)
             return kind(reading.root, train=train, download=reading.download)
@@ -198,7 +198,7 @@ def _open(form: str, reading: Reading, train: bool) -> Any:  # of torchvision, w
             f"{place}: {one.kind} cannot be read or fetched ({error})",
             hint="check the disk and the network, or put the files there by hand",
         ) from error
-    except Exception as error:  # torchvision's RuntimeError, or whatever damaged bytes raise
+    except Exception as error:  # torchvision's RuntimeError, or whatever error damaged bytes cause
         raise NoInputError(
             f"{place}: {'damaged files' if place.is_dir() else 'nothing there'} found, expected "
             f"{one.kind} as it was published, or its class folders in {one.images} beside it "
@@ -209,12 +209,12 @@ def _open(form: str, reading: Reading, train: bool) -> Any:  # of torchvision, w
 
 
 def _stamp(form: str, reading: Reading) -> tuple[tuple[str, int, int], ...]:
-    """Tell the files apart from others that lay there before, without reading them."""
+    """Return names, sizes and times of the files, which change when others take their place."""
     if not reading.root:
         raise missing_root(form)
     folder = Path(reading.root).expanduser() / SETS[form].folder
     try:
         found = [(one.name, one.stat()) for one in folder.iterdir()]
     except OSError:
-        return ()  # not there: for torchvision to fetch or refuse
+        return ()  # missing: torchvision fetches them or refuses
     return tuple(sorted((name, status.st_size, status.st_mtime_ns) for name, status in found))

@@ -1,4 +1,4 @@
-"""How data are read: bounds of an image, and where data sets lie that are not in the package."""
+"""How data are read: limits of an image, and where data sets outside the package are."""
 
 from dataclasses import dataclass
 
@@ -7,13 +7,13 @@ from supsup_cli.data.limits import MAX_PIXELS
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Say what a command may read.
+    """What a command may read.
 
     Attributes:
-        max_pixels: of one image file; one with more is an input that failed.
+        max_pixels: of one image file; a file with more is a failed input.
         root: folder of the published data sets; "" if none was named.
-        download: whether one that is not there may be fetched.
-        first_rule: whether folders are read by the rule that the oldest tasks were learned by.
+        download: whether a missing data set may be fetched.
+        first_rule: whether folders are read by the first rule, as for the oldest tasks.
     """
 
     max_pixels: int = MAX_PIXELS

@@ -1,4 +1,4 @@
-"""Room for a task's decoded images: in memory, or on disk where they are large."""
+"""Room for a task's decoded images: in memory, or on disk if they are large."""
 
 import os
 import tempfile
@@ -14,17 +14,17 @@ _IN_MEMORY = 2**30  # bytes
 
 
 def make_room(count: int, input_shape: InputShape) -> NDArray[np.uint8]:
-    """Make room for images that are decoded once and read in any order again and again.
+    """Make room for images that are decoded once and then read repeatedly in any order.
 
-    More than 1 GiB lies in a file without a name, in the folder for temporary files: the system
-    keeps in memory what it has memory for, and frees the file when the array is gone.
+    More than 1 GiB goes to an unnamed file in the folder for temporary files. The system keeps as
+    much in memory as fits, and frees the file with the array.
 
     Args:
         count: how many images.
         input_shape: (C, H, W) of each.
 
     Returns:
-        (count, C, H, W) uint8, to be written.
+        (count, C, H, W) uint8, not filled yet.
 
     Raises:
         StorageError: there is no room on the disk.
@@ -35,7 +35,7 @@ def make_room(count: int, input_shape: InputShape) -> NDArray[np.uint8]:
         return np.empty(shape, dtype=np.uint8)
     try:
         with tempfile.TemporaryFile(prefix="supsup-") as file:
-            # reserved, as a page that the disk has no room for would end the process
+            # reserved now, because a page without room on the disk would kill the process later
             if hasattr(os, "posix_fallocate"):
                 os.posix_fallocate(file.fileno(), 0, size)
             else:

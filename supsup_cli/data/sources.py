@@ -1,4 +1,4 @@
-"""From what the user typed to image files: files, folders, globs, a list on standard input."""
+"""Turn what the user typed into image files: files, folders, globs, a list on standard input."""
 
 import glob
 import os
@@ -20,10 +20,10 @@ _CHUNK = 1 << 16  # bytes of a stream, read at once
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Name one image file as it is displayed, and the folder it lies in (for groups).
+    """One image file: its name as displayed, and its folder (for groups).
 
-    `problem` says why there is nothing to read, where that is known already: a folder that cannot
-    be read stands in the list.
+    `problem` says why it cannot be read, if that is already known; an unreadable folder is in the
+    list too.
     """
 
     path: str
@@ -34,23 +34,23 @@ class Source:
 def find_images(
     arguments: Sequence[str], stdin: Iterable[str] = (), seen: Seen | None = None
 ) -> list[Source]:
-    """Find the image files that the arguments stand for, in their order.
+    """Find the image files that the arguments mean, in order.
 
-    A file is taken whatever its extension. A folder is searched with all its subfolders, in
-    order of names, for image extensions; hidden entries and those of the system are passed over,
-    unless they were named. A pattern with * ? [ that is no file's literal name is matched, and its
-    matches are treated as if they had been typed. "-" takes one path a line from `stdin`. What
-    names nothing, a folder without images or one that cannot be read stays in the list with its
-    problem, so that the others are answered; a path that is given twice is there twice.
+    A file is taken whatever its ending. A folder is searched with all its subfolders, sorted by
+    name, for image endings; hidden and system entries are skipped unless they were named. A pattern
+    with * ? [ that is not a file's literal name is expanded, as if its matches had been typed. "-"
+    reads one path per line from `stdin`. A path that names nothing, a folder without images and an
+    unreadable folder stay in the list with their problem, so that the others are still answered. A
+    path given twice is listed twice.
 
     Args:
         arguments: paths, patterns, or "-".
         stdin: lines, with or without their line ends.
-        seen: collects what folders hold besides; None if nobody asks.
+        seen: collects what else the folders hold; None if that is not needed.
 
     Raises:
-        NoInputError: no argument or line names anything, there is none, or more than `MOST_FILES`
-            files.
+        NoInputError: there is no argument or no line, nothing they name exists, or they name more
+            than `MOST_FILES` files.
     """
     if not arguments:
         raise NoInputError("no image given, expected files, folders, patterns or -")
@@ -62,7 +62,7 @@ def find_images(
                 found.append(source)
                 if len(found) > MOST_FILES:
                     raise too_many(argument, "image files")
-        except ValueError as error:  # a NUL, or what no name of a file can be
+        except ValueError as error:  # a NUL, or something that cannot be a file's name
             problem = NoInputError(f"{argument}: not a usable path ({error})")
             found.append(_source(argument, problem))
     problems = [source.problem for source in found if source.problem is not None]
@@ -72,7 +72,7 @@ def find_images(
 
 
 def read_lines(stream: TextIO) -> Iterator[str]:
-    """Read a list a line at a time, so that one without line ends takes no memory.
+    """Read a list line by line, so that a list without line ends cannot fill memory.
 
     Raises:
         NoInputError: a line of more than `MOST_LINE` characters.
@@ -91,7 +91,7 @@ def _expand(argument: str, stdin: Iterable[str], seen: Seen) -> Iterator[Source]
         lines = [line.rstrip("\r\n") for line in stdin]
         lines[:1] = [line.removeprefix(_MARK) for line in lines[:1]]
         if not any(line.strip() for line in lines):
-            raise NoInputError("-: the list on standard input is empty, expected a path a line")
+            raise NoInputError("-: the list on standard input is empty, expected one path per line")
         for line in lines:
             if line.strip():
                 yield from _images_of(line, seen)
@@ -142,21 +142,21 @@ def _source(path: str, problem: NoInputError | None = None) -> Source:
 
 
 def lines_as_they_come(stream: TextIO, most: int) -> Iterator[list[str]]:
-    """Read lines in batches: one as soon as it is there, with those that wait behind it.
+    """Read lines in batches: the first as soon as it arrives, with all that have arrived by then.
 
     Args:
         stream: lines of paths; a line's bytes are those of a file's name.
-        most: lines of a batch.
+        most: largest number of lines in a batch.
 
     Yields:
-        at least one line, without its end; the last may lack one.
+        at least one line, without line ends.
 
     Raises:
         NoInputError: a line is too long to be a path.
     """
     try:
         descriptor = stream.fileno()
-    except OSError:  # no file, but text in memory: all of it is there
+    except OSError:  # not a file but text in memory, so everything has arrived
         for line in stream:
             yield [line.rstrip("\r\n")]
         return
@@ -170,11 +170,11 @@ def lines_as_they_come(stream: TextIO, most: int) -> Iterator[list[str]]:
         *whole, waiting = waiting.split(b"\n")
         if len(waiting) > MOST_LINE:
             raise NoInputError(
-                f"-: a line of more than {MOST_LINE:,} bytes, expected a path a line"
+                f"-: a line of more than {MOST_LINE:,} bytes, expected one path per line"
             )
         if ended and waiting:
             whole.append(waiting)
-        # Further chunks that are there already join the batch, as long as it is not full.
+        # Chunks that have already arrived join the batch until it is full.
         while not ended and whole and len(whole) < most and _ready(descriptor):
             part = os.read(descriptor, _CHUNK)
             ended = not part

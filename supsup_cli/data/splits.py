@@ -1,4 +1,4 @@
-"""What a task's data looks like, and the seeded draws that part it."""
+"""A task's data, and the seeded draws that split it."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -21,13 +21,14 @@ _MOVED = 1024  # images at a time
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Split:
-    """Hold labelled images, which may be those of a store that tasks share.
+    """Labelled images, which may lie in a store that tasks share.
 
     Attributes:
-        store: (M, C, H, W) uint8; the images themselves where there are no rows.
+        store: (M, C, H, W) uint8; the images themselves if there are no rows.
         labels: (N,) int64, the class indices 0..K-1.
-        rows: (N,) int64, which image of the store each is.
-        sources: (C · H · W,) int64, which pixel of the store's image each pixel is; None: the same.
+        rows: (N,) int64, the place of each image in the store.
+        sources: (C · H · W,) int64, the place of each pixel in the store's image; None: the same
+            place.
     """
 
     store: NDArray[np.uint8]
@@ -37,7 +38,7 @@ class Split:
 
     @property
     def images(self) -> NDArray[np.uint8]:
-        """The images (N, C, H, W) uint8; made anew at every call where they are a store's."""
+        """The images (N, C, H, W) uint8; gathered at every call if the store is shared."""
         rows = self.store if self.rows is None else self.store[self.rows]
         return rows if self.sources is None else rearranged(rows, self.sources)
 
@@ -55,11 +56,11 @@ class Split:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeldOutData:
-    """Hold the test split of one task; the training images were not read.
+    """The test split of one task; the training images were not read.
 
-    `outputs` names the network's output of each class; `source` is "" for named data, else the
+    `outputs` is the network's output for each class; `source` is "" for named data, else the
     folder's absolute path; `broken` lists (path, reason) of what could not be read. `files` names
-    the file of each image; it is empty where images lie in no files of their own.
+    the file of each image; it is empty if images have no files of their own.
     """
 
     name: str
@@ -73,11 +74,11 @@ class HeldOutData:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TaskData:
-    """Hold one task's three splits, which share no image.
+    """One task's three splits, which share no image.
 
-    `digest` names the data (64 hex digits); `parts` tells of a folder how many images each split
-    has and where it is from, and `notes` a line each what else was found there; the other
-    fields, but `files`, are those of `HeldOutData`.
+    `digest` names the data (64 hex digits). For a folder, `parts` says how many images each split
+    has and where they come from, and `notes` has a line for everything else found there. The other
+    fields, except `files`, are those of `HeldOutData`.
     """
 
     name: str
@@ -94,10 +95,10 @@ class TaskData:
 
 
 def generator(seed: int, draw: int) -> np.random.RandomState:
-    """Make the generator of one kind of draw; no two kinds share a stream.
+    """Make the generator for one kind of draw; no two kinds share a random stream.
 
-    RandomState, because numpy promises never to change its permutations: the task file records
-    the seed, and the seed must find the same images for ever.
+    It is RandomState, because numpy promises never to change its permutations. The task file
+    records the seed, which must find the same images for ever.
 
     Args:
         seed: the user's seed, 0 or more.
@@ -107,12 +108,12 @@ def generator(seed: int, draw: int) -> np.random.RandomState:
 
 
 def held_out_count(images: int) -> int:
-    """Count the images of a class that are held out for the test: 15 %, one at least of two."""
+    """Count the images of a class to hold out for the test: 15 %, at least one of two."""
     return max(1, round(_TEST_SHARE * images)) if images > 1 else 0
 
 
 def calibration_share(labels: NDArray[np.int64], seed: int) -> NDArray[np.bool_]:
-    """Draw which training images are for calibration, see `part_calibration`: (N,) bool."""
+    """Draw the training images for calibration, see `part_calibration`: (N,) bool."""
     order = generator(seed, CALIBRATION_DRAW).permutation(len(labels))
     _, first_of_class = np.unique(labels[order], return_index=True)
     candidates = np.delete(order, first_of_class)
@@ -124,7 +125,7 @@ def calibration_share(labels: NDArray[np.int64], seed: int) -> NDArray[np.bool_]
 def part_calibration(
     images: NDArray[np.uint8], labels: NDArray[np.int64], seed: int, *, in_place: bool = False
 ) -> tuple[Split, Split]:
-    """Part a seeded 5 % of the training images for calibration.
+    """Set a seeded 5 % of the training images aside for calibration.
 
     The share is rounded down, so that fewer than 20 images give an empty calibration split, and
     every class keeps at least one training image.
@@ -133,18 +134,18 @@ def part_calibration(
         images: (N, C, H, W) uint8.
         labels: (N,) int64.
         seed: the task's seed, as its file records it.
-        in_place: whether the training images may stay in `images`, which is changed then: images
-            that fill most of the memory are not copied.
+        in_place: whether to keep the training images in `images`, which then changes; images that
+            fill most of the memory need no copy.
 
     Returns:
-        (train, calibration), each in the order of `images`, together all of them.
+        (train, calibration), each in the order of `images`; together they are all images.
     """
     chosen = calibration_share(labels, seed)
     calibration = Split(images[chosen], labels[chosen])
     if not in_place:
         return Split(images[~chosen], labels[~chosen]), calibration
     kept = np.flatnonzero(~chosen)
-    # each image moves towards the front, so that none is overwritten before it has moved
+    # images move only towards the front, so that none is overwritten before it has moved
     for start in range(0, len(kept), _MOVED):
         part = kept[start : start + _MOVED]
         images[start : start + len(part)] = images[part]
@@ -152,7 +153,7 @@ def part_calibration(
 
 
 def choose(count: int, limit: int | None, seed: int) -> NDArray[np.int64]:
-    """Choose a seeded `limit` of `count` images, the same ones for every command.
+    """Choose `limit` random (seeded) images of `count`, the same for every command.
 
     Returns:
         (min(count, limit),) int64 indices, ascending and distinct; all when `limit` is None.

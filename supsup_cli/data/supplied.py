@@ -1,4 +1,4 @@
-"""Images that a program has in memory: as inputs, or with labels as a task."""
+"""Images that a program has in memory, as inputs, or as a task if they have labels."""
 
 import hashlib
 import json
@@ -26,19 +26,19 @@ _CHANNELS = (1, 3)
 
 
 def as_images(images: Any, input_shape: InputShape) -> NDArray[np.uint8]:
-    """Turn what a program holds into images of the network's input shape.
+    """Convert a program's images to the network's input shape.
 
     Args:
-        images: one image or several: PIL images of any mode, paths, or anything that numpy takes
-            (a tensor on the CPU, an array): (H, W) grey, (C, H, W) or (H, W, C), C being 1 or 3,
-            or a further dimension N before these. uint8, or floating-point numbers from 0 to 1.
+        images: one image or several: PIL images of any mode, paths, or anything that numpy accepts
+            (an array, a tensor on the CPU), of shape (H, W) for grey, (C, H, W) or (H, W, C) with C
+            1 or 3, or with a dimension N in front; uint8, or floating-point numbers from 0 to 1.
         input_shape: (C, H, W) of the network's input.
 
     Returns:
         (N, C, H, W) uint8, fitted as image files are.
 
     Raises:
-        UsageError: another shape, type or range.
+        UsageError: they have another shape, type or range.
         ImageError: an image that cannot be decoded, named by its file or its place.
     """
     if isinstance(images, (Image.Image, str, Path)):
@@ -66,9 +66,9 @@ def task_data(
 
     Args:
         name: of the task.
-        examples: (image, label) again and again, as a torch Dataset gives them; an image as
-            `as_images` takes it, a label from 0 on.
-        classes: a name for each label; None takes the numbers.
+        examples: pairs (image, label), such as a torch Dataset; images as for `as_images`, labels
+            from 0 on.
+        classes: a name for each label; None uses the numbers.
         input_shape: (C, H, W) of the network's input.
         seed: of the shares held out for test and calibration.
         test: examples for the test; None holds out a seeded 15 % of each class.
@@ -112,7 +112,7 @@ def _bytes(pixels: NDArray[Any]) -> NDArray[np.uint8]:
     if not np.issubdtype(pixels.dtype, np.floating) or pixels.size == 0:
         raise UsageError(f"images of {pixels.dtype} found, expected uint8, or floats from 0 to 1")
     least, most = float(pixels.min()), float(pixels.max())
-    if not (least >= 0 and most <= 1):  # NaN fails both
+    if not (least >= 0 and most <= 1):  # NaN fails both comparisons
         raise UsageError(
             f"pixels from {least:g} to {most:g} found, expected 0 to 1, not normalised yet"
         )

@@ -1,7 +1,7 @@
-"""Tasks made from one set of images: pixels permuted, images rotated, classes split.
+"""Tasks made from one set of images: permuted pixels, rotated images, split classes.
 
-Pure functions on uint8 arrays. A permutation and a rotation by the nearest neighbour both only
-move pixels, so both are one gather for all images.
+Pure functions on uint8 arrays. Permutation and nearest-neighbour rotation both only move pixels, so
+each is one gather for all images.
 """
 
 import math
@@ -16,7 +16,7 @@ _CHUNK = 1000
 
 
 def permutation(pixels: int, number: int) -> NDArray[np.int64]:
-    """Tell which pixel each pixel of permuted images is.
+    """Return which original pixel each pixel of permuted images is.
 
     Goodfellow et al. 2013 (permuted MNIST): image.flatten()[RandomState(number).permutation].
 
@@ -41,7 +41,7 @@ def permuted(images: NDArray[np.uint8], number: int) -> NDArray[np.uint8]:
 
 
 def rotated(images: NDArray[np.uint8], degrees: float) -> NDArray[np.uint8]:
-    """Rotate every image counter-clockwise about its centre; what comes from outside is black.
+    """Rotate every image counter-clockwise about its centre; pixels from outside are black.
 
     Equal to torchvision's `rotate` of the image tensor with the nearest neighbour.
 
@@ -84,7 +84,7 @@ def rearranged(images: NDArray[np.uint8], source: NDArray[np.int64]) -> NDArray[
 
     Args:
         images: (N, C, H, W) uint8.
-        source: (C · H · W,) int64, which pixel each pixel becomes.
+        source: (C · H · W,) int64, the place that each pixel comes from.
 
     Returns:
         (N, C, H, W) uint8, a new array.

@@ -1,5 +1,5 @@
-"""Banks in object stores, through obstore: reading alone, with a cache on this machine.
+"""Banks in object stores, through obstore: only reading, with a cache on this machine.
 
-`addresses` tells such a bank from a folder, `objects` does what `bank_format.disk.stores` asks of a
-store, `cache` keeps what was read. obstore is imported when the first object is asked for.
+`addresses` recognises such a bank, `objects` does what `bank_format.disk.stores` requires of a
+store, and `cache` keeps what was read. obstore is imported when the first object is needed.
 """

@@ -1,4 +1,4 @@
-"""What a user calls a bank: a folder, or an address in an object store."""
+"""Where a bank is: a folder, or an address in an object store."""
 
 import re
 from pathlib import Path
@@ -6,9 +6,9 @@ from pathlib import Path
 from bank_format.disk.stores import Place, StorePath
 from supsup_cli.errors import UsageError
 
-# Paths make one slash of two; a folder of such a name can be called ./s3:/…
+# Paths turn two slashes into one; a folder with such a name can be written ./s3:/…
 _ADDRESS = re.compile(r"(s3|gs|az|memory):/{1,2}(?P<bucket>[A-Za-z0-9._-]+)(?:/(?P<prefix>.*))?")
-# Where the copy of a bank in a store is made: the command of whoever has the store.
+# The command that copies a bank into a store, by each store's own tool.
 _COPY = {
     "s3": "aws s3 sync FOLDER {url}",
     "gs": "gcloud storage rsync --recursive FOLDER {url}",
@@ -17,7 +17,7 @@ _COPY = {
 
 
 def address(text: str) -> str | None:
-    """Spell an address in full, without a slash at the end; None for a folder."""
+    """Write an address in full, without a slash at the end; None for a folder."""
     match = _ADDRESS.fullmatch(text)
     if match is None:
         return None
@@ -26,14 +26,14 @@ def address(text: str) -> str | None:
 
 
 def place_of(text: str, *, cached: bool = True) -> Place:
-    """Find the bank that is called so; nothing is read yet.
+    """Find a bank by what the user typed; nothing is read yet.
 
     Args:
         text: a folder or an address.
         cached: whether files may come from the cache, where they are kept and checked.
 
     Raises:
-        UsageError: an address, where what reads stores is not installed.
+        UsageError: an address, but the package that reads stores is not installed.
     """
     url = address(text)
     if url is None:
@@ -44,7 +44,7 @@ def place_of(text: str, *, cached: bool = True) -> Place:
 
 
 def refuse_address(path: Path) -> None:
-    """Refuse an address where a folder is needed, as every command that writes needs one.
+    """Refuse an address; a command that writes needs a folder.
 
     Raises:
         UsageError: it is an address.

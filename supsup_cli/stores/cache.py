@@ -1,8 +1,8 @@
-"""Files of banks in object stores, kept on this machine under their seals, for its owner alone.
+"""Keep files of banks in object stores on this machine, under their seals, for one user only.
 
-A file is kept under the SHA-256 that seals it, so it is right whatever bank or store it came from,
-and it is checked at every read as if it came from the store. What is damaged, or too much, goes;
-nothing here is ever needed. Whatever the system refuses, the store is read instead.
+A file's name is the SHA-256 that seals it, so it is right whatever bank or store it came from, and
+every read checks it as if it came from the store. Damaged and surplus files are removed; nothing
+here is ever needed. If the system refuses anything, the store is read instead.
 """
 
 import hashlib
@@ -13,13 +13,13 @@ from contextlib import suppress
 from pathlib import Path
 
 _MOST_BYTES = 4 * 2**30
-_SHRINK_TO = 0.8  # of the most, so that not every new file counts all again
+_SHRINK_TO = 0.8  # of the limit, so that not every new file makes us count all files again
 _SEAL = re.compile("[0-9a-f]{64}")
 _SEAL_BYTES = 32
 
 
 def cache_folder() -> Path:
-    """Tell where files are kept: SUPSUP_CACHE, or supsup in the user's cache folder."""
+    """Return where files are kept: SUPSUP_CACHE, or supsup in the user's cache folder."""
     given = os.environ.get("SUPSUP_CACHE")
     if given:
         return Path(given)
@@ -27,22 +27,22 @@ def cache_folder() -> Path:
 
 
 def most_bytes() -> int:
-    """Tell how much is kept: SUPSUP_CACHE_BYTES, or 4 GiB; 0 keeps nothing."""
+    """Return how many bytes may be kept: SUPSUP_CACHE_BYTES, or 4 GiB; 0 keeps nothing."""
     given = os.environ.get("SUPSUP_CACHE_BYTES", "")
     return int(given) if given.isascii() and given.isdigit() else _MOST_BYTES
 
 
 def is_sealed(data: bytes) -> bool:
-    """Tell whether the last 32 bytes are the SHA-256 of those before them."""
+    """Return whether the last 32 bytes are the SHA-256 of those before them."""
     return hashlib.sha256(data[:-_SEAL_BYTES]).digest() == data[-_SEAL_BYTES:]
 
 
 class Cache:
-    """Sealed files, and which object had which seal when it was seen last.
+    """Sealed files, and the seal that each object had when last seen.
 
     Args:
-        folder: made where it is missing, of mode 0700.
-        most: bytes to keep.
+        folder: created with mode 0700 if missing.
+        most: largest number of bytes to keep.
     """
 
     def __init__(self, folder: Path, most: int) -> None:
@@ -52,7 +52,7 @@ class Cache:
         self._total = -1
 
     def read(self, seal: bytes) -> bytes | None:
-        """Read the file of a seal, checked; None where it is not kept, or no more what it was."""
+        """Read and check the file with a seal; None if it is missing or damaged."""
         if not self._usable:
             return None
         path = self._folder / seal.hex()
@@ -65,17 +65,17 @@ class Cache:
                 path.unlink()
             return None
         with suppress(OSError):
-            os.utime(path)  # what was used last goes last
+            os.utime(path)  # the most recently used file is removed last
         return data
 
     def keep(self, data: bytes) -> None:
-        """Keep a file that is sealed, if there is room for it."""
+        """Keep a sealed file, if there is room for it."""
         if self._usable and len(data) <= self._most * _SHRINK_TO:
             self._write(data[-_SEAL_BYTES:].hex(), data)
             self._bound(len(data))
 
     def seal_of(self, version: str) -> bytes | None:
-        """Tell the seal that an object of this name, size and version had."""
+        """Return the seal that an object of this name, size and version had."""
         if not self._usable:
             return None
         try:
@@ -93,7 +93,7 @@ class Cache:
         return "of-" + hashlib.sha256(version.encode()).hexdigest()
 
     def _made(self) -> bool:
-        """Make the folder; one that others may write into, or a link, is not used."""
+        """Create the folder; a link, or a folder that others may write into, is not used."""
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             status = self._folder.lstat()
@@ -118,7 +118,7 @@ class Cache:
                 temporary.unlink()
 
     def _bound(self, added: int) -> None:
-        """Remove what was used longest ago, where there is too much by now."""
+        """Remove the least recently used files if there are too many."""
         with suppress(OSError):
             if self._total < 0:
                 self._total = sum(size for _, size, _ in self._files())

@@ -1,4 +1,4 @@
-"""A bank's objects in a store, through obstore: read whole, checked, tried again on failures."""
+"""Read a bank's objects from a store through obstore: whole, checked, with retries."""
 
 import errno
 import os
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from obstore.store import ObjectStore as Client
 
 _ATTEMPTS = 6
-_RETRIES = 4  # of obstore, inside each attempt
+_RETRIES = 4  # retries by obstore inside each attempt
 _PAUSE = 0.05  # seconds, doubled each time
-_AHEAD = 16  # objects fetched before they are asked for: bounds memory
+_AHEAD = 16  # objects fetched ahead; this bounds memory
 _SEALED = ".safetensors"
 _Answer = TypeVar("_Answer")
 
 
 def open_store(url: str, *, cached: bool = True) -> "Objects":
-    """Make the store of a bank; nothing is read yet.
+    """Open the store of a bank; nothing is read yet.
 
     Args:
         url: scheme://BUCKET or scheme://BUCKET/PREFIX, without a slash at the end.
@@ -54,7 +54,7 @@ def open_store(url: str, *, cached: bool = True) -> "Objects":
             client_options={
                 "timeout": "30s",
                 "connect_timeout": "5s",
-                # Options given here hide those of the environment.
+                # Options given here would hide those of the environment.
                 "allow_http": os.environ.get("AWS_ALLOW_HTTP", "").lower() in ("true", "1"),
             },
             retry_config={"max_retries": _RETRIES, "retry_timeout": timedelta(seconds=30)},
@@ -67,7 +67,7 @@ def open_store(url: str, *, cached: bool = True) -> "Objects":
 
 @cache
 def memory(bucket: str) -> "MemoryStore":
-    """Give a store of this process alone, which tests fill."""
+    """Return a store that lives in this process alone; tests fill it."""
     from obstore.store import MemoryStore
 
     return MemoryStore()
@@ -77,11 +77,11 @@ class Objects:
     """The `Store` of a bank.
 
     Args:
-        url: what a user calls the bank.
-        client: of obstore, for the whole bucket.
-        prefix: of the bank's objects in it, without slashes at its ends.
-        kept: files read before.
-        versions: whether an ETag tells one content from any other, in other processes too.
+        url: the bank's address.
+        client: obstore's, for the whole bucket.
+        prefix: of the bank's
+            objects, without slashes at its ends. kept: cache of files read before.
+        versions: whether an ETag identifies content, also across processes.
     """
 
     def __init__(
@@ -100,11 +100,11 @@ class Objects:
 
     @property
     def url(self) -> str:
-        """What a user calls the bank."""
+        """The bank's address."""
         return self._url
 
     def list(self, folder: str) -> list[str]:
-        """List the names right inside a folder, and remember the versions of its objects."""
+        """List the names directly inside a folder, and remember the versions of its objects."""
         from obstore import list_with_delimiter
 
         place = self._key(folder).strip("/")
@@ -120,11 +120,11 @@ class Objects:
         return sorted(name for name in names if name)
 
     def read(self, name: str, limit: int) -> bytes:
-        """Read a whole object, from the cache where it is kept there.
+        """Read a whole object, from the cache if it is there.
 
         Raises:
             FileNotFoundError: there is none.
-            OSError: the store failed again and again.
+            OSError: the store kept failing.
         """
         with self._lock:
             self._fetch_ahead(name, limit)
@@ -145,19 +145,19 @@ class Objects:
         return self._tried(ask)
 
     def stat(self, name: str) -> ObjectStat:
-        """Tell the size and version of an object, as it is now."""
+        """Return the size and version that an object has now."""
         from obstore import head
 
         found = self._tried(lambda: head(self._client, self._key(name)))
         return ObjectStat(int(found["size"]), str(found["e_tag"] or ""))
 
     def expect(self, names: Sequence[str]) -> None:
-        """Fetch these ahead, a few at a time, once the first of them is read."""
+        """Fetch these objects ahead, a few at a time, once the first of them is read."""
         with self._lock:
             self._expected = list(reversed(names))
 
     def _fetch_ahead(self, name: str, limit: int) -> None:
-        """Begin to fetch what comes after an object that was expected."""
+        """Start fetching the objects that follow an expected one."""
         if name in self._coming or (self._expected and self._expected[-1] == name):
             self._pool = self._pool or ThreadPoolExecutor(_AHEAD, thread_name_prefix="objects")
             while self._expected and len(self._coming) < _AHEAD:
@@ -178,7 +178,7 @@ class Objects:
         return data
 
     def _kept_seal(self, name: str) -> bytes | None:
-        """Tell an object's seal: by the version that a list told just now, else from itself."""
+        """Return an object's seal: known by the version just listed, else read from the object."""
         version = self._version(name)
         known = None if version is None else self._kept.seal_of(version)
         if known is None and version is None:
@@ -197,12 +197,12 @@ class Objects:
             self._kept.keep_seal(version, data[-SEAL_BYTES:])
 
     def _sealed(self, name: str, limit: int) -> bytes:
-        """Read a sealed object; one that comes twice alike and unsealed is damaged in the store."""
+        """Read a sealed object; if it comes unsealed and equal twice, the store has it damaged."""
         data = self._whole(name, limit)
         return data if is_sealed(data) else self._agreed(name, limit, data)
 
     def _agreed(self, name: str, limit: int, data: bytes | None = None) -> bytes:
-        """Read an object until two replies are alike: then its bytes are what the store has."""
+        """Read an object until two replies agree, which are then what the store has."""
         for attempt in range(_ATTEMPTS):
             again = self._whole(name, limit)
             if again == data or (name.endswith(_SEALED) and is_sealed(again)):
@@ -218,7 +218,7 @@ class Objects:
             reply = get(self._client, self._key(name))
             size = int(reply.meta["size"])
             if size > limit:
-                return bytes(limit + 1)  # nobody looks into what is too long
+                return bytes(limit + 1)  # too long: its content does not matter
             data = bytes(reply.bytes())
             listed = self._seen.get(name)
             expected = size if listed is None else listed.size
@@ -229,11 +229,11 @@ class Objects:
         return self._tried(ask)
 
     def _tried(self, ask: Callable[[], _Answer]) -> _Answer:
-        """Ask until there is an answer.
+        """Retry until there is an answer.
 
         Raises:
             FileNotFoundError: there is no such object.
-            OSError: it failed again and again, or will not be allowed; says why in one line.
+            OSError: it kept failing or is not allowed; one line says why.
         """
         from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 

@@ -1,4 +1,4 @@
-"""Tables as lines of text: whole rows for pipes, no broken name or digest on a narrow terminal."""
+"""Lay tables out as text: whole rows for pipes, unbroken names and digests on narrow terminals."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,18 +8,18 @@ from rich.cells import cell_len
 from supsup_cli.printable import printable
 
 _GAP = 2  # spaces between two columns
-_INDENT = 4  # of the rest of a row
-# Below so many characters the words of a last column are not set under one another.
+_INDENT = 4  # for the rest of a row
+# If the last column has fewer characters than this, its words are not set under one another.
 _LEAST_TEXT = 24
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows under a head; every cell is one line, whatever stands in it.
+    """Rows under a head; every cell is one line, whatever its content.
 
     Attributes:
         head: titles of the columns.
-        rows: as many cells each.
+        rows: each with as many cells.
     """
 
     head: tuple[str, ...]
@@ -29,12 +29,12 @@ class Table:
 def laid_out(table: Table, width: int | None) -> Iterator[str]:
     """Lay a table out, its head first.
 
-    A row that is wider than the terminal goes on in a second line, and a third; the words of its
-    last column are set under one another where there is room beside the others. Nothing is broken
-    but at a space: a cell without one that is wider than the terminal stays whole.
+    A row that is too wide for the terminal continues on further lines; the words of its last column
+    are set under one another if there is room next to the others. Lines break only at spaces, so a
+    wide cell without a space stays whole.
 
     Args:
-        table: numbers stand to the right.
+        table: numbers are aligned to the right.
         width: characters of a line; None for a pipe, whose rows are one line each.
     """
     lines = [[printable(cell) for cell in row] for row in (table.head, *table.rows)]
@@ -66,14 +66,14 @@ def _is_numbers(cells: Sequence[str]) -> bool:
 
 
 def _room_for_text(cells: Sequence[str], widths: Sequence[int], width: int) -> int | None:
-    """Give what a last column of words has beside the others; None if that is too little."""
+    """Return the width left for a last column of words; None if that is too little."""
     left = width - sum(widths[:-1]) - _GAP * (len(widths) - 1)
     longest = max(cell_len(word) for cell in cells for word in cell.split(" "))
     return left if left >= max(longest, _LEAST_TEXT) else None
 
 
 def _parts(widths: Sequence[int], width: int) -> Iterator[range]:
-    """Part the columns into lines that the terminal holds, one column at least in each."""
+    """Split the columns into lines that fit the terminal, with at least one column each."""
     first, taken = 0, widths[0]
     for column, one in enumerate(widths[1:], start=1):
         taken += _GAP + one
@@ -84,7 +84,7 @@ def _parts(widths: Sequence[int], width: int) -> Iterator[range]:
 
 
 def _wrapped(text: str, width: int | None) -> Iterator[str]:
-    """Break a text at spaces into lines of a width; a word that is wider stays whole."""
+    """Break a text at spaces into lines of a width; a longer word stays whole."""
     line, *words = text.split(" ")
     for word in words:
         if width is not None and line and cell_len(line) + 1 + cell_len(word) > width:

@@ -1,5 +1,5 @@
 """One command on several processes that torchrun started, on one machine or many.
 
-`place` says which of them this process is, `group` lets them meet, share and gather. torch is
-imported by `group` alone, so nothing of it is loaded where torchrun did not start the process.
+`place` says which of them this process is, `group` lets them meet, share and gather. Only `group`
+imports torch, so that a process without torchrun does not load it.
 """

@@ -1,8 +1,9 @@
-"""The ranks of one command, through torch.distributed: they meet, gather, and tell why they fail.
+"""The ranks of one command, through torch.distributed: they meet, gather results and report
+failures.
 
-The store that torchrun keeps serves as a board: who is there, how far each is, what failed. It is
-read by looking, never by waiting in it, so that a signal always finds Python listening. What the
-ranks have done goes to rank 0 through gloo, on GPUs too: it is text and no tensor.
+torchrun's store serves as a board: who is there, how far each is, what failed. It is polled and
+never waited for, so that Python can always react to a signal. Results go to rank 0 through gloo,
+also on GPUs, because they are text and not tensors.
 """
 
 import json
@@ -23,17 +24,17 @@ from supsup_cli.torchrun.life import Board, Life
 from supsup_cli.torchrun.place import Place
 
 _LOOK_EVERY = 0.05  # seconds
-# Of one transfer, whose two ends are there and ready: nobody's work is waited for in it.
+# For one transfer between two ranks that are ready: it does not include waiting for work.
 _TRANSFER = timedelta(seconds=60)
 _PIECE = 2**24  # bytes
-_LINE = 2**20  # bytes that the store takes at once
-# A rank that failed stays until rank 0 has said why; torchrun ends all others as soon as it goes.
+_LINE = 2**20  # bytes that the store accepts at once
+# A failed rank stays until rank 0 has printed why, because torchrun ends all others when it exits.
 _STAYS = 3.0  # seconds
 
 
 @dataclass(frozen=True)
 class Failure:
-    """What ended a rank, as a document says it; `beside` holds further keys of that document."""
+    """What ended a rank, as in a document; `beside` holds further keys of that document."""
 
     message: str
     hint: str
@@ -47,7 +48,7 @@ class RankGroup:
 
     Args:
         place: of this process.
-        board: the store of all.
+        board: the shared store.
 
     Attributes:
         while_waiting: called now and then while this rank waits for others.
@@ -63,10 +64,10 @@ class RankGroup:
         self.while_waiting: Callable[[], None] = lambda: None
 
     def meet(self) -> None:
-        """Wait until all ranks have come here.
+        """Wait until all ranks have arrived here.
 
         Raises:
-            RankFailedError: another rank failed, and this one is to say so.
+            RankFailedError: another rank failed, and this one must report it.
         """
         self._meetings += 1
         key = f"met/{self._meetings}"
@@ -75,7 +76,7 @@ class RankGroup:
         self._wait(lambda: self._board.check(everyone), range(1, self.count))
 
     def begin(self) -> None:
-        """Begin when all are there; only then is anything waited for that no signal ends."""
+        """Start when all are there; before that, nothing may wait that a signal cannot end."""
         self.meet()
         self._life.begin()
 
@@ -92,7 +93,7 @@ class RankGroup:
         return parts
 
     def told(self, text: Callable[[], str]) -> str:
-        """Give what rank 0 alone can read to all; the text may hold lone surrogates."""
+        """Send all ranks a text that only rank 0 can read; it may hold lone surrogates."""
         if self.rank == 0:
             data = text().encode("utf-8", "surrogateescape")
             lines = [data[start : start + _LINE] for start in range(0, len(data), _LINE)]
@@ -106,16 +107,16 @@ class RankGroup:
         return data.decode("utf-8", "surrogateescape")
 
     def device(self, name: str) -> str:
-        """Give each rank of a machine a GPU of its own, as long as there are some."""
+        """Assign each rank of a machine a GPU of its own, as long as there are enough."""
         if name in ("auto", "cuda") and torch.cuda.is_available():
             return f"cuda:{self._local % torch.cuda.device_count()}"
         return name
 
     def count_units(self, units: int) -> int:
-        """Count units of work that this rank has done.
+        """Add units of work that this rank has done.
 
         Returns:
-            on rank 0 those that the others have done since the last call, elsewhere 0.
+            on rank 0 the units that the others have done since the last call, elsewhere 0.
         """
         if self.rank:
             self._board.add("units", units)
@@ -125,7 +126,7 @@ class RankGroup:
         return others
 
     def check(self) -> None:
-        """Look whether another rank failed.
+        """Check whether another rank failed.
 
         Raises:
             RankFailedError: it did, and this is rank 0.
@@ -136,7 +137,7 @@ class RankGroup:
                 raise failure
 
     def post(self, failure: Failure) -> None:
-        """Tell rank 0 what ended this one, and stay until it has said so."""
+        """Report to rank 0 what ended this rank, and wait until rank 0 has printed it."""
         until = time.monotonic() + _STAYS
         with suppress(RuntimeError):  # torchrun has gone
             self._board.set(f"failed/{self.rank}", json.dumps(asdict(failure)))
@@ -144,9 +145,9 @@ class RankGroup:
                 time.sleep(_LOOK_EVERY)
 
     def cause(self) -> RankFailedError | None:
-        """Find the rank that ended the command, if it is this one's turn to tell; None otherwise.
+        """Find the rank that ended the command, if this rank must report it; else None.
 
-        That is rank 0, or if that is gone, the first one that is left.
+        Rank 0 reports it, or if that is gone, the first rank that is left.
         """
         with suppress(RuntimeError):
             posted = self._posted() if self.rank == 0 else None
@@ -159,14 +160,14 @@ class RankGroup:
         return None
 
     def end(self) -> None:
-        """Leave; whoever waits for word from this rank needs wait no more."""
+        """Leave, so that no rank waits for this one any longer."""
         self._life.end()
         if self.rank == 0:
             with suppress(RuntimeError):
                 self._board.set("said", "")
 
     def _deliver(self, data: bytes) -> None:
-        """Hand a part to rank 0, and wait until it is there."""
+        """Send a part to rank 0, and wait until it has arrived."""
         self._board.set(f"part/{self.rank}", str(len(data)))
         self._wait(lambda: self._board.check([f"wanted/{self.rank}"]), ())
         with self._naming(0):
@@ -186,14 +187,14 @@ class RankGroup:
 
     @contextmanager
     def _naming(self, rank: int) -> Iterator[None]:
-        """Name the rank whose end of a transfer broke."""
+        """Name the rank at the broken end of a transfer."""
         try:
             yield
         except RuntimeError as error:
             raise self._died(rank, f"gave up ({str(error).splitlines()[0][:80]})") from error
 
     def _wait(self, done: Callable[[], bool], others: Sequence[int]) -> None:
-        """Look again and again, and meanwhile whether others failed or are silent."""
+        """Poll repeatedly, and also check whether others failed or are silent."""
         while not done():
             self.check()
             if self.rank == 0:

@@ -9,14 +9,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
-# A rank on this machine that dies is noticed by torchrun at once. One on another machine is
-# noticed by its silence: longer than a busy machine ever takes to run a thread again.
+# torchrun notices at once if a rank on this machine dies. On another machine its silence shows it:
+# longer than a busy machine ever takes to run a thread again.
 _BEAT_EVERY = 1.0  # seconds
 _SILENCE = 15.0  # seconds
 
 
 class Board(Protocol):
-    """Where all ranks read and write; torch.distributed's store."""
+    """What all ranks read and write: torch.distributed's store."""
 
     def set(self, key: str, value: str | bytes) -> None:
         """Write a value."""
@@ -28,12 +28,12 @@ class Board(Protocol):
         """Read a value."""
 
     def check(self, keys: list[str]) -> bool:
-        """Tell whether all of the keys are there."""
+        """Return whether all of the keys are there."""
 
 
 @dataclass(frozen=True)
 class Process:
-    """Where a rank runs: its process on its machine."""
+    """Where a rank runs: its machine and process."""
 
     number: int
     host: str
@@ -43,7 +43,7 @@ class Process:
 
     @property
     def gone(self) -> bool:
-        """Whether it runs no more; False where that cannot be told from this machine."""
+        """Whether it has stopped running; False if this machine cannot know that."""
         if self.host != socket.gethostname():
             return False
         with suppress(OSError):
@@ -53,12 +53,12 @@ class Process:
 
 
 class Life:
-    """Signs of life of all ranks, this one's among them.
+    """Signs of life of all ranks, including this one's.
 
     Args:
-        board: where they are left.
+        board: where signs are left.
         rank: of this process.
-        count: of ranks.
+        count: number of ranks.
     """
 
     def __init__(self, board: Board, rank: int, count: int) -> None:
@@ -71,14 +71,14 @@ class Life:
         board.set(f"process/{rank}", f"{os.getpid()} {socket.gethostname()}")
 
     def begin(self) -> None:
-        """Learn who the others are, all of whom are there, and give signs from now on."""
+        """Read where the other ranks run (all are there), and start giving signs of life."""
         for other in self._others:
             number, _, host = self._board.get(f"process/{other}").decode().partition(" ")
             self._processes[other] = Process(int(number), host)
         threading.Thread(target=self._beat, daemon=True).start()
 
     def end(self) -> None:
-        """Give no more signs."""
+        """Stop giving signs of life."""
         self._ended.set()
 
     def who(self, rank: int) -> str:
@@ -87,13 +87,13 @@ class Life:
         return f"rank {rank}" if process is None else f"rank {rank} ({process})"
 
     def gone(self) -> list[int]:
-        """List the ranks on this machine whose processes are gone."""
+        """List the ranks on this machine that have no process any more."""
         return [rank for rank in self._others if rank in self._processes and self._dead(rank)]
 
     def silent(self, waited_for: Sequence[int], now: Callable[[], float] = time.monotonic) -> int:
-        """Name a rank that is waited for and has given no sign for too long; -1 if there is none.
+        """Find an awaited rank that has given no sign for too long; -1 if there is none.
 
-        A rank counts from the first time that it is asked about.
+        The time of a rank counts from the first question about it.
         """
         for rank in waited_for:
             key = f"beat/{rank}"
@@ -113,5 +113,5 @@ class Life:
             beats += 1
             try:
                 self._board.set(f"beat/{self._rank}", str(beats))
-            except RuntimeError:  # torchrun has gone, and takes its workers with it
+            except RuntimeError:  # torchrun has ended, and ends its workers too
                 return

@@ -1,4 +1,4 @@
-"""Which of torchrun's processes this one is, read from what torchrun puts into the environment."""
+"""Find out which of torchrun's processes this one is, from the environment."""
 
 import os
 from collections.abc import Mapping
@@ -12,8 +12,8 @@ class Place:
     """A process among those of one command.
 
     Attributes:
-        rank: its number, from 0; rank 0 alone prints.
-        count: how many there are.
+        rank: its number, from 0; only rank 0 prints.
+        count: number of processes.
         local_rank: its number on its machine, from 0.
     """
 
@@ -23,7 +23,7 @@ class Place:
 
 
 def place(environment: Mapping[str, str] | None = None) -> Place | None:
-    """Tell the place of this process; None where torchrun did not start it.
+    """Return this process's place among the ranks; None if torchrun did not start it.
 
     Args:
         environment: the variables; None for those of this process.

@@ -28,7 +28,7 @@ def data_export(
     """Write images of a data set as FOLDER/CLASS/NNNNN.png.
 
     Raises:
-        UsageError: unknown data or split, or files of other content in the way.
+        UsageError: unknown data or split, or files with other content in the way.
         StorageError: a file cannot be written.
     """
     return DataExportResult(tuple(export_images(name, folder, split, limit, seed, reading)))

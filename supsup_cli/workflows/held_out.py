@@ -1,4 +1,4 @@
-"""The data that a task was learned from: where they were, or where they lie now."""
+"""Find the data that a task was learned from: where they were, or where they lie now."""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ _MOST_NAMED = 3
 def held_out(
     net: OpenNetwork, task: Task, reading: Reading, moved: Mapping[str, str]
 ) -> HeldOutData:
-    """Load the test split that a task was learned beside; see `confirmed_data`."""
+    """Load the test split of a task's data; see `confirmed_data`."""
     data, known = confirmed_data(net, task, reading, moved)
     shape = net.bank.record.input.shape
     return catalog.load_test(data, shape, seed=task.content.seed, reading=known)
@@ -25,19 +25,19 @@ def held_out(
 def confirmed_data(
     net: OpenNetwork, task: Task, reading: Reading, moved: Mapping[str, str]
 ) -> tuple[str, Reading]:
-    """Find the data that a task was learned from, which its digest confirms.
+    """Find the data that a task was learned from, and confirm them by its digest.
 
     Args:
         net: the open network.
-        task: what its file says.
+        task: its file's content.
         reading: where data sets lie.
         moved: digest of data → the folder where they lie now.
 
     Returns:
-        their name or folder, and how it is to be read.
+        their name or folder, and how to read it.
 
     Raises:
-        NoInputError: the data is not there, or is other data by now.
+        NoInputError: the data are missing or have changed.
     """
     content = task.content
     shape = net.bank.record.input.shape
@@ -57,14 +57,14 @@ def confirmed_data(
 
 
 def find_moved(opened: OpenTasks, data: Sequence[str], reading: Reading) -> dict[str, str]:
-    """Find which tasks folders belong to, by the digests of what lies in them.
+    """Find out which tasks folders belong to, by the digests of their content.
 
     Returns:
         digest of data → the folder that holds them now.
 
     Raises:
         NoInputError: a folder holds no task's data.
-        UsageError: a name that is not known.
+        UsageError: an unknown name.
     """
     shape = opened.net.bank.record.input.shape
     moved: dict[str, str] = {}
@@ -83,19 +83,19 @@ def find_moved(opened: OpenTasks, data: Sequence[str], reading: Reading) -> dict
 
 
 def moved_hint(net: OpenNetwork) -> str:
-    """Tell how to say where data lie now."""
+    """Return the command that names the folder where a task's data lie now."""
     return f"supsup evaluate --bank {shlex.quote(str(net.bank.path))} --data FOLDER"
 
 
 def _moved_away(message: str, task: Task) -> NoInputError:
-    """Refuse data that are not there; a folder may have moved, data of a name lie elsewhere."""
+    """Refuse missing data; a folder may have moved."""
     if not task.provenance.source:
         return NoInputError(message)
     return NoInputError(f"{message}; if its data lie elsewhere now: supsup evaluate --data FOLDER")
 
 
 def _likely(opened: OpenTasks, folder: str) -> list[Task]:
-    """Put the tasks first whose name is the folder's, or whose data lay in one of its name."""
+    """Sort tasks: first those with the folder's name, or with data from a folder of that name."""
     meaning = names.resolve(folder)
     last = str(getattr(meaning, "name", meaning))
 

@@ -1,4 +1,4 @@
-"""Splits of data put on the network's device, as learning and signatures take them."""
+"""Put splits of data on the network's device, as learning and signatures need them."""
 
 import numpy as np
 import torch
@@ -11,14 +11,14 @@ from supsup_cli.core.networks.parts import Between
 from supsup_cli.data.splits import Split
 from supsup_cli.workflows.opening import OpenNetwork
 
-# Images of one pass below the masks, and bytes that are kept of all of them at most.
+# Images per pass below the masks, and largest number of bytes to keep of them.
 _AT_ONCE, _MOST_BYTES = 64, 1 << 30
-# Stores of images that tasks share, once on each device; they stay as long as the process.
+# Stores of images that tasks share, once on each device, for the life of the process.
 _STORES: dict[tuple[int, torch.device], tuple[NDArray[np.uint8], Tensor]] = {}
 
 
 def labelled(net: OpenNetwork, split: Split, outputs: Tensor) -> LabelledImages:
-    """Put a split on the network's device, its labels as outputs (K,) int64 of the classes."""
+    """Put a split on the network's device; `outputs`, (K,) int64, turns its labels into outputs."""
     targets = outputs[torch.from_numpy(split.labels).to(net.device)]
     if split.rows is None:
         return LabelledImages(torch.from_numpy(split.images).to(net.device), targets)
@@ -31,19 +31,19 @@ def labelled(net: OpenNetwork, split: Split, outputs: Tensor) -> LabelledImages:
 
 
 def device_images(images: NDArray[np.uint8], device: torch.device) -> Tensor:
-    """Put images (N, C, H, W) on a device; what may not be written to is copied."""
+    """Put images (N, C, H, W) on a device; a read-only array is copied."""
     return torch.from_numpy(images if images.flags.writeable else images.copy()).to(device)
 
 
 def lower_values(net: OpenNetwork, images: NDArray[np.uint8]) -> Between | None:
-    """Run what lies below every mask, once for all the masks that images are tried with.
+    """Run the layers below every mask, once for all masks that are tried on the images.
 
     Args:
         net: the open network.
         images: (N, C, H, W) uint8.
 
     Returns:
-        tensors of N rows; None where nothing lies below, or they would take more than 1 GiB.
+        tensors of N rows; None if there are no such layers, or they would take more than 1 GiB.
     """
     if net.parts.below is None or len(images) == 0:
         return None

@@ -1,4 +1,4 @@
-"""Opening a bank for computing: its network on a device, its masks as one packed stack."""
+"""Open a bank for computing: its network on a device, its masks as one packed stack."""
 
 import dataclasses
 import shlex
@@ -42,11 +42,11 @@ class OpenNetwork:
 
     Attributes:
         bank: the bank on disk.
-        network: with its weights, in evaluation mode; of a library's network, the normalisation is
+        network: with its weights, in evaluation mode; a library's network has its normalisation
             folded into the convolutions.
-        pixels: how the bank's images become the network's input.
-        layout: where each masked parameter's bits lie.
-        device: where the network lives.
+        pixels: turns images into the network's input.
+        layout: where each masked parameter's bits are.
+        device: the network's device.
     """
 
     bank: Bank
@@ -59,7 +59,7 @@ class OpenNetwork:
     def parts(self) -> Parts:
         """The network below the first masked layer, and above it.
 
-        Only a library's network is parted; of any other all is above.
+        Only a library's network is split; any other is entirely above.
         """
         if kind_of(self.network) != "trained":
             return Parts(None, self.network)
@@ -74,7 +74,7 @@ class OpenTasks:
 
     Attributes:
         net: the open network.
-        tasks: what each task's file says, in the order of the stack.
+        tasks: each task's content, in the order of the stack.
         stack: T packed masks on the network's device.
         real: (O,) bool, outputs that may be a label of any task.
         own: (T, O) bool, each task's own outputs.
@@ -95,23 +95,23 @@ class OpenTasks:
 
     @property
     def by_doubt(self) -> bool:
-        """Whether a mask is judged by H: tasks have statistics or last layers of their own."""
+        """Whether H judges a mask: tasks have statistics or last layers of their own."""
         return self.stack.statistics is not None
 
     @cached_property
     def perceptron(self) -> MaskedPerceptron | None:
-        """A chain of layers that takes one mask after the other; None for other networks."""
+        """A chain of layers that takes masks one by one; None for other networks."""
         network = self.net.network
         if not isinstance(network, MultilayerPerceptron):
             return None
         return MaskedPerceptron(network, self.stack, torch.float32)
 
     def masks(self, index: int) -> Masks:
-        """Unpack one task's mask, with what belongs to it: see `MaskStack.masks`."""
+        """Unpack one task's mask with its statistics; see `MaskStack.masks`."""
         return self.stack.masks(index)
 
     def typical(self, index: int) -> TypicalTraits | None:
-        """Give what is usual for one task's images under its mask; None if that is not known."""
+        """Return what is typical of one task's images under its mask; None if that is not known."""
         return self.stack.typical(index)
 
     @property
@@ -167,7 +167,7 @@ def open_network(path: Place, device: str) -> OpenNetwork:
     freeze(network, bank.base(), where)
     if kind_of(network) == "trained":
         fold_normalisation(network)
-        # Channels side by side: of MobileNetV2 a pass takes half the time on a CPU.
+        # With channels last a pass of MobileNetV2 takes half the time on a CPU.
         network.to(memory_format=torch.channels_last)
     layout = MaskLayout({one.name: one.shape for one in record.masked})
     return OpenNetwork(bank, network, _pixels(record, where), layout, where)
@@ -177,7 +177,7 @@ def open_tasks(path: Place, device: str, names: Sequence[str] | None = None) -> 
     """Open a bank with the masks of some or all of its tasks.
 
     Raises:
-        BankError: as `open_network`, or a task cannot be read or is not there.
+        BankError: as `open_network`, or a task cannot be read or is missing.
         NoInputError: the bank has no task yet.
     """
     return stack_tasks(open_network(path, device), names)
@@ -186,10 +186,10 @@ def open_tasks(path: Place, device: str, names: Sequence[str] | None = None) -> 
 def stack_tasks(net: OpenNetwork, names: Sequence[str] | None = None) -> OpenTasks:
     """Read the masks of some or all tasks of an open bank.
 
-    Every task's file must be whole: leaving out the one a picture belongs to would answer wrongly.
+    Every task's file must be whole: without the task that an image belongs to, the answer is wrong.
 
     Raises:
-        BankError: a task cannot be read or is not there.
+        BankError: a task cannot be read or is missing.
         NoInputError: the bank has no task yet.
     """
     tasks, packed = net.bank.read_tasks(names)
@@ -213,15 +213,16 @@ def no_task(path: Place) -> NoInputError:
 
 
 def stack_of(net: OpenNetwork, tasks: Sequence[Task], packed: NDArray[np.uint8]) -> MaskStack:
-    """Put tasks' masks on the network's device, with gains where sparse, and what else they bring.
+    """Put tasks' masks on the network's device, with gains of sparse masks and the tasks' other
+    values.
 
     Args:
         net: the open network.
-        tasks: what their files say.
-        packed: (T, bytes) uint8, their masks, as `Bank.read_tasks` gives them.
+        tasks: their files' content.
+        packed: (T, bytes) uint8, their masks, from `Bank.read_tasks`.
 
     Raises:
-        OtherBaseError: what a task brings is not for this network.
+        OtherBaseError: a task's values do not fit this network.
     """
     network, outputs, device = net.network, net.bank.record.outputs, net.device
     files = [net.bank.task_path(task.content.task) for task in tasks]

@@ -1,4 +1,4 @@
-"""Pictures of results; matplotlib is an extra and imported where it is used."""
+"""Draw pictures of results; matplotlib is an extra and imported where it is used."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -14,8 +14,8 @@ from supsup_cli.workflows.results.compare import CompareResult, Rows
 from supsup_cli.workflows.results.inference import EvaluateResult
 
 _MOST_NAMES = 20
-_MOST_CONFUSED = 40  # rows and columns of a confusion
-_MOST_NUMBERS = 12  # rows and columns whose shares are written out
+_MOST_CONFUSED = 40  # largest number of rows and columns of a confusion
+_MOST_NUMBERS = 12  # with more rows and columns, shares are not written out
 _LONGEST_NAME = 24  # characters
 
 
@@ -42,9 +42,9 @@ def plot_overlaps(
 
 
 def plot_evaluation(result: EvaluateResult, path: Path) -> None:
-    """Draw the accuracy of each task, which task is taken for which, and each size of groups.
+    """Draw accuracy by task, which task is taken for which, and accuracy by group size.
 
-    Of more than 40 tasks the 39 most often confused are drawn, and the others as one.
+    With more than 40 tasks, the 39 most often confused are drawn, and the others as one.
 
     Raises:
         UsageError: matplotlib is missing, or it does not know the file's format.
@@ -84,12 +84,12 @@ def plot_evaluation(result: EvaluateResult, path: Path) -> None:
 
 @dataclass(frozen=True)
 class Confusion:
-    """Which tasks' images were said to be of which tasks.
+    """Which tasks' images were taken for which tasks.
 
     Attributes:
-        rows: names of the images' own tasks, the last perhaps "N others".
+        rows: names of the images' own tasks; the last may be "N others".
         columns: names of the tasks named, likewise.
-        shares: (rows, columns) float64, share of the images of a row; rows add up to 1.
+        shares: (rows, columns) float64, share of a row's images; rows add up to 1.
     """
 
     rows: tuple[str, ...]
@@ -98,10 +98,10 @@ class Confusion:
 
 
 def task_confusion(result: EvaluateResult, most: int = _MOST_CONFUSED) -> Confusion:
-    """Gather the confusion between tasks, at most so many rows and columns.
+    """Collect the confusion between tasks, with at most so many rows and columns.
 
-    Where there are more tasks, those with the most images taken for another task, or of another
-    task taken for them, stand by themselves, in the order of the evaluation; the others are one.
+    If there are more tasks, those with the most confused images have a row of their own, in the
+    order of the evaluation; the others share one.
     """
     own = [one.task for one in result.tasks]
     names = list(dict.fromkeys([*own, *(one.named for one in result.confusion)]))
@@ -111,7 +111,7 @@ def task_confusion(result: EvaluateResult, most: int = _MOST_CONFUSED) -> Confus
             wrong[one.task] += one.images
             wrong[one.named] += one.images
     if len(names) > most:
-        # a stable sort: of tasks confused alike the first ones stand
+        # a stable sort: of equally confused tasks the first ones are kept
         kept = set(sorted(names, key=lambda name: -wrong[name])[: most - 1])
     else:
         kept = set(names)
@@ -126,15 +126,13 @@ def task_confusion(result: EvaluateResult, most: int = _MOST_CONFUSED) -> Confus
 def plot_recoveries(
     panels: Sequence[tuple[str, NDArray[np.int64]]], tasks: Sequence[str], bits: int, path: Path
 ) -> None:
-    """Draw how the recovered mask comes near a stored one, a panel for each group of images.
+    """Draw how the recovered mask approaches a stored one, with a panel for each group.
 
     Args:
         panels: name of the group, and (steps, T) bits from each task's mask at each step.
         tasks: T names.
         bits: of a mask.
-        path: where to.
-
-    Raises:
+        path: file to write. Raises:
         UsageError: matplotlib is missing, or it does not know the file's format.
         StorageError: the file cannot be written.
     """
@@ -189,7 +187,7 @@ def _known(matrix: Rows) -> list[list[float]]:
 
 
 def _gathered(names: Sequence[str], kept: set[str]) -> tuple[tuple[str, ...], dict[str, int]]:
-    """Give each name a place: its own, or the last one for all that are not kept."""
+    """Map each name to its place: its own, or the last one if it is not kept."""
     alone = [name for name in names if name in kept]
     others = len(names) - len(alone)
     places = {name: place for place, name in enumerate(alone)}
@@ -225,7 +223,7 @@ def _brief(name: str) -> str:
 def _figure(path: Path, inches: tuple[float, float]) -> Any:  # matplotlib has no types here
     try:
         from matplotlib.figure import Figure
-    except OSError as error:  # it keeps a cache, in a temporary folder if need be
+    except OSError as error:  # it keeps a cache, if necessary in a temporary folder
         raise StorageError(
             f"--plot {path}: matplotlib has no folder to write to ({str(error).splitlines()[0]})",
             hint="set TMPDIR to a folder that can be written",

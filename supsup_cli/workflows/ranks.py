@@ -1,4 +1,4 @@
-"""How a workflow shares its work among ranks, the processes of one command, knowing of none."""
+"""How a workflow shares its work among ranks, the processes of one command."""
 
 from collections.abc import Sequence
 from typing import Protocol, TypeAlias
@@ -7,7 +7,7 @@ Part: TypeAlias = Sequence[object]
 
 
 class Ranks(Protocol):
-    """The processes that do one command together."""
+    """The processes that run one command together."""
 
     @property
     def rank(self) -> int:
@@ -15,36 +15,36 @@ class Ranks(Protocol):
 
     @property
     def count(self) -> int:
-        """How many there are."""
+        """Number of processes."""
 
     def meet(self) -> None:
-        """Wait until all ranks have come here."""
+        """Wait until all ranks have arrived here."""
 
     def gathered(self, part: Part) -> list[Part]:
-        """Bring together what all ranks have done; once in a command, after which rank 0 goes on.
+        """Gather what all ranks have done, once in a command; afterwards only rank 0 continues.
 
         Args:
-            part: what this rank has done, as JSON can say it.
+            part: what this rank has done, as JSON.
 
         Returns:
-            rank 0 alone: the parts of all, in the order of ranks.
+            only on rank 0: the parts of all, in the order of ranks.
 
         Raises:
-            PartDeliveredError: this rank is another, and has nothing left to do.
+            PartDeliveredError: this is another rank, with nothing left to do.
         """
 
 
 class Alone:
-    """One process, which does everything."""
+    """A single process, which does everything."""
 
     rank = 0
     count = 1
 
     def meet(self) -> None:
-        """Wait for nobody."""
+        """Return at once."""
 
     def gathered(self, part: Part) -> list[Part]:
-        """Give the only part."""
+        """Return the only part."""
         return [part]
 
 

@@ -1,4 +1,4 @@
-"""How a workflow tells of its progress and learns that it shall stop, knowing no terminal."""
+"""How a workflow reports progress and learns that it must stop, without a terminal."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -8,42 +8,42 @@ Advance = Callable[[int], None]
 
 
 class Reporter(Protocol):
-    """What a workflow may say while it works."""
+    """What a workflow may report while it works."""
 
     def note(self, text: str) -> None:
-        """Tell one line that is not part of the answer."""
+        """Report one line that is not part of the answer."""
 
     def track(
         self, description: str, total: int | None, unit: str
     ) -> AbstractContextManager[Advance]:
-        """Follow a long job (None: of unknown length): call with the units just done."""
+        """Follow a long job of `total` units (None: unknown); call it with the units just done."""
 
 
 class Silent:
     """A reporter that says nothing."""
 
     def note(self, text: str) -> None:
-        """Say nothing."""
+        """Ignore the line."""
 
     @contextmanager
     def track(self, description: str, total: int | None, unit: str) -> Iterator[Advance]:
-        """Count in silence."""
+        """Count without reporting."""
         yield lambda _done: None
 
 
 class Stop(Protocol):
-    """Someone who may ask a workflow to stop."""
+    """Says when a workflow must stop."""
 
     @property
     def asked(self) -> bool:
         """Whether a stop was asked for."""
 
     def steps(self) -> AbstractContextManager[None]:
-        """While steps run, ask and let the running one end; at any other time, interrupt."""
+        """Let a running step end before stopping; at any other time, interrupt."""
 
 
 class NeverStop:
-    """A stop that nobody asks for."""
+    """A stop that never comes."""
 
     asked = False
 

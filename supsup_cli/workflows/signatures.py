@@ -56,7 +56,12 @@ _SMALL_MASK, _SMALL, _LARGE = 1 << 16, 11_000, 27_300
 
 
 def make_signature(
-    net: OpenNetwork, train: LabelledImages, held_out: LabelledImages, seed: int, task: str
+    net: OpenNetwork,
+    train: LabelledImages,
+    held_out: LabelledImages,
+    seed: int,
+    task: str,
+    lower: Between | None = None,
 ) -> tuple[SignatureRecord, Arrays] | None:
     """Find out what the frozen network says of a task's images; None on a network without features.
 
@@ -66,6 +71,7 @@ def make_signature(
         held_out: its calibration images, which say how far its own images lie; may be none.
         seed: of the learning.
         task: its name, which the choice depends on.
+        lower: what lies below the masks of all of `train`, if that is known.
     """
     features = open_features(net, keep=True)
     if features is None or len(train) == 0:
@@ -73,7 +79,10 @@ def make_signature(
     small = net.layout.bytes <= _SMALL_MASK and isinstance(features, FirstLayer)
     order = torch.randperm(len(train), generator=generator(seed, "signature", task))
     chosen = order[: FEW_IMAGES if small else MOST_IMAGES].to(train.device)
-    found = image_features(net, features, train.take(chosen)).numpy()
+    if lower is None:
+        found = image_features(net, features, train.take(chosen)).numpy()
+    else:
+        found = features_above(net, tuple(one[chosen] for one in lower)).numpy()
     parts = components(found, train.targets[chosen].cpu().numpy())
     size = _SMALL if small else _LARGE
     fitted = fit_gaussians(

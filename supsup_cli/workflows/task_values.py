@@ -27,7 +27,7 @@ TRAITS = "traits"
 
 
 def has_own_values(network: nn.Module) -> bool:
-    """Tell whether the tasks of a network bring more than a mask."""
+    """Return whether the tasks of a network bring more than a mask."""
     return bool(normalising_layers(network)) or find_head(network) is not None
 
 

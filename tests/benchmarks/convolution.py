@@ -127,7 +127,7 @@ def measured(
     true: Tensor,
     batch_size: int,
 ) -> float:
-    """Give the share of test images classified rightly, with exact statistics."""
+    """Return the share of test images classified rightly, with exact statistics."""
     with torch.no_grad():
         # W ⊙ M with M = W' / W: any weights can be had so, as none of a base's is zero.
         masks = {name: one / network.get_parameter(name) for name, one in weights.items()}

@@ -96,7 +96,7 @@ def _measure(path: Path, density: str | None, tasks: int, steps: int) -> Row:
 
 
 def _sizes(bank: Bank, task: Task) -> tuple[float, float]:
-    """Give the bytes of a task's coded masks, and of their entropy."""
+    """Return the bytes of a task's coded masks, and of their entropy."""
     coded = bound = 0.0
     for one in bank.record.masked:
         bits = unpack(task.masks[one.name], one.count)

@@ -69,7 +69,7 @@ def alternate(
     runs: int,
     clock: Callable[[], float] = time.perf_counter,
 ) -> tuple[list[float], list[float]]:
-    """Give the milliseconds a step of each run, masked and dense."""
+    """Return the milliseconds per step of each run, masked and dense."""
     dense_step = _dense_steps(MultilayerPerceptron(sizes), recipe, data, pixels)
     network = MultilayerPerceptron(sizes).requires_grad_(False)
     masked, dense = [], []

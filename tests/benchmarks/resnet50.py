@@ -123,7 +123,7 @@ def print_table(bank: Bank) -> None:
 
 
 def entropy_bits(share: float) -> float:
-    """Give the entropy of one weight's bit."""
+    """Return the entropy of one weight's bit."""
     return -share * math.log2(share) - (1 - share) * math.log2(1 - share)
 
 

@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def _new(opened: OpenTasks, inputs: Tensor) -> float:
-    """Give the share of inputs (N, C, H, W) that the best task by R does not know."""
+    """Return the share of inputs (N, C, H, W) that the best task by R does not know."""
     scores, misfits = [], []
     for place, own in enumerate(opened.own):
         logits = masked_forward(opened.net.network, opened.stack.masks(place), inputs)

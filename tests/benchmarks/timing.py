@@ -54,7 +54,7 @@ def measure(
 
 
 def machine() -> str:
-    """Say what the figures hold for."""
+    """Describe what the figures hold for."""
     import numba
 
     return (
@@ -82,7 +82,7 @@ def random_stack(network: nn.Module, tasks: int, device: torch.device) -> MaskSt
 
 
 def outputs(tasks: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """Give which outputs are real, (O,) bool, and each task's own, (T, O) bool."""
+    """Return which outputs are real, (O,) bool, and each task's own, (T, O) bool."""
     real = torch.arange(LENET[-1], device=device) < REAL
     return real, real.expand(tasks, -1)
 

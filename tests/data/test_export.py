@@ -62,7 +62,7 @@ def test_another_file_is_never_overwritten(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"split": "validation"}, "expected one of train, calibration, test"),
+        ({"split": "validation"}, "expected train, calibration or test"),
         ({"limit": 0}, "limit 0, expected 1 or more"),
         ({"limit": -3}, "limit -3, expected 1 or more"),
     ],

@@ -73,9 +73,7 @@ def test_equal_files_are_told_in_one_note(tmp_path: Path) -> None:
         shutil.copy(folder / f"train/cat/{name}.png", folder / f"test/cat/copy{name}.png")
     for empty in ("train/cat/x.png", "test/dog/x.png"):
         (folder / empty).touch()
-    line = (
-        "images that are there more than once: 1 in more than one class, 2 in both train and test"
-    )
+    line = "images that appear more than once: 1 in more than one class, 2 in both train and test"
     assert line in load(str(folder), SHAPE).notes
 
 

@@ -162,7 +162,7 @@ def test_loose_images_are_failed_inputs(place: str, classes: int, tmp_path: Path
     write_images(tmp_path, *parts, place, each=10)
     data = load(str(tmp_path), SHAPE)
     assert data.broken == (
-        (str(tmp_path / place), "an image beside class folders, of no class; left out"),
+        (str(tmp_path / place), "an image next to class folders, of no class; left out"),
     )
     assert (len(data.test), data.classes) == (20, ("cat", "dog"))
 

@@ -1,1 +1,1 @@
-"""Masks as attractors: storing, recall, recovery from images alone."""
+"""Masks as attractors: store them, recall them, recover them from images only."""

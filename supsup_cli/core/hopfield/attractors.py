@@ -1,12 +1,12 @@
-"""Attractors: patterns stored in one symmetric matrix, whose energy they are minima of.
+"""Attractors: patterns stored in one symmetric matrix, as minima of its energy.
 
-A corrupted pattern falls into one of them: that is recall.
+A corrupted pattern moves to the nearest minimum, which is called recall.
 
-A pattern is a mask as signs: (d,) float64, −1 where a unit is off and +1 where it is on. All of
-this module computes in float64: what many small updates add up to must not depend on their number.
-A matrix is the same bits on every processor and any number of threads, since it is built of single
-sums and products of two numbers, which IEEE 754 rounds in one way. A product of matrices is not: a
-BLAS chooses the order in which it adds, and may fuse a product with a sum.
+A pattern is a mask as signs: (d,) float64, −1 where a unit is off and +1 where it is on. This
+module computes in float64, so that the sum of many small updates does not depend on their number. A
+matrix has the same bits on every processor and with any number of threads, because it is built from
+single sums and products of two numbers, which IEEE 754 rounds in one way. A matrix product does
+not: a BLAS chooses the order of its sums, and may fuse a product with a sum.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,13 +18,13 @@ from torch import Tensor
 Rule = Literal["storkey", "hebbian"]
 
 # Random patterns that a matrix of d units holds, as a share of d. Hebbian: where recall breaks down
-# (Amit et al. 1985), with a few bits in a hundred wrong by then. Storkey: measured at d = 512 and
-# 1024, all patterns are fixed points at 0.20, 0.96 of them at 0.25, 0.8 at 0.30. Patterns that
-# resemble each other, as masks do, need more room by Hebb's rule.
+# (Amit et al. 1985), with a few per cent of bits wrong. Storkey: measured at d = 512 and 1024, all
+# patterns are fixed points at 0.20, 0.96 of them at 0.25, 0.8 at 0.30. Patterns that resemble each
+# other, as masks do, need more room by Hebb's rule.
 _CAPACITY: dict[Rule, float] = {"storkey": 0.25, "hebbian": 0.138}
-# Of a field, beside which its rounding is nothing: a unit in doubt stays as it is.
+# Fields smaller than this may be rounding error; such a unit stays as it is.
 _IN_DOUBT = 1e-9
-# Of a matrix, worked on at a time: half a megabyte stays in a core's cache.
+# Part of a matrix to work on at a time: half a megabyte stays in a core's cache.
 _BLOCK_VALUES = 1 << 16
 
 
@@ -40,8 +40,8 @@ def storkey(matrix: Tensor, pattern: Tensor) -> Tensor:
     Returns:
         the matrix, exactly symmetric.
     """
-    # x xᵀ − x hᵀ − h xᵀ = x uᵀ + u xᵀ with u = x / 2 − h. Both terms are exact, x being ±1, and the
-    # sum of two numbers does not depend on their order: it is symmetric, pair by pair.
+    # x xᵀ − x hᵀ − h xᵀ = x uᵀ + u xᵀ with u = x / 2 − h. Both terms are exact because x is ±1, and
+    # the sum of two numbers does not depend on their order, so the result is exactly symmetric.
     half = (pattern / 2 - fields(matrix, pattern)) / len(pattern)
     for rows in _row_blocks(matrix):
         matrix[rows] += pattern[rows, None] * half + half[rows, None] * pattern
@@ -67,10 +67,10 @@ def hebbian(matrix: Tensor, pattern: Tensor) -> Tensor:
 
 
 def fields(matrix: Tensor, pattern: Tensor) -> Tensor:
-    """Give the field of each unit, h = W x, with sums in one order on every processor.
+    """Compute the field of each unit, h = W x, with sums in one order on every processor.
 
-    The terms Wᵢⱼ xⱼ are exact. Their second half is added to the first, the n-th to the n-th, until
-    one is left; of an odd number the middle one waits for the next round.
+    The terms Wᵢⱼ xⱼ are exact. Their second half is added to the first, term by term, until one is
+    left; with an odd number the middle term waits for the next round.
 
     Args:
         matrix: (d, d) float64.
@@ -95,7 +95,7 @@ RULES: dict[Rule, Callable[[Tensor, Tensor], Tensor]] = {"storkey": storkey, "he
 
 
 def encode(patterns: Tensor, rule: Rule) -> Tensor:
-    """Store patterns in a new matrix, one after the other.
+    """Store patterns in a new matrix, one by one.
 
     Args:
         patterns: (P, d) float64, each −1 or +1.
@@ -112,7 +112,7 @@ def encode(patterns: Tensor, rule: Rule) -> Tensor:
 
 
 def energy(matrix: Tensor, state: Tensor) -> float:
-    """Give the energy of a state: −½ sᵀWs (Hopfield 1982), smallest at attractors.
+    """Compute the energy of a state: −½ sᵀWs (Hopfield 1982), smallest at attractors.
 
     Args:
         matrix: (d, d) float64.
@@ -122,7 +122,7 @@ def energy(matrix: Tensor, state: Tensor) -> float:
 
 
 def is_fixed_point(matrix: Tensor, pattern: Tensor) -> bool:
-    """Tell whether no unit's field contradicts it: a unit without a field stays as it is.
+    """Return whether no unit's field contradicts the pattern; a unit without a field never does.
 
     Args:
         matrix: (d, d) float64.
@@ -132,12 +132,13 @@ def is_fixed_point(matrix: Tensor, pattern: Tensor) -> bool:
 
 
 def capacity(rule: Rule, units: int) -> int:
-    """Give the number of random patterns that a matrix of so many units holds as attractors."""
+    """Return how many random patterns a matrix of so many units holds as attractors."""
     return int(_CAPACITY[rule] * units)
 
 
 def settle(matrix: Tensor, state: Tensor) -> Tensor:
-    """Flip the units that their fields contradict, the most contradicted first, until none is.
+    """Flip units that contradict their fields, the strongest contradiction first, until none is
+    left.
 
     Hopfield 1982, Eq. 1: sᵢ ← sign(Σⱼ Wᵢⱼ sⱼ), one unit at a time. With a symmetric matrix of zero
     diagonal every flip lowers the energy −½ sᵀWs, so the state comes to rest in a minimum of it.
@@ -147,7 +148,7 @@ def settle(matrix: Tensor, state: Tensor) -> Tensor:
         state: (d,) float64, each −1 or +1.
 
     Returns:
-        (d,) float64, the state at rest: each −1 or +1.
+        (d,) float64, the settled state, each −1 or +1.
     """
     settled = state.clone()
     support = settled * (matrix @ settled)  # of each unit by the others: positive where they agree

@@ -1,4 +1,4 @@
-"""Recovery of a mask from images alone: descent on a relaxed mask through its attractors."""
+"""Recover a mask from images only, by descent on a relaxed mask through the attractors."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -14,13 +14,13 @@ from .attractors import energy, is_fixed_point
 
 @dataclass(frozen=True)
 class RecoverySettings:
-    """How a relaxed mask descends.
+    """Settings of the descent.
 
     Attributes:
-        attempts: how many descents there are.
-        steps: of each, at most; it ends before, once every unit is decided.
+        attempts: number of descents.
+        steps: largest number of steps of each; it ends earlier when every unit is decided.
         batch_size: images per step, at most.
-        rate: how far a step of the doubt goes at first, root of the mean square over all units.
+        rate: size of a step of the doubt at first, root mean square over all units.
         pull: factor on the energy's gradient in the last step.
     """
 
@@ -32,27 +32,27 @@ class RecoverySettings:
 
 
 DEFAULT_RECOVERY = RecoverySettings()
-# With more patterns than this, 11 steps are too few to come out of their mixture.
+# With more patterns than this, 11 steps are too few to leave their mixture.
 _FEW_PATTERNS = 5
 _OF_MANY = RecoverySettings(attempts=2, steps=30)
 
 
 def settings_for(patterns: int) -> RecoverySettings:
-    """Choose how to descend in matrices that hold so many patterns, at least one."""
+    """Choose the settings for matrices that hold so many patterns, at least one."""
     return DEFAULT_RECOVERY if patterns <= _FEW_PATTERNS else _OF_MANY
 
 
 @dataclass(frozen=True)
 class Recovery:
-    """What came of a recovery.
+    """The result of a recovery.
 
     Attributes:
         mask: parameter name → (d,) bool.
-        images: how many images took part.
-        steps: how many were taken.
+        images: number of images used.
+        steps: number of steps taken.
         converged: whether the mask is at rest in every matrix.
-        doubts: of the relaxed mask before each step, nats; see `doubt`.
-        energies: of the mask after each step, all matrices together.
+        doubts: doubt of the relaxed mask before each step, nats; see `doubt`.
+        energies: energy of the mask after each step, all matrices together.
         trace: the mask after each step.
     """
 
@@ -66,13 +66,13 @@ class Recovery:
 
 
 def doubt(logits: Tensor) -> Tensor:
-    """Mean entropy of the answers, less the entropy of the mean answer.
+    """Mean entropy of the answers, minus the entropy of the mean answer.
 
     mean H(p) − (n − 1) / n · H(mean p)
 
-    Entropy alone (Wortsman et al. 2020, section 3.5) also falls where a foreign mask gives all
-    images the same answer with confidence. What a mask of the task does is to be sure of each image
-    and to tell images apart (Bridle et al. 1991; Krause et al. 2010). For one image it is H.
+    Entropy alone (Wortsman et al. 2020, section 3.5) is also low if a foreign mask gives all images
+    the same answer with confidence. The task's own mask is sure of each image and also tells images
+    apart (Bridle et al. 1991; Krause et al. 2010). For one image the doubt is H.
 
     Args:
         logits: (n, O) float32.
@@ -92,27 +92,27 @@ def recover(
     images: Tensor,
     settings: RecoverySettings = DEFAULT_RECOVERY,
 ) -> Recovery:
-    """Find the stored mask that images call for, knowing the matrices alone.
+    """Find the stored mask that fits images, using only the matrices.
 
     Wortsman et al. 2020, section 3.5: gradient descent on a relaxed mask s from the mean of the
-    stored patterns, the doubt counting ever less and the energy ever more,
+    stored patterns; the doubt counts less and less, the energy more and more,
 
         s ← clip(s − ρ (1 − t/T) W ∇D / ‖W ∇D‖ + γ (t/T) W s, −1, 1)
 
     with the network under the mask (1 + s) / 2. The doubt's gradient passes through the matrices,
-    which keep what lies in the span of the stored patterns and drop everything else: without that
-    most of a step goes where no pattern is. The same factor scales all layers, so that they agree.
+    which keep what lies in the span of the stored patterns and drop everything else; otherwise most
+    of a step would lead to no pattern. All layers have the same factor, so that they agree.
 
-    A descent may end in the attractor of another task. The next attempt therefore unlearns what was
-    found (Hopfield et al. 1983), W − z zᵀ / d, and descends again; of the masks found the one of
-    the least doubt is the answer.
+    A descent may end in the attractor of another task. The next attempt therefore unlearns the mask
+    found (Hopfield et al. 1983), W − z zᵀ / d, and descends again; the answer is the mask with the
+    least doubt.
 
     Args:
-        network: frozen network whose masks choose units.
+        network: frozen network with masks over units.
         matrices: parameter name → (d, d) float64, symmetric, zero diagonal.
         start: parameter name → (d,), mean of the stored patterns, −1…1.
-        images: (n, C, H, W) float32, normalised; of one task, n ≥ 1. With more than a batch each
-            step sees some of them, spread over all.
+        images: (n, C, H, W) float32, normalised; of one task, n ≥ 1. If they are more than a batch,
+            each step uses some of them, spread over all.
         settings: rates and numbers of steps.
 
     Raises:
@@ -151,7 +151,7 @@ def _attempt(
     batches: Sequence[Tensor],
     settings: RecoverySettings,
 ) -> tuple[dict[str, Tensor], list[float], list[dict[str, Tensor]]]:
-    """Descend once: the mask, the doubt before and the mask after each step."""
+    """Descend once; return the mask, and for each step the doubt before and the mask after it."""
     state = {name: one.clone() for name, one in first.items()}
     mask: dict[str, Tensor] = {}
     doubts, trace = [], []
@@ -167,7 +167,7 @@ def _attempt(
 
 
 def _unlearn(pull: Tensor, first: Tensor, pattern: Tensor) -> None:
-    """Take a pattern out of a matrix and of the start, in place."""
+    """Remove a pattern from a matrix and from the start, in place."""
     pull.sub_(torch.outer(pattern, pattern) / len(pattern)).fill_diagonal_(0)
     first.sub_(pattern * (first @ pattern) / len(pattern)).clamp_(-1, 1)
 
@@ -180,7 +180,7 @@ def _doubt_under(network: nn.Module, mask: Mapping[str, Tensor], images: Tensor)
 def _gradients(
     network: nn.Module, state: Mapping[str, Tensor], images: Tensor
 ) -> tuple[float, list[Tensor]]:
-    """Give the doubt under a relaxed mask, and its gradient for each of the state's tensors."""
+    """Compute the doubt under a relaxed mask, and its gradient for each of the state's tensors."""
     leaves = {name: ((1 + one) / 2).requires_grad_() for name, one in state.items()}
     with torch.enable_grad():
         value = doubt(masked_forward(network, leaves, images))
@@ -194,7 +194,7 @@ def _descend(
     share: float,
     settings: RecoverySettings,
 ) -> None:
-    """Take a step, in place; `share` of the steps are done."""
+    """Take a step in place; `share` of the steps are done."""
     falls = [-(pulls[name] @ one) for name, one in zip(state, gradients, strict=True)]
     length = math.sqrt(sum(float(one @ one) for one in falls))
     units = sum(map(len, falls))

@@ -7,6 +7,8 @@ from torch import Tensor
 LEFT_OUT = 1e-4
 # Masks that are tried for one decision, unless asked otherwise.
 MOST_TRIED = 64
+# Over trained weights, whose tasks are photos alike: there the scores leave most tasks in doubt.
+FEW_TRIED = 8
 # What the mask's own evidence weighs beside the signature's: R, and anything else. Measured. R at ½
 # names .847 of 36 rotations (`separable`), at 1 .860, while split MNIST and permutations hardly
 # change; H on tasks of photos is best at ½.

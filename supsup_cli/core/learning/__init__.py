@@ -1,1 +1,1 @@
-"""How a task's masks are learned: recipes, update rules, the loop."""
+"""Learn a task's masks: recipes, update rules, the loop."""

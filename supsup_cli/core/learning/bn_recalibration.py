@@ -1,4 +1,4 @@
-"""A task's statistics under its final mask, measured instead of remembered."""
+"""Measure a task's statistics under its final mask, instead of using running ones."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
@@ -28,11 +28,11 @@ def sample_batches(
     """Draw training images at random, without replacement, for `recalibrated_statistics`.
 
     Args:
-        data: N ≥ 1 images; their labels play no part.
-        pixels: how bytes become inputs.
-        size: images of a batch, if there are as many.
+        data: N ≥ 1 images; their labels do not matter.
+        pixels: turns bytes into inputs.
+        size: images per batch, if there are as many.
         stream: CPU generator of the draw.
-        most: images of all batches together, which are 2048 at most; one batch there always is.
+        most: images of all batches together, at most 2048; there is always one batch.
 
     Yields:
         (B, C, H, W) float32, batches of one size.
@@ -49,22 +49,22 @@ def recalibrated_statistics(
 ) -> Statistics:
     """Measure the mean and variance of every normalised channel over some images.
 
-    Wu & Johnson 2021, section 3 ("precise" statistics): each batch is normalised by itself, and
-    what it had is averaged over batches,
+    Wu & Johnson 2021, section 3 ("precise" statistics): each batch is normalised separately, and
+    its statistics are averaged over batches,
 
         μ = E[μ_b],   σ² = E[σ_b²] + E[μ_b²] − μ²
 
-    Running statistics are an average too, but of the masks of the last steps, not of the final one.
+    Running statistics are an average too, but over the masks of the last steps, not the final one.
 
     Args:
         network: frozen network, in evaluation mode.
         masks: the task's, parameter name → float32 of its shape.
-        batches: (B, *input_shape) float32, normalised; at least one. Images of all classes belong
-            into each, in any order but by class.
+        batches: (B, *input_shape) float32, normalised; at least one. Each needs images of all
+            classes, so images must not be sorted by class.
 
     Returns:
-        buffer name → (C,) float32; empty for a network that does not normalise, whose batches are
-        not looked at.
+        buffer name → (C,) float32; empty for a network that does not normalise, which needs no
+        batches.
 
     Raises:
         ValueError: there is no batch.
@@ -79,11 +79,11 @@ def measured_statistics(
     batches: Iterable[Tensor],
     device: torch.device,
 ) -> Statistics:
-    """Measure the statistics under weights as they are, see `recalibrated_statistics`.
+    """Measure the statistics under given weights, see `recalibrated_statistics`.
 
     Args:
         network: in evaluation mode.
-        effective: parameter name → float32, in place of the network's own.
+        effective: parameter name → float32, instead of the network's own.
         batches: (B, *input_shape) float32, normalised; at least one.
         device: of the statistics.
     """
@@ -91,12 +91,13 @@ def measured_statistics(
     if not blank:
         return {}
     names = [name.removesuffix(_MEAN) for name in blank if name.endswith(_MEAN)]
-    # On the CPU, for not every device has 64 bits.
+    # On the CPU, because not every device has 64 bits.
     sums = {name: one.cpu().double().zero_() for name, one in blank.items()}
     squares = {name: sums[name + _MEAN].clone() for name in names}
     count = 0
     for inputs in batches:
-        # Of zeros, a share of one batch is all that a running value holds afterwards.
+        # Starting from zero, a running value holds afterwards exactly a share of this batch's
+        # value.
         seen = {name: torch.zeros_like(one) for name, one in blank.items()}
         with torch.no_grad():
             forward_on_batch(network, effective, seen, inputs)

@@ -1,4 +1,4 @@
-"""Stop learning once images that are not learned from fit no better; keep the best masks."""
+"""Stop learning when held-out images fit no better; keep the best masks."""
 
 import math
 from collections.abc import Mapping
@@ -8,8 +8,8 @@ from torch import Tensor
 
 from supsup_cli.core.masks.masks import Masks
 
-# Checks in all steps, of which those in the first half do not take place: the rate is high until
-# then, and a sparse mask has more weights than were asked for.
+# Number of checks in all steps. Those in the first half are left out, because the rate is still
+# high and a sparse mask still has too many weights.
 _CHECKS = 20
 _KEPT, _RECORD = "kept/", "kept"
 
@@ -17,15 +17,15 @@ _KEPT, _RECORD = "kept/", "kept"
 class EarlyStopping:
     """The masks that fitted held-out images best at any check so far.
 
-    There are checks after every twentieth of the steps, from the half on. It is a function of the
-    steps alone, so that learning that was interrupted stops where it would have.
+    There is a check after every twentieth of the steps, in the second half. It depends only on the
+    steps, so that interrupted learning stops at the same step.
 
     Args:
         steps: of the recipe.
-        patience: checks without a better one, one after the other, that end the learning.
+        patience: number of checks in a row without improvement that ends learning.
 
     Attributes:
-        step: after which the best masks were made; 0 before the first check.
+        step: step of the best masks; 0 before the first check.
     """
 
     def __init__(self, steps: int, patience: int) -> None:
@@ -37,14 +37,14 @@ class EarlyStopping:
         self._masks: Masks = {}
 
     def due(self, steps_done: int) -> bool:
-        """Tell whether a check follows this step; one always follows the last."""
+        """Return whether a check follows this step; one always follows the last."""
         every = max(1, self._steps // _CHECKS)
         if steps_done == self._steps:
             return True
         return 2 * steps_done >= self._steps and (self._steps - steps_done) % every == 0
 
     def note(self, steps_done: int, loss: float, masks: Masks) -> None:
-        """Take up a check's loss, nats, and the masks, bool, that had it."""
+        """Record a check's loss, nats, and its masks, bool."""
         if loss < self._loss or not self._masks:
             self.step, self._loss, self._masks, self._failures = steps_done, loss, masks, 0
         else:
@@ -52,15 +52,15 @@ class EarlyStopping:
 
     @property
     def over(self) -> bool:
-        """Whether patience is at its end."""
+        """Whether learning should stop."""
         return self._failures >= self._patience
 
     def masks(self) -> Masks | None:
-        """Give the best masks, parameter name → bool of its shape; None before the first check."""
+        """Return the best masks, parameter name → bool of its shape; None before a check."""
         return dict(self._masks) or None
 
     def state(self) -> dict[str, Tensor]:
-        """Copy all that later checks depend on.
+        """Copy everything that later checks depend on.
 
         Returns:
             "kept", (3,) float64: step, loss and failures; once there was a check,
@@ -71,17 +71,17 @@ class EarlyStopping:
         return {_RECORD: record, **kept}
 
     def restore(self, state: Mapping[str, Tensor], like: Mapping[str, Tensor]) -> set[str]:
-        """Go on where another was.
+        """Continue where another one stopped.
 
         Args:
-            state: what `state` gave, perhaps among other tensors.
+            state: what `state` returned, perhaps among other tensors.
             like: parameter name → tensor of its shape, on the network's device.
 
         Returns:
-            the names of the tensors that were taken.
+            the names of the tensors that were used.
 
         Raises:
-            ValueError: no such state.
+            ValueError: the state has another form.
         """
         record = state.get(_RECORD, torch.empty(0))
         names = {f"{_KEPT}{name}" for name in like}

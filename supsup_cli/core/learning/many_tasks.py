@@ -1,8 +1,8 @@
-"""Many tasks' masks learned in one program: a perceptron beside itself, once for each task.
+"""Learn many tasks' masks in one program, with a copy of the perceptron for each task.
 
-A device with thousands of cores is idle most of a small network's step. The scores of K tasks lie
-under one another, (K · out, in) for each layer, so that one task's update rule serves them all, and
-the products go by batches over the tasks.
+A device with thousands of cores is mostly idle during a small network's step. The scores of K tasks
+are stacked, (K · out, in) for each layer, so that one update rule serves all tasks, and products
+are batched over tasks.
 """
 
 from collections.abc import Sequence
@@ -22,21 +22,21 @@ from .recipes import Recipe
 
 
 class ManyLearnings:
-    """Learning K tasks' masks at once, with the steps that `Learning` takes with each.
+    """Learns K tasks' masks at once, with the steps that `Learning` takes for each.
 
-    Each task has its own scores, order of images and loss; all draws are those of `Learning`. What
-    is learned differs from it by the rounding of float32 products in batches.
+    Each task has its own scores, order of images and loss; all draws are those of `Learning`. The
+    results differ from it only by the rounding of batched float32 products.
 
     Args:
         network: frozen perceptron, in evaluation mode.
         data: training images of each of the K tasks, on the network's device.
-        pixels: how bytes become inputs.
-        recipe: one that `learns_together`.
+        pixels: turns bytes into inputs.
+        recipe: one for which `learns_together` is true.
         seed: of the scores and of the orders of the images, together with `tasks`.
-        tasks: K names that set the random streams of tasks apart.
+        tasks: K names, which keep the random streams of tasks apart.
 
     Raises:
-        ValueError: no task, a task without images, another network or recipe.
+        ValueError: there is no task or no image, or the network or recipe is of another kind.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class ManyLearnings:
         self._learner.step(self._pixels(images), targets, targets[:0])
 
     def masks(self, index: int) -> Masks:
-        """Give the masks of one task as they are: parameter name → bool of its shape.
+        """Return the masks of one task as they are: parameter name → bool of its shape.
 
         Raises:
             ValueError: its scores are no longer finite.
@@ -97,13 +97,13 @@ class ManyLearnings:
 
 
 def learns_together(recipe: Recipe) -> bool:
-    """Tell whether a recipe takes plain steps: the same for every task, and as many."""
+    """Return whether a recipe takes plain steps: the same kind and number for every task."""
     others = (recipe.negatives, recipe.augment, recipe.patience, recipe.transfer)
     return not any(others) and recipe.combine is None and recipe.density is None
 
 
 class _Repeated(nn.Module):
-    """A perceptron K times over: layer i's weights are (K · out, in), task after task."""
+    """K perceptrons in one: layer i's weights are (K · out, in), task after task."""
 
     def __init__(self, network: nn.Module, tasks: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""One mask in the making: its scores, their optimiser, one step, and a state to go on from."""
+"""One mask that is being learned: its scores, their optimiser, one step, and a state to resume."""
 
 from collections.abc import Mapping
 
@@ -16,18 +16,18 @@ from .selection import selection
 
 
 class MaskLearner:
-    """Scores over the frozen network that follow cross-entropy, a batch at a time.
+    """Scores over the frozen network that follow cross-entropy, batch by batch.
 
-    Wortsman et al. 2020, sections 3.1 and 3.2; see `selection` for what makes a mask of scores. It
-    knows neither its task nor where its batches come from.
+    Wortsman et al. 2020, sections 3.1 and 3.2; `selection` turns scores into masks. The learner
+    does not know its task or where its batches come from.
 
     Args:
         network: frozen network, in evaluation mode.
         scores: parameter name → float32 of its shape, on the network's device; updated in place.
         recipe: optimiser, schedule and its length, scale of the logits, density.
         precision: of products and convolutions, see `forward_on_batch`.
-        tasks: how many learn at once, with equal shares of each parameter's first dimension and of
-            each batch; see `many_tasks`.
+        tasks: number of tasks learned at once, with equal shares of each parameter's first
+            dimension and of each batch; see `many_tasks`.
 
     Attributes:
         steps_done: number of updates so far.
@@ -52,7 +52,7 @@ class MaskLearner:
             name: weight.detach().clone().requires_grad_() for name, weight in self._weights.items()
         }
         device = next(iter(scores.values())).device
-        # What running statistics come to is never used: see `recalibrated_statistics`.
+        # Running statistics are never used: see `recalibrated_statistics`.
         self._statistics = blank_statistics(network, device)
         self._select = selection(self._weights, recipe.density)
         self._rule = UpdateRule(recipe, scores)
@@ -67,13 +67,13 @@ class MaskLearner:
         """Update the scores once.
 
         Args:
-            inputs: (B, C, H, W) float32, normalised, on the network's device; or (2 B, C, H, W),
-                as many negatives behind the images.
-            targets: (B,) int64, the output that stands for each image's class.
-            outputs: (K,) int64, the task's own outputs; negatives are asked for the others.
+            inputs: (B, C, H, W) float32, normalised, on the network's device; or (2 B, C, H, W)
+                with as many negatives after the images.
+            targets: (B,) int64, the output for each image's class.
+            outputs: (K,) int64, the task's own outputs; negatives should get the others.
 
         Raises:
-            ValueError: there are negatives and no superfluous outputs.
+            ValueError: there are negatives but no superfluous outputs.
         """
         self._follow(self._logits(inputs), targets, outputs)
 
@@ -83,7 +83,7 @@ class MaskLearner:
         Args:
             inputs: (B, C, H, W) float32, normalised, on the network's device.
             targets: (B,) int64.
-            most: loss above which nothing is learned, nats.
+            most: with more loss than this nothing is learned, nats.
 
         Returns:
             the cross-entropy before the step, over all outputs, nats.
@@ -95,7 +95,7 @@ class MaskLearner:
         return loss
 
     def loss(self, inputs: Tensor, targets: Tensor) -> float:
-        """Measure the cross-entropy of the scores as they stand, over all outputs, in nats."""
+        """Measure the cross-entropy of the current scores, over all outputs, in nats."""
         with torch.no_grad():
             return float(F.cross_entropy(self._logits(inputs), targets))
 
@@ -105,7 +105,7 @@ class MaskLearner:
         )
 
     def _follow(self, logits: Tensor, targets: Tensor, outputs: Tensor) -> None:
-        """Go down the loss of logits that were computed from the effective weights."""
+        """Take a step down the loss of logits computed from the effective weights."""
         if self._recipe.logit_scale != 1:
             logits = logits * self._recipe.logit_scale
         loss = loss_with_negatives(logits, targets, outputs, self._recipe.negatives_weight)
@@ -115,11 +115,12 @@ class MaskLearner:
         self._update(dict(zip(self._effective, gradients, strict=True)))
 
     def _update(self, gradients: dict[str, Tensor]) -> None:
-        """Move the scores, and write the effective weights that follow from them."""
+        """Update the scores, and write the resulting effective weights."""
         self._rule.begin(self.steps_done)
         written = True
         for name in list(gradients):
-            # Each gradient is let go of once it is used; that of a convolution may lie otherwise.
+            # Each gradient is freed once it is used; that of a convolution may have another memory
+            # layout.
             parts = pieces(gradients.pop(name).contiguous())
             for gradient, piece in zip(parts, self._pieces[name], strict=True):
                 score, weight, effective, *moments = piece
@@ -135,7 +136,7 @@ class MaskLearner:
         return self.steps_done / self._recipe.steps
 
     def masks(self) -> Masks:
-        """Select by the scores.
+        """Make the masks from the scores.
 
         Returns:
             parameter name → bool of its shape, on the network's device.
@@ -147,7 +148,7 @@ class MaskLearner:
         return self._select.masks(self._scores)
 
     def state(self) -> dict[str, Tensor]:
-        """Copy all that the next step depends on, besides `steps_done`.
+        """Copy everything that the next step depends on, besides `steps_done`.
 
         Returns:
             "scores/<parameter>" and "<key>/<parameter>" for each key of `MOMENTS`: float32 of the
@@ -160,14 +161,14 @@ class MaskLearner:
         return {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}
 
     def restore(self, state: Mapping[str, Tensor], steps_done: int) -> None:
-        """Go on where a learner of the same network and recipe was.
+        """Continue where a learner of the same network and recipe stopped.
 
         Args:
-            state: what `state` gave.
+            state: what `state` returned.
             steps_done: of that learner.
 
         Raises:
-            ValueError: names, types or shapes are not those of such a state; nothing is changed.
+            ValueError: names, types or shapes differ from such a state; nothing is changed.
         """
         self._check(state)
         kinds = {"scores": self._scores, **self._rule.moments}
@@ -196,7 +197,7 @@ class MaskLearner:
 
 
 def check_finite(scores: Mapping[str, Tensor]) -> None:
-    """Refuse scores that no mask can be made of.
+    """Refuse scores that cannot become a mask.
 
     Raises:
         ValueError: they are no longer finite.

@@ -1,4 +1,4 @@
-"""Learning one task's masks over the frozen network."""
+"""Learn one task's masks over the frozen network."""
 
 from collections.abc import Iterator, Mapping
 
@@ -22,28 +22,28 @@ from .mask_learner import MaskLearner
 from .recipes import Recipe
 
 _EVALUATION_IMAGES = 2048
-# Of one check: held-out images, spread over all, and training images for its statistics.
+# For one check: held-out images, spread over all, and training images for its statistics.
 _CHECK_IMAGES, _CHECK_STATISTICS = 1024, 512
 _WARPS = "warps/generator"
 
 
 class Learning:
-    """Learning one task's masks by cross-entropy over all outputs; the weights stay as they are.
+    """Learns one task's masks by cross-entropy over all outputs; the weights do not change.
 
-    Wortsman et al. 2020, sections 3.1 and 3.2. It goes step by step, so that whoever drives it can
-    leave between any two of them, and go on from the state later with the same masks at the end. A
-    recipe with negatives shows one beside every image, and asks for an even answer of the
-    superfluous outputs.
+    Wortsman et al. 2020, sections 3.1 and 3.2. It works step by step, so that the caller can stop
+    between two steps and continue later from the state, with the same masks at the end. A recipe
+    with negatives adds one to every image, with an even answer of the superfluous outputs as
+    target.
 
     Args:
         network: frozen network, in evaluation mode.
         masked: names of the parameters that get a mask.
         data: training images on the network's device.
-        pixels: how bytes become inputs.
+        pixels: turns bytes into inputs.
         recipe: optimiser, schedule, steps, batch size.
         seed: of the scores and of the order of the images, together with `task`.
-        task: name that sets the random streams of tasks apart.
-        start: scores to begin with, parameter name → float32 of its shape; None draws them.
+        task: name, which keeps the random streams of tasks apart.
+        start: first scores, parameter name → float32 of its shape; None draws them.
         held_out: images of the task that it does not learn from, for recipes that stop early.
         precision: of products and convolutions while learning, see `forward_on_batch`.
 
@@ -95,29 +95,29 @@ class Learning:
 
     @property
     def done(self) -> bool:
-        """Whether all steps of the recipe have been taken, or no more are worth it."""
+        """Whether all steps of the recipe have been taken, or early stopping ends them."""
         over = self._stopping is not None and self._stopping.over
         return over or self.steps_done >= self._recipe.steps
 
     @property
     def kept_step(self) -> int | None:
-        """The step whose masks are kept; None for a recipe that does not stop early."""
+        """The step of the kept masks; None for a recipe that does not stop early."""
         return None if self._stopping is None else self._stopping.step
 
     def advance(self) -> None:
         """Take the next step.
 
         Raises:
-            ValueError: the recipe has negatives, and there are no superfluous outputs.
+            ValueError: the recipe has negatives, but there are no superfluous outputs.
         """
         here = self._order.next_batch().to(self._data.device)
         images = self._data.take(here)
         if self._recipe.augment:
-            # a stream for each step: there is no state to keep
+            # a stream for each step, so that there is no state to save
             stream = generator(self._seed, "augmentation", self._task, str(self.steps_done))
             images = augment(images, self._recipe.augment, stream)
         inputs = self._with_negatives(self._pixels(images), self._fields)
-        if self._convolves:  # channels side by side: gem-resnet18 is faster by a quarter on a CPU
+        if self._convolves:  # channels last: gem-resnet18 is faster by a quarter on a CPU
             inputs = inputs.contiguous(memory_format=torch.channels_last)
         self._learner.step(inputs, self._data.targets[here], self._outputs)
         if self._stopping is not None and self._stopping.due(self.steps_done):
@@ -125,7 +125,7 @@ class Learning:
             self._stopping.note(self.steps_done, self._held_out_loss(masks), masks)
 
     def masks(self) -> Masks:
-        """Give the masks as they are, or the best of all checks: parameter name → bool.
+        """Return the masks as they are, or the best of all checks: parameter name → bool.
 
         Raises:
             ValueError: the scores are no longer finite.
@@ -134,15 +134,18 @@ class Learning:
         return self._learner.masks() if best is None else best
 
     def statistics(self) -> Statistics:
-        """Measure the statistics of `masks`, on as many images as were learned from, at most 2048.
+        """Measure the statistics of `masks` on the training images, at most 2048 of them.
 
         Returns:
             buffer name → float32; see `recalibrated_statistics`.
         """
         return recalibrated_statistics(self._network, self._values(self.masks()), self._sample())
 
+    def lower(self) -> None:
+        """Give what lies below the masks: nothing does, for all layers are masked."""
+
     def head(self) -> None:
-        """Give the last layer that the task has to itself: none, the network's is shared."""
+        """Return the task's own last layer: none, because all tasks share the network's."""
 
     def _values(self, masks: Masks) -> Masks:
         return mask_values(masks, sparse=self._recipe.density is not None)
@@ -160,7 +163,7 @@ class Learning:
         return float(F.cross_entropy(torch.cat(logits), self._held_out.targets[::every]))
 
     def _sample(self, images: int | None = None) -> Iterator[Tensor]:
-        """Draw batches as they are learned from, the same ones whenever it is asked for as many."""
+        """Draw batches like those that are learned from, the same ones for the same number."""
         stream = generator(self._seed, "statistics", self._task)
         size = self._recipe.batch_size
         most = self.steps_done * size if images is None else images
@@ -172,25 +175,25 @@ class Learning:
         return torch.cat((inputs, self._warp(inputs, far, fields))) if far else inputs
 
     def state(self) -> dict[str, Tensor]:
-        """Copy all that the next step depends on, besides `steps_done`.
+        """Copy everything that the next step depends on, besides `steps_done`.
 
         Returns:
-            The tensors of `MaskLearner.state`, `BatchOrder.state` and, where the recipe stops
-            early, `EarlyStopping.state`; for negatives "warps/generator", uint8, their stream.
+            The tensors of `MaskLearner.state`, `BatchOrder.state` and, if the recipe stops early,
+            `EarlyStopping.state`; for negatives "warps/generator", uint8, their stream.
         """
         fields = {_WARPS: self._fields.get_state()} if self._recipe.negatives else {}
         checks = {} if self._stopping is None else self._stopping.state()
         return self._learner.state() | self._order.state() | fields | checks
 
     def restore(self, state: Mapping[str, Tensor], steps_done: int) -> None:
-        """Go on where another learning of the same task, data and recipe was.
+        """Continue where another learning of the same task, data and recipe stopped.
 
         Args:
-            state: what `state` gave.
+            state: what `state` returned.
             steps_done: of that learning.
 
         Raises:
-            ValueError: no such state; this learning must not be used any more.
+            ValueError: the state has another form; this learning must not be used any more.
         """
         if steps_done > self._recipe.steps:
             raise ValueError(
@@ -216,7 +219,7 @@ def class_log_probabilities(
         network: frozen network.
         masks: parameter name → float32 zeros and ones; buffer name → the task's statistics.
         images: (N, C, H, W) uint8 on the network's device.
-        pixels: how bytes become inputs.
+        pixels: turns bytes into inputs.
         outputs: (K,) int64, the output of each class.
 
     Returns:

@@ -1,8 +1,8 @@
-"""Update rules of the scores, by the piece, and the schedule of their rates.
+"""Update rules of the scores, piece by piece, and the schedule of their rates.
 
-Adam, RMSprop and SGD with momentum are those of `torch.optim`, whose import of the compiler takes a
-second, a third of what learning a small task takes. Elementwise work goes piece by piece, so that
-what one operation leaves in the processor's cache the next one finds there.
+Adam, RMSprop and SGD with momentum equal those of `torch.optim`, which imports a compiler and so
+takes a second, a third of learning a small task. Elementwise work goes piece by piece, so that the
+next operation finds its data still in the processor's cache.
 """
 
 import math
@@ -13,13 +13,13 @@ from torch import Tensor
 
 from .recipes import Recipe, half_cosine, inverse_root, learning_rates
 
-# Values of a parameter that are updated at a time: with gradient, weights and moments 6 MiB. Each
-# piece costs its operations their start, so that LeNet is one piece a layer.
+# Values of a parameter to update at a time: with gradient, weights and moments 6 MiB. Each piece
+# starts its operations anew, so LeNet is one piece per layer.
 PIECE = 1 << 18
 _EPSILON, _SQUARE_MEMORY, _RMS_MEMORY = 1e-8, 0.999, 0.99
 _MOMENTUM, _DECAY = 0.9, 1e-4
-# One cycle: share of the steps that rise, first and last rate as shares of the peak, momentum at
-# the ends and at the peak.
+# One cycle: share of rising steps, first and last rate as shares of the peak, momentum at the ends
+# and at the peak.
 _RISING, _FIRST, _LAST = 0.3, 1 / 25, 1 / 25e4
 _MOMENTUM_AT_ENDS, _MOMENTUM_AT_PEAK = 0.95, 0.85
 
@@ -31,7 +31,7 @@ MOMENTS = {
 
 
 def rate_and_momentum(recipe: Recipe, step: int) -> tuple[float, float]:
-    """Give the factor on the learning rates, and the momentum, of the step after `step` others.
+    """Return the factor on the learning rates, and the momentum, for step number `step`.
 
     One cycle: Smith & Topin 2018, with cosines as Howard & Gugger 2020 have it.
     """
@@ -52,7 +52,7 @@ def rate_and_momentum(recipe: Recipe, step: int) -> tuple[float, float]:
 
 
 class UpdateRule:
-    """What a recipe's update rule remembers of each parameter, and its steps.
+    """What a recipe's update rule remembers for each parameter, and its steps.
 
     Args:
         recipe: optimiser, rates, schedule.
@@ -74,7 +74,7 @@ class UpdateRule:
         self.begin(0)
 
     def begin(self, steps_done: int) -> None:
-        """Set rates and momentum for the step that follows so many others."""
+        """Set rates and momentum for step number `step`."""
         self._factor, self._momentum = rate_and_momentum(self._recipe, steps_done)
         self._count.fill_(steps_done + 1)
 
@@ -112,9 +112,9 @@ class UpdateRule:
 
 
 def pieces(tensor: Tensor) -> tuple[Tensor, ...]:
-    """Cut a contiguous tensor into views that are updated one after the other.
+    """Cut a contiguous tensor into views that are updated one by one.
 
-    A GPU gets the whole at once: there, every operation costs its launch.
+    A GPU gets the whole tensor at once, because each launch of an operation costs time there.
     """
     flat = tensor.view(-1)
     parts: tuple[Tensor, ...] = flat.split(PIECE if tensor.device.type == "cpu" else len(flat))

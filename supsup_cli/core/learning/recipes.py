@@ -12,8 +12,8 @@ _RISING_STEPS = 100
 _FULL_STEPS = 300
 _COMBINATION_STEPS = 200
 
-# Layers that keep a smaller share than this learn more slowly, with its root: measured on LeNet
-# 300-100 at er:1 (0.7 % kept), accuracy .94 in place of .84.
+# Layers that keep a smaller share than this learn more slowly, by the root of the share: measured
+# on LeNet 300-100 at er:1 (0.7 % kept), accuracy .94 instead of .84.
 _SPARSE = 0.04
 
 
@@ -22,31 +22,31 @@ class Recipe:
     """Settings of one way to learn a mask.
 
     Attributes:
-        name: as the command line and the task file know it.
-        optimiser: which update rule the scores follow; sgd with momentum 0.9, decay 1e-4.
-        learning_rate: of every step if `schedule` is constant, else at the peak; divided by a
+        name: on the command line and in the task file.
+        optimiser: update rule of the scores; sgd with momentum 0.9, decay 1e-4.
+        learning_rate: rate of every step if `schedule` is constant, else the peak; divided by a
             layer's fan-in if `per_fan_in`.
         schedule: constant; one cycle (Smith & Topin 2018) over all steps; half a cosine from the
-            peak down to zero (Loshchilov & Hutter 2017); or inverse-root, which knows no end: it
-            rises over 100 steps and falls as 1/√t from the 300th on.
+            peak down to zero (Loshchilov & Hutter 2017); or inverse-root, which needs no known end:
+            it rises over 100 steps and falls as 1/√t from the 300th on.
         per_fan_in: whether a layer's rate is `learning_rate` / fan_in. A step then moves the
             inputs of all units equally far, however wide the network is (Yang & Hu 2021).
         hidden_rate: factor on the rate of the layers between the first and the last.
         last_rate: factor on the rate of the last layer. A slow one keeps the tasks of wide
             networks apart in superposition; measured, not derived.
-        logit_scale: factor on the logits in the training loss alone. A larger one gives better
-            classifiers whose superposition is blurred; measured, not derived.
-        negatives: displacement that makes a task's images into images of no class, one negative
-            for each image, see `negatives.Warp`; 0 for a recipe that learns from no negatives.
+        logit_scale: factor on the logits, only in the training loss. A larger one gives better
+            classifiers with a more blurred superposition; measured, not derived.
+        negatives: displacement that turns a task's images into images of no class, one negative for
+            each image, see `negatives.Warp`; 0 for a recipe without negatives.
         negatives_weight: factor on the loss of negatives. A small one separates tasks as well, and
             blurs the superposition less; measured, not derived.
         steps: number of updates unless the user says otherwise.
         batch_size: images per update unless the user says otherwise.
-        density: how many weights a mask keeps; None keeps those whose score is not below zero.
+        density: how many weights a mask keeps; None keeps those with a score of at least zero.
         transfer: whether scores start from the masks of earlier tasks.
-        patience: how many checks on calibration images may pass without a better one before
-            learning stops, see `early_stopping.EarlyStopping`; 0 never stops.
-        augment: how images are changed at random in each step, see `augmentation`; "" not at all.
+        patience: number of checks on calibration images without improvement before learning stops,
+            see `early_stopping.EarlyStopping`; 0 never stops.
+        augment: random changes of images in each step, see `augmentation`; "" for none.
         combine: share of calibration images that a combination of earlier masks must classify
             rightly to be kept instead of a new mask; None tries no combination.
         drop: over trained weights, the share of all masked weights that a mask drops; 0 elsewhere.
@@ -74,8 +74,8 @@ class Recipe:
     def settings(self) -> dict[str, int | float | str]:
         """List all settings but the name and the number of steps, for the task file.
 
-        Those that only some tasks have are left out where they are not asked for, so that a task
-        learned before they existed still answers to the same command.
+        Settings that only some tasks have are left out unless asked for, so that a task learned
+        before they existed still matches the same command.
         """
         known: dict[str, int | float | str] = asdict(self)
         asked = {
@@ -107,8 +107,8 @@ DEFAULT = Recipe(
     last_rate=1 / 15,
     logit_scale=1.5,
 )
-# For tasks whose inputs look alike. As many images go through the network in an update as in
-# `default`, half of them negatives; twice the steps make up for the half that is missing.
+# For tasks with similar inputs. An update has as many images as in `default`, but half of them are
+# negatives; twice the steps make up for that.
 SEPARABLE = replace(
     DEFAULT,
     name="separable",
@@ -118,14 +118,14 @@ SEPARABLE = replace(
     steps=2000,
     batch_size=64,
 )
-# For thousands of tasks: two fifths of the steps, at a higher rate. Logits that are not scaled up
-# keep R far from that of wrong masks, which many tasks need more than the last bit of accuracy.
+# For thousands of tasks: two fifths of the steps, at a higher rate. Without scaled logits R stays
+# far from that of wrong masks, which many tasks need more than the last bit of accuracy.
 FAST = replace(DEFAULT, name="fast", learning_rate=4.0, logit_scale=1.0, steps=400)
-# For streams, where nobody knows how many steps there will be; not to be asked for by name.
+# For streams, which have an unknown number of steps; it has no name on the command line.
 STREAM = replace(DEFAULT, name="stream", schedule="inverse-root")
 RECIPES = {recipe.name: recipe for recipe in (DEFAULT, PAPER, SEPARABLE, FAST)}
 
-# Rates chosen on conv-4 with MNIST, where those of perceptrons learn far more slowly.
+# Rates were chosen on conv-4 with MNIST, where those of perceptrons learn far more slowly.
 _CONVOLUTION = replace(
     DEFAULT,
     name="default-convolution",
@@ -148,18 +148,18 @@ _TRAINED = Recipe(
     drop=0.002,
 )
 
-# What a recipe of RECIPES stands for on networks that are no perceptrons. The names are those that
-# task files say: settings that differ are not called alike.
+# What a recipe of RECIPES means on networks other than perceptrons. Task files have these names, so
+# that different settings have different names.
 _FAMILIES: dict[tuple[str, Kind], Recipe] = {
     ("default", "convolution"): _CONVOLUTION,
     ("default", "trained"): _TRAINED,
     ("paper", "convolution"): Recipe(
         "paper-convolution", "adam", 1e-3, "cosine", density=Density(16, by_size=True)
     ),
-    # HopSupSup's own. Its epoch of a task of two digits is 94 steps.
+    # HopSupSup's recipe. An epoch of a task of two digits is 94 steps.
     ("paper", "units"): Recipe("paper-units", "sgd", 0.1, "cosine", steps=94),
-    # A logit_scale of 3 classifies permuted digits better, 89.9 against 85.7 %, and blurs the
-    # superposition that recovery starts from: measured at these 300 steps.
+    # A logit_scale of 3 classifies permuted digits better, 89.9 against 85.7 %, but blurs the
+    # superposition that recovery starts from; measured at these 300 steps.
     ("default", "units"): Recipe("default-units", "sgd", 0.1, "cosine", steps=300),
     ("separable", "convolution"): replace(
         _CONVOLUTION,
@@ -173,35 +173,35 @@ _FAMILIES: dict[tuple[str, Kind], Recipe] = {
 
 
 def for_network(recipe: Recipe, kind: Kind) -> Recipe:
-    """Choose what a recipe of `RECIPES` stands for on a kind of network.
+    """Choose what a recipe of `RECIPES` means on a kind of network.
 
     Args:
-        recipe: as asked for by name.
+        recipe: the one asked for by name.
         kind: of the network, see `kind_of`.
 
     Returns:
-        the recipe of that kind, under its own name; the recipe itself where there is none.
+        the recipe of that kind, with its own name; the recipe itself if there is none.
     """
     return _FAMILIES.get((recipe.name, kind), recipe)
 
 
 def combination_steps(recipe: Recipe) -> int:
-    """Count the steps that learning a combination takes beside a mask's."""
+    """Return the number of steps for learning a combination."""
     return min(_COMBINATION_STEPS, recipe.steps)
 
 
 def learning_rates(recipe: Recipe, shapes: Sequence[tuple[int, ...]]) -> list[float]:
-    """Give each layer its learning rate, at the peak of the schedule.
+    """Return each layer's learning rate at the peak of the schedule.
 
     Args:
-        recipe: see there.
+        recipe: gives the rates.
         shapes: of the masked parameters from the input on, (out, in, …).
     """
     factors = [recipe.hidden_rate] * len(shapes)
     factors[-1] = recipe.last_rate
     factors[0] = 1.0
     if recipe.density is not None:
-        # A layer of few weights is thrown about by steps that suit a layer of many.
+        # Steps that suit a layer with many weights are too large for one with few.
         shares = recipe.density.shares(shapes)
         factors = [
             f * min(1.0, math.sqrt(d / _SPARSE)) for f, d in zip(factors, shares, strict=True)
@@ -213,11 +213,11 @@ def learning_rates(recipe: Recipe, shapes: Sequence[tuple[int, ...]]) -> list[fl
 
 
 def half_cosine(steps: int, done: int) -> float:
-    """Give the factor on the learning rate after some of all steps: from 1 down to 0."""
+    """Return the factor on the learning rate after some of all steps: from 1 down to 0."""
     return (1 + math.cos(math.pi * done / steps)) / 2
 
 
 def inverse_root(steps: int) -> float:
-    """Give the factor on the learning rate after so many steps: up to 1, then falling as 1/√t."""
+    """Return the factor on the learning rate after so many steps: up to 1, then falling as 1/√t."""
     now = steps + 1
     return min(1.0, now / _RISING_STEPS) * min(1.0, math.sqrt(_FULL_STEPS / now))

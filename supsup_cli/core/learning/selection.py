@@ -1,4 +1,4 @@
-"""Which scores make a mask, while they are learned and in the end: the seam between both kinds."""
+"""How scores become a mask, while they are learned and in the end, for both kinds of masks."""
 
 import math
 from collections.abc import Mapping
@@ -17,12 +17,12 @@ from supsup_cli.core.masks.masks import (
     write_supermask,
 )
 
-# Share of the steps after which a sparse mask has the number of weights asked for.
+# Share of the steps after which a sparse mask has its final number of weights.
 _THINNING = 0.5
 
 
 class Selection(Protocol):
-    """How scores become a mask, and how the mask's gradient becomes theirs."""
+    """How scores become a mask, and how the mask's gradient becomes that of the scores."""
 
     def write(
         self, effective: Mapping[str, Tensor], scores: Mapping[str, Tensor], progress: float
@@ -31,7 +31,7 @@ class Selection(Protocol):
 
         Args:
             effective: leaves, of the weights' names and shapes.
-            scores: float32, of the same.
+            scores: float32, of the same names and shapes.
             progress: share of the steps that are done, 0…1.
         """
 
@@ -39,14 +39,14 @@ class Selection(Protocol):
         """Turn the gradient of a piece of the effective weights into that of its scores."""
 
     def rewrite(self, effective: Tensor, score: Tensor, weight: Tensor) -> bool:
-        """Write a piece alone after its scores have changed; False if it takes all to do so."""
+        """Write a piece after its scores have changed; False if that needs the whole parameter."""
 
     def masks(self, scores: Mapping[str, Tensor]) -> Masks:
-        """Select: parameter name → bool of its shape."""
+        """Make the masks: parameter name → bool of its shape."""
 
 
 class Positive:
-    """Keep the weights whose score is at least zero (Mallya et al. 2018, "Piggyback").
+    """Keep the weights with a score of at least zero (Mallya et al. 2018, "Piggyback").
 
     Args:
         weights: frozen, float32, one per masked parameter.
@@ -62,7 +62,7 @@ class Positive:
         write_supermask(effective, self._weights, scores)
 
     def differentiate(self, score: Tensor, weight: Tensor, gradient: Tensor) -> None:
-        """Give ∂L/∂(W ⊙ M) ⊙ W."""
+        """Return ∂L/∂(W ⊙ M) ⊙ W."""
         gradient.mul_(weight)
 
     def rewrite(self, effective: Tensor, score: Tensor, weight: Tensor) -> bool:
@@ -71,16 +71,17 @@ class Positive:
         return True
 
     def masks(self, scores: Mapping[str, Tensor]) -> Masks:
-        """Select by the threshold."""
+        """Apply the threshold."""
         return threshold(scores)
 
 
 class Largest:
-    """Keep a given number of weights of each layer, those of the largest |score|.
+    """Keep a given number of weights of each layer, those with the largest |score|.
 
     Edge-popup (Ramanujan et al. 2020, as used by Wortsman et al. 2020, section 3.1), with two
-    additions: each kept weight is multiplied by the layer's gain, and masks begin with half of the
-    weights and thin out during the first half of the steps (Zhu & Gupta 2017). On PermutedMNIST,
+    additions: each kept weight is multiplied by the layer's gain, and masks start with half of the
+        weights and thin out during the first half of the steps (Zhu & Gupta 2017). On
+        PermutedMNIST,
     LeNet 300-100 at er:4 (2.6 % kept), accuracy is 97.2 %; without thinning 96.6 %, without the
     gain 64 %. The mask is chosen anew at every step.
 
@@ -97,7 +98,7 @@ class Largest:
     def write(
         self, effective: Mapping[str, Tensor], scores: Mapping[str, Tensor], progress: float
     ) -> None:
-        """Write W ⊙ M ⊙ gain; of equal scores at the edge, all are kept."""
+        """Write W ⊙ M ⊙ gain; all equal scores at the edge are kept."""
         with torch.no_grad():
             for name, leaf in effective.items():
                 size = scores[name].abs()
@@ -109,15 +110,15 @@ class Largest:
                 leaf.mul_(gain(kept, size.numel()))
 
     def differentiate(self, score: Tensor, weight: Tensor, gradient: Tensor) -> None:
-        """Give ∂L/∂(W ⊙ M ⊙ gain) ⊙ W ⊙ sign(score), as if the mask were |score|."""
+        """Return ∂L/∂(W ⊙ M ⊙ gain) ⊙ W ⊙ sign(score), as if the mask were |score|."""
         gradient.mul_(weight).mul_(score.sign())
 
     def rewrite(self, effective: Tensor, score: Tensor, weight: Tensor) -> bool:
-        """Leave it: which weights are the largest is known of the whole layer alone."""
+        """Return False: only the whole layer shows which weights are the largest."""
         return False
 
     def masks(self, scores: Mapping[str, Tensor]) -> Masks:
-        """Select exactly the number to keep of each layer."""
+        """Keep exactly the given number of each layer."""
         masks = {}
         for name, score in scores.items():
             mask = torch.zeros(score.numel(), dtype=torch.bool, device=score.device)
@@ -127,7 +128,7 @@ class Largest:
 
 
 def selection(weights: Mapping[str, Tensor], density: Density | None) -> Selection:
-    """Choose how scores become masks: by a threshold, or by number where a density is asked for.
+    """Choose how scores become masks: by a threshold, or by number if a density is asked for.
 
     Args:
         weights: frozen, float32, one per masked parameter.
@@ -137,14 +138,14 @@ def selection(weights: Mapping[str, Tensor], density: Density | None) -> Selecti
 
 
 def thinned(kept: int, weights: int, progress: float) -> int:
-    """Count the weights a layer keeps for the time being.
+    """Count the weights that a layer keeps at this point.
 
-    Half of them at first, `kept` once half of the steps are done; on the way the logarithm of
-    their number falls as a cubic, fast while there are many to choose from.
+    It is half of them at first, and `kept` once half of the steps are done. In between the
+    logarithm of the number falls as a cubic, fast while there are many to choose from.
 
     Args:
-        kept: how many the mask keeps in the end.
-        weights: of the layer.
+        kept: number of weights that the mask keeps in the end.
+        weights: number of the layer's weights.
         progress: share of the steps that are done, 0…1.
     """
     left = max(0.0, 1 - progress / _THINNING) ** 3
@@ -152,7 +153,7 @@ def thinned(kept: int, weights: int, progress: float) -> int:
 
 
 def _largest(values: Tensor, place: int) -> float:
-    """Give the `place`-th largest value.
+    """Return the `place`-th largest value.
 
     On a CPU numpy's partition is ten times as fast as `kthvalue`: 0.19 against 1.9 ms for 235,200
     values on one core with AVX-512.

@@ -1,4 +1,4 @@
-"""Learning a task over trained weights: which few of them to drop, and a last layer of its own."""
+"""Learn a task over trained weights: which few of them to drop, and a last layer of its own."""
 
 import math
 from collections.abc import Mapping
@@ -17,37 +17,37 @@ from supsup_cli.core.learning.recipes import Recipe
 from supsup_cli.core.masks.masks import Masks
 from supsup_cli.core.networks.head import Head, find_head
 from supsup_cli.core.networks.normalisation import Statistics
-from supsup_cli.core.networks.parts import in_parts
+from supsup_cli.core.networks.parts import Between, in_parts
 from supsup_cli.core.seeds import generator
 
-# Of the scores' velocity; of the head's moments (Kingma & Ba 2015).
+# Decay of the scores' velocity, and of the head's moments (Kingma & Ba 2015).
 _MOMENTUM = 0.9
 _BETAS, _EPSILON = (0.9, 0.999), 1e-8
-# Share of the steps over which the number of dropped weights grows to what was asked for.
+# Share of the steps over which the number of dropped weights grows to its final value.
 _GROWING = 0.5
 _SCORES = ("scores", "velocity")
 _HEAD = ("weight", "bias", "weight_mean", "bias_mean", "weight_square", "bias_square")
 
 
 class TrainedLearning:
-    """Learning which weights of a trained network to drop, together with a head in its place.
+    """Learns which weights of a trained network to drop, together with the task's own head.
 
-    Scores begin at zero and follow the straight-through gradient ∂L/∂(W ⊙ M) ⊙ W with momentum
-    (Mallya et al. 2018, "Piggyback"). Dropped are the weights of the lowest scores, a given number
-    of all layers together: so that what a mask takes is decided beforehand, and the weights are
-    those that cost most. Under Adam, whose steps are of one size for all, the same number of
-    dropped weights does far less; see `tests/benchmarks/README.md`.
+    Scores start at zero and follow the straight-through gradient ∂L/∂(W ⊙ M) ⊙ W with momentum
+    (Mallya et al. 2018, "Piggyback"). The weights with the lowest scores are dropped, a given
+    number over all layers together. So a mask's size is known beforehand, and the dropped weights
+    are those that hurt most. Under Adam, with steps of one size for all weights, dropping as many
+    helps far less; see `tests/benchmarks/README.md`.
 
     Args:
         network: frozen network with a `Head`, in evaluation mode.
         masked: names of the parameters that get a mask, in the network's order.
         data: training images on the network's device.
-        pixels: how bytes become inputs.
+        pixels: turns bytes into inputs.
         recipe: rates, steps, batch size, augmentation, share of weights to drop.
         seed: of the order of the images and their augmentation, together with `task`.
-        task: name that sets the random streams of tasks apart.
+        task: name, which keeps the random streams of tasks apart.
         rows: (K,) int64, the output of each class, in the order of the head's rows.
-        precision: of products and convolutions; bfloat16 computes those alone in 16 bits.
+        precision: of products and convolutions; bfloat16 computes only those in 16 bits.
 
     Raises:
         ValueError: there are no images.
@@ -120,7 +120,7 @@ class TrainedLearning:
         self._write()
 
     def _move_scores(self, gradients: list[Tensor], factor: float) -> None:
-        """Follow the gradient; its scale is of no account, since scores are only compared."""
+        """Follow the gradient; its scale does not matter, because scores are only compared."""
         pulls = [
             (gradient * weight).flatten()
             for gradient, weight in zip(gradients, self._weights.values(), strict=True)
@@ -147,7 +147,7 @@ class TrainedLearning:
                 torch.mul(self._weights[name], masks[name], out=leaf)
 
     def masks(self) -> Masks:
-        """Drop the weights of the lowest scores: parameter name → bool of its shape.
+        """Drop the weights with the lowest scores: parameter name → bool of its shape.
 
         Raises:
             ValueError: the scores are no longer finite.
@@ -161,12 +161,16 @@ class TrainedLearning:
             for (name, weight), part in zip(self._weights.items(), parts, strict=True)
         }
 
+    def lower(self) -> Between | None:
+        """Give what lies below the masks of all images, in their order; None if it is not kept."""
+        return self._lower.plain
+
     def statistics(self) -> Statistics:
-        """Give the task's statistics of normalisation: none, for they are the base's own."""
+        """Return the task's statistics of normalisation: none, because the base's own apply."""
         return {}
 
     def head(self) -> tuple[Tensor, Tensor]:
-        """Give the last layer as a file keeps it: (K, F) and (K,) float16.
+        """Return the last layer as a file keeps it: (K, F) and (K,) float16.
 
         Raises:
             ValueError: its numbers do not fit 16 bits.
@@ -176,7 +180,7 @@ class TrainedLearning:
         return weight, bias
 
     def state(self) -> dict[str, Tensor]:
-        """Copy all that the next step depends on, besides `steps_done`.
+        """Copy everything that the next step depends on, besides `steps_done`.
 
         Returns:
             "scores" and "velocity", (n,) float32 of all masked weights, end to end; "head/…", the
@@ -188,10 +192,10 @@ class TrainedLearning:
         return copied | self._order.state()
 
     def restore(self, state: Mapping[str, Tensor], steps_done: int) -> None:
-        """Go on where another learning of the same task, data and recipe was.
+        """Continue where another learning of the same task, data and recipe stopped.
 
         Raises:
-            ValueError: no such state; this learning must not be used any more.
+            ValueError: the state has another form; this learning must not be used any more.
         """
         expected = self.state()
         for name, one in expected.items():
@@ -214,13 +218,13 @@ class TrainedLearning:
 
 
 def _blank_head(classes: int, head: Head, device: torch.device) -> dict[str, Tensor]:
-    """Make a head that says nothing, and the moments of its two parts."""
+    """Make a head of zeros, and the moments of its two parts."""
     shapes = {"weight": (classes, head.features), "bias": (classes,)}
     return {name: torch.zeros(shapes[name.split("_")[0]], device=device) for name in _HEAD}
 
 
 def _edge(scores: Tensor, dropped: int) -> float:
-    """Give the lowest score that is kept when so many are dropped, or more if equals stand there.
+    """Return the lowest score that is kept when so many are dropped, or more if scores are equal.
 
     On a CPU numpy's partition is ten times as fast as `kthvalue`.
     """
@@ -230,4 +234,4 @@ def _edge(scores: Tensor, dropped: int) -> float:
         edge = float(scores.kthvalue(dropped + 1).values)
     else:
         edge = float(np.partition(scores.numpy(), dropped)[dropped])
-    return min(edge, 0.0)  # a weight that nothing speaks against stays
+    return min(edge, 0.0)  # a weight with no reason to drop it stays

@@ -1,9 +1,9 @@
 """Products of float vectors with packed masks.
 
-Two shapes of work. For a few vectors the bits are read where they lie, one for one, by compiled
-loops (`compiled_kernels`, on a CPU). For many, or on a GPU, a block of masks is unpacked once and
-multiplied as matrices; that is also the plain reference, which every compiled loop is tested
-against. No kernel knows of gains: whoever gives it `MaskStack.packed` must apply them.
+There are two ways. For a few vectors, compiled loops read the packed bits directly
+(`compiled_kernels`, on a CPU). For many vectors, or on a GPU, a block of masks is unpacked once and
+multiplied as matrices; every compiled loop is tested against that. Kernels do not know gains: the
+caller of `MaskStack.packed` must apply them.
 """
 
 import sys
@@ -16,19 +16,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-# Floats that are unpacked at a time. For a few vectors 16 MiB, which are kept at hand: 100 masks
-# times one vector took 8 ms so, and 117 ms in blocks of 64 MiB, asked of the system each time. For
-# many vectors 64 MiB, as products of larger blocks gain more than that.
+# Floats unpacked at a time. For a few vectors 16 MiB, which are reused: 100 masks times one vector
+# took 8 ms this way, and 117 ms in blocks of 64 MiB that the system provides anew each time. For
+# many vectors 64 MiB, because products of larger blocks gain more than that costs.
 _FEW_BLOCK_VALUES, BLOCK_VALUES = 1 << 22, 1 << 24
 _MANY_VECTORS = 16
-# Up to so many vectors, reading bits once for each is faster than unpacking them once for all.
+# With up to so many vectors, reading bits once for each is faster than unpacking them once.
 _FEW_VECTORS = 6
-# Bytes of masks from which on the compiled loops make up for loading them, about half a second.
+# With so many bytes of masks, compiled loops make up for loading them, about half a second.
 _WORTH_COMPILED = 1 << 22
 
 
 def compilations() -> int:
-    """Count the loops that this process had to compile, which takes seconds; kept ones are read."""
+    """Count the loops that this process had to compile, which takes seconds each."""
     kernels = sys.modules.get(f"{__package__}.compiled_kernels")
     return 0 if kernels is None else sum(map(kernels.compilations, kernels.KERNELS))
 
@@ -55,7 +55,7 @@ def bit_table(device: torch.device, dtype: torch.dtype) -> Tensor:
 
 
 def products(vectors: Tensor, packed: Tensor) -> Tensor:
-    """Multiply every vector with every mask.
+    """Multiply every vector by every mask.
 
     Args:
         vectors: (B, 8 n) float32.
@@ -96,7 +96,7 @@ def weighted_sum(alphas: Tensor, packed: Tensor) -> Tensor:
         chosen = row.nonzero()[:, 0]
         one = row[chosen[:1]]
         if bool((row[chosen] == one).all()):
-            # Equal coefficients, as at the even superposition: counting bits is enough.
+            # For equal coefficients, as in the even superposition, counting bits is enough.
             kept = (row != 0).numpy()
             in_threads(kernels.add_counts, masks.shape[1], masks, kept, out=planes)
             planes *= float(one.sum())
@@ -108,19 +108,19 @@ def weighted_sum(alphas: Tensor, packed: Tensor) -> Tensor:
 
 
 def plain_products(vectors: Tensor, packed: Tensor, values: int | None = None) -> Tensor:
-    """Multiply as `products` does, in plain PyTorch, on any device.
+    """Multiply like `products`, in plain PyTorch, on any device.
 
     Args:
         vectors: see `products`.
         packed: see there.
-        values: that are unpacked at a time; None chooses by the number of vectors.
+        values: number of values to unpack at a time; None chooses by the number of vectors.
     """
     columns = [vectors @ unpack(block).T for block in _blocks(packed, len(vectors), values)]
     return torch.cat(columns, dim=1)
 
 
 def plain_weighted_sum(alphas: Tensor, packed: Tensor) -> Tensor:
-    """Add up as `weighted_sum` does, in plain PyTorch, on any device."""
+    """Add up like `weighted_sum`, in plain PyTorch, on any device."""
     total = alphas.new_zeros(alphas.shape[0], packed.shape[1] * 8)
     start = 0
     for block in _blocks(packed, len(alphas)):
@@ -130,14 +130,12 @@ def plain_weighted_sum(alphas: Tensor, packed: Tensor) -> Tensor:
 
 
 def compiled(packed: Tensor) -> ModuleType | None:
-    """Give the compiled loops; None on a GPU, for masks too few to make up for loading them, or
-    where there is no compiler.
-    """
+    """Return the compiled loops; None on a GPU, for few masks, or without a compiler."""
     if packed.device.type != "cpu" or packed.numel() < _WORTH_COMPILED:
         return None
     try:
         from . import compiled_kernels
-    except ImportError:  # numba refuses a numpy that is newer than itself
+    except ImportError:  # numba refuses a numpy that is newer than it knows
         return None
     return compiled_kernels
 
@@ -152,9 +150,9 @@ def in_threads(kernel: Callable[..., None], count: int, *arguments: object, out:
 
     Args:
         kernel: of `compiled_kernels`; called with the arguments, a range's two ends, and `out`.
-        count: where the last range ends.
-        arguments: see there.
-        out: what it writes to, each range another part.
+        count: end of the last range.
+        arguments: of the kernel.
+        out: array it writes to; each range writes another part.
     """
     workers = min(torch.get_num_threads(), max(1, count))
     edges = [count * place // workers for place in range(workers + 1)]

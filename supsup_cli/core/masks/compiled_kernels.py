@@ -1,13 +1,13 @@
 """Loops over packed bits that no tensor operation has, compiled by numba for this processor.
 
 Arrays are numpy's. Every function computes a range of its result and releases the interpreter's
-lock, so that threads of the caller share the work: numba's own threads do not survive a fork, and
-not all of its builds allow two callers at once. Compiling takes a few seconds; the code is kept on
-the disk, beside this file or in the user's cache folder, and where neither can be written for the
-process alone.
+lock, so that the caller's threads can share the work: numba's own threads do not survive a fork,
+and not all of its builds allow two callers at once. Compiling takes a few seconds; the code is kept
+on disk, next to this file or in the user's cache folder. If neither can be written, it lasts only
+for the process.
 
-Indices come from `len` of slices: only then does LLVM know that they are not negative, and
-computes sixteen numbers at a time.
+Indices come from `len` of slices, because only then does LLVM know that they are not negative, and
+compute sixteen numbers at a time.
 """
 
 from collections.abc import Callable
@@ -18,14 +18,14 @@ import numpy as np
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
-# Bytes of a mask that are worked on at a time, so that the floats beside them, eight for each byte,
-# stay in a core's cache: for products, and for sums over the masks.
+# Bytes of a mask to work on at a time, so that their floats, eight per byte, stay in a core's
+# cache: for products, and for sums over the masks.
 _CHUNK, _SUM_CHUNK = 4096, 8192
-# Masks that are multiplied at a time: a value, once read, serves them all.
+# Masks multiplied at a time: a value is read once for all of them.
 _ABREAST = 4
-# Masks whose bits are counted in four binary digits before the counts are added up as floats.
+# Masks counted in four binary digits before the counts are added up as floats.
 _COUNTED = 15
-# Masks that are added up before the sum is added to the total.
+# Masks added up before the sum is added to the total.
 _SUMMED = 64
 
 
@@ -33,7 +33,7 @@ def _compiled(function: _Function) -> _Function:
     options = {"nogil": True, "fastmath": {"reassoc", "contract", "nsz"}}
     try:
         return numba.njit(cache=True, **options)(function)  # type: ignore[no-any-return]
-    except RuntimeError:  # no folder that can be written
+    except RuntimeError:  # no writable folder
         return numba.njit(**options)(function)  # type: ignore[no-any-return]
 
 
@@ -47,7 +47,7 @@ def _chosen_sum(row: Any, values: Any, bit: Any) -> Any:
 
 @_compiled
 def _four_chosen_sums(rows: Any, values: Any, bit: Any) -> Any:
-    # One row each, for an index of two places is one that LLVM does not know to be in order.
+    # One array per row, because LLVM cannot tell that an index with two places is in order.
     first, second, third, fourth = rows
     none = np.float32(0)
     one, two, three, four = none, none, none, none
@@ -68,7 +68,7 @@ def _add_chosen(row: Any, total: Any, bit: Any, value: Any) -> None:
 
 @_compiled
 def add_products(planes: Any, packed: Any, first: int, last: int, out: Any) -> None:
-    """Multiply one vector with masks `first` to `last`.
+    """Multiply one vector by masks `first` to `last`.
 
     Args:
         planes: (8, n) float32, the vector's values by their place in a byte, contiguous.
@@ -254,5 +254,5 @@ KERNELS: tuple[Callable[..., None], ...] = (
 
 
 def compilations(kernel: Callable[..., None]) -> int:
-    """Count how often this process compiled a loop, as it found no code of it on the disk."""
+    """Count how often this process compiled a loop because it found no code on the disk."""
     return sum(cast("Any", kernel).stats.cache_misses.values())

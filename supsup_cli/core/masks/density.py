@@ -1,4 +1,4 @@
-"""Sparse masks: how many weights of each layer a mask keeps, and what a kept weight then counts."""
+"""Sparse masks: how many weights of each layer a mask keeps, and the gain of a kept weight."""
 
 import math
 import re
@@ -10,7 +10,7 @@ from torch import Tensor
 
 _FACTOR = "er:"
 _NUMBER = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?(?:e-?[0-9]{1,2})?", re.ASCII)
-# The share at which a kept weight counts once: about that of masks made by a threshold at zero.
+# The share at which the gain is one: about that of masks made by a threshold at zero.
 _FULL_SHARE = 0.5
 
 
@@ -25,7 +25,7 @@ class Density:
             2020). A larger S is denser.
 
     Raises:
-        ValueError: a value out of range.
+        ValueError: the value is out of range.
     """
 
     value: float
@@ -36,11 +36,11 @@ class Density:
             raise ValueError(f"density {self} found, expected a share in (0, 1] or er:S with S > 0")
 
     def __str__(self) -> str:
-        """Write the density as `parse_density` reads it."""
+        """Format the density as `parse_density` reads it."""
         return f"{_FACTOR if self.by_size else ''}{self.value!r}".removesuffix(".0")
 
     def shares(self, shapes: Sequence[tuple[int, ...]]) -> list[float]:
-        """Give the share of weights to keep of each layer, (out, in, …), in (0, 1]."""
+        """Return the share of weights to keep of each layer, (out, in, …), in (0, 1]."""
         if not self.by_size:
             return [self.value] * len(shapes)
         return [
@@ -68,18 +68,18 @@ def parse_density(text: str) -> Density:
 
 
 def gain(kept: int, weights: int) -> float:
-    """Tell what a kept weight of a sparse layer counts: √(½ / share).
+    """Compute the gain of a kept weight in a sparse layer: √(½ / share).
 
-    A layer that keeps a share d of its weights has outputs of 2d times the variance that one half
-    gives. Several such layers shrink the logits until softmax cannot tell them apart; with this
-    gain they stay what the frozen weights were scaled for (He et al. 2015; Ramanujan et al. 2020
+    If a layer keeps a share d of its weights, its outputs have 2d times the variance that one half
+    gives. Several such layers shrink the logits until softmax cannot tell them apart; this gain
+    restores the scale that the frozen weights were drawn for (He et al. 2015; Ramanujan et al. 2020
     scale sparse networks in the same way).
     """
     return math.sqrt(_FULL_SHARE * weights / max(1, kept))
 
 
 def mask_values(masks: Mapping[str, Tensor], *, sparse: bool) -> dict[str, Tensor]:
-    """Give the numbers that masks stand for.
+    """Return the numbers that masks stand for.
 
     Args:
         masks: parameter name → bool of its shape.

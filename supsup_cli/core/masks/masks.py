@@ -1,4 +1,4 @@
-"""Scores become masks: the threshold, the effective weights, stacks of packed masks."""
+"""Turn scores into masks: the threshold, the effective weights, stacks of packed masks."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -17,11 +17,11 @@ from . import bit_kernels
 
 Masks = dict[str, Tensor]
 
-_NEAR = 0.25  # of the width that scores have over random weights
-# The largest float32 below zero: "score > this" is "score ≥ 0", zero included.
+_NEAR = 0.25  # of the width of scores over random weights
+# The largest float32 below zero: "score > this" means "score ≥ 0", including zero.
 _JUST_BELOW_ZERO = -1e-45
-# The derivative of ReLU is a selection, W where the score is above a bound and zero elsewhere, and
-# the one kernel PyTorch has for it: half the memory traffic of a comparison and a product.
+# The derivative of ReLU selects W where the score is above a bound, and zero elsewhere. It is
+# PyTorch's only single kernel for that: half the memory traffic of a comparison and a product.
 select_above = torch.ops.aten.threshold_backward.grad_input
 
 
@@ -29,7 +29,7 @@ def initial_scores(shapes: Mapping[str, tuple[int, ...]], *, seed: int, task: st
     """Draw scores from U(−1/√fan_in, 1/√fan_in), each parameter in its own stream.
 
     Kaiming uniform with a = √5, as in the official code: about half of the scores are positive.
-    Scores of units, which have no fan-in, begin at zero, with all units kept.
+    Scores of units, which have no fan-in, start at zero, with all units kept.
 
     Returns:
         parameter name → float32 of its shape, on the CPU.
@@ -48,9 +48,9 @@ def initial_scores(shapes: Mapping[str, tuple[int, ...]], *, seed: int, task: st
 def kept_scores(shapes: Mapping[str, tuple[int, ...]], *, seed: int, task: str) -> Masks:
     """Draw scores from U(0, ¼ / √fan_in): at first a mask keeps every weight.
 
-    For weights that were trained: dropping half of them at random would undo what they know, which
-    the first steps then learn again (Mallya et al. 2018, section 3, begin so too). Scores this near
-    to zero change sign within a few steps; the factor is measured, not derived.
+    It is for trained weights: dropping half of them at random would destroy what they know, and the
+    first steps would learn it again (Mallya et al. 2018, section 3, start this way too). Scores
+    this near to zero change sign within a few steps; the factor is measured, not derived.
 
     Returns:
         parameter name → float32 of its shape, on the CPU.
@@ -60,7 +60,7 @@ def kept_scores(shapes: Mapping[str, tuple[int, ...]], *, seed: int, task: str) 
 
 
 def threshold(scores: Mapping[str, Tensor]) -> Masks:
-    """Keep the weights whose score is at least zero (Mallya et al. 2018, "Piggyback").
+    """Keep the weights with a score of at least zero (Mallya et al. 2018, "Piggyback").
 
     Returns:
         parameter name → bool of its shape.
@@ -86,14 +86,14 @@ def write_supermask(
 def select_positive(effective: Tensor, weight: Tensor, score: Tensor) -> None:
     """Write W ⊙ 1[score ≥ 0] of one parameter, or a piece of it, in one pass over memory.
 
-    Where gradients are recorded, `effective` must be no leaf that wants one.
+    If gradients are recorded, `effective` must not be a leaf that needs one.
     """
     select_above(weight, score, _JUST_BELOW_ZERO, grad_input=effective)
 
 
 @dataclass(frozen=True)
 class MaskLayout:
-    """Where each masked parameter's bits lie in a packed mask: every one begins on a byte."""
+    """Where each masked parameter's bits are in a packed mask; each parameter starts on a byte."""
 
     shapes: Mapping[str, tuple[int, ...]]
 
@@ -123,14 +123,14 @@ class MaskLayout:
 
 @dataclass(frozen=True)
 class MaskStack:
-    """T packed masks over one network: one bit per weight, never all of them as floats.
+    """T packed masks over one network: one bit per weight, never all unpacked at once.
 
     Attributes:
         packed: (T, bytes) uint8, least significant bit first.
         layout: which bits belong to which parameter.
-        gains: (T, L) float32, what a kept weight of each of the L parameters counts; None: one.
+        gains: (T, L) float32, gain of a kept weight in each of the L parameters; None: one.
         statistics: of each task, for a network that normalises; None for one that does not.
-        traits: what is usual for each task's images there, None where its file does not tell.
+        traits: typical traits of each task's images; None if its file has none.
     """
 
     packed: Tensor
@@ -143,7 +143,7 @@ class MaskStack:
         return self.packed.shape[0]
 
     def masks(self, index: int) -> Masks:
-        """Unpack one task's mask, with the statistics that belong to it.
+        """Unpack one task's mask, with its statistics.
 
         Returns:
             parameter name → float32 of its shape, zeros and gains; buffer name → statistics.
@@ -163,7 +163,7 @@ class MaskStack:
         return MaskStack(self.packed[rows], self.layout, gains, own, traits)
 
     def typical(self, index: int) -> TypicalTraits | None:
-        """Give what is usual for one task's images; None if that is not known."""
+        """Return what is typical of one task's images; None if that is not known."""
         return None if self.traits is None else self.traits[index]
 
     def weighted_sum(self, alphas: Tensor) -> Tensor:
@@ -174,7 +174,7 @@ class MaskStack:
 
     @cached_property
     def _sum(self) -> Tensor:
-        """The plain sum, (1, 8 · bytes) float32: every One-Shot decision begins with it."""
+        """The plain sum, (1, 8 · bytes) float32; every One-Shot decision starts with it."""
         return self._weighted_sum(torch.ones(1, len(self), device=self.packed.device))
 
     def _weighted_sum(self, alphas: Tensor) -> Tensor:
@@ -187,7 +187,7 @@ class MaskStack:
         return torch.cat(parts, dim=1)
 
     def products(self, vectors: Tensor) -> Tensor:
-        """Multiply (B, 8 · bytes) float32 vectors with every mask: (B, T) float32."""
+        """Multiply (B, 8 · bytes) float32 vectors by every mask: (B, T) float32."""
         if self.gains is None:
             return bit_kernels.products(vectors, self.packed)
         total = vectors.new_zeros(len(vectors), len(self))

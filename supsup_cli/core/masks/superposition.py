@@ -15,14 +15,14 @@ OBJECTIVES: tuple[Objective, ...] = ("H", "G", "R")
 
 
 def images_at_once(images: Tensor, most: int) -> int:
-    """Choose how many images go through a network together: fewer of large ones bound memory.
+    """Choose how many images go through a network together; fewer large ones, to bound memory.
 
     Args:
         images: (N, C, H, W), of any type.
-        most: of small images.
+        most: the number for small images.
 
     Returns:
-        at least 1; beyond 2²⁴ input values in all, as many as have those.
+        at least 1, and no more than have 2²⁴ input values together.
     """
     return max(1, min(most, _INPUT_VALUES // max(1, images[0].numel() if len(images) else 1)))
 
@@ -32,8 +32,8 @@ def masked_forward(network: nn.Module, masks: Mapping[str, Tensor], images: Tens
 
     Args:
         network: frozen network that all masks share.
-        masks: parameter name → tensor of its shape; zeros and ones, or any mixture of masks. Where
-            the network normalises, buffer name → the task's own statistics beside them.
+        masks: parameter name → tensor of its shape; zeros and ones, or any mixture of masks. If the
+            network normalises, also buffer name → the task's own statistics.
         images: (B, *input_shape), float32, normalised.
 
     Returns:
@@ -44,12 +44,12 @@ def masked_forward(network: nn.Module, masks: Mapping[str, Tensor], images: Tens
 
 
 def effective_weights(network: nn.Module, masks: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Multiply each weight with its mask; what is no parameter of the network stays as it is.
+    """Multiply each weight by its mask; anything that is not a parameter stays as it is.
 
     Args and shapes are those of `masked_forward`.
 
     Returns:
-        name → float32, to be used in place of the network's own tensors.
+        name → float32, to use instead of the network's own tensors.
     """
     parameters = dict(network.named_parameters())
     return {
@@ -81,8 +81,8 @@ def superfluous_pull(logits: Tensor, real: Tensor) -> Tensor:
     """G = logsumexp(logits) with the gradient blocked on the real outputs: (…, O) → (…), nats.
 
     Wortsman et al. 2020, section 3.4: on the superfluous outputs its gradient is that of the
-    training loss, whatever the label is. Only its gradient is meant to be used; `misfit` gives a
-    value that compares masks.
+    training loss, whatever the label is. Use only its gradient; `misfit` gives a value that
+    compares masks.
 
     Args:
         logits: (…, O) float32.
@@ -104,17 +104,17 @@ def log_odds(logits: Tensor, real: Tensor) -> Tensor:
 
 
 def mixture_loss(objective: Objective, logits: Tensor, real: Tensor) -> Tensor:
-    """Give the objective whose gradient with respect to α picks a task: (…, O) → (…), nats."""
+    """Compute the objective whose gradient with respect to α picks a task: (…, O) → (…), nats."""
     if objective == "H":
         return entropy(logits)
     return superfluous_pull(logits, real) if objective == "G" else log_odds(logits, real)
 
 
 def misfit(objective: Objective, logits: Tensor, real: Tensor) -> Tensor:
-    """Judge one mask run by itself, smaller is better: (…, O) → (…), nats.
+    """Judge one mask that was run alone; smaller is better: (…, O) → (…), nats.
 
-    For G it is logsumexp of the superfluous logits alone: the part that G's gradient reaches. The
-    logits of the real outputs are large just where a mask fits, so G's own value would mislead.
+    For G it is logsumexp of only the superfluous logits, the part that G's gradient reaches. The
+    logits of the real outputs are large exactly if a mask fits, so G's own value would mislead.
     """
     if objective == "H":
         return entropy(logits)

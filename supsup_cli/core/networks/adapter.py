@@ -1,4 +1,4 @@
-"""Any classification network of a library as a base: its classifier, its layers, its statistics."""
+"""Use any classification network of a library as a base: its classifier, layers, statistics."""
 
 import copy
 import math
@@ -11,20 +11,20 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from .head import Head
 from .library import build, distant_classes
 
-# Masks choose among the weights of the last quarter of the layers. What lies below is the same for
-# all tasks, and is computed once for each image.
+# Masks cover the weights of the last quarter of the layers. The layers below are the same for all
+# tasks and run once for each image.
 _MASKED_SHARE = 1 / 4
 _STATISTICS = ("running_mean", "running_var")
 _EDGES = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
-# Attention keeps its projections as parameters of its own, beside a linear layer at its end.
+# Attention has its own parameters for its projections, besides a linear layer at its end.
 _PROJECTIONS = ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight")
 
 
 def adapted(arch: str, input_shape: tuple[int, int, int]) -> nn.Module:
-    """Build a network of a library whose last layer is a `Head`, its parameters without memory.
+    """Build a library's network with a `Head` as last layer; its parameters take no memory.
 
-    It stays in evaluation mode for ever: dropout and stochastic depth are off, and batch
-    normalisation has the statistics that came with the weights.
+    It always stays in evaluation mode: dropout and stochastic depth are off, and batch
+    normalisation uses the statistics that came with the weights.
 
     Args:
         arch: torchvision/NAME or timm/NAME.
@@ -32,7 +32,7 @@ def adapted(arch: str, input_shape: tuple[int, int, int]) -> nn.Module:
 
     Raises:
         LibraryMissingError: the library is not installed.
-        ValueError: there is no such network, or it cannot be served; says why.
+        ValueError: there is no such network, or it cannot be used; the message says why.
     """
     if input_shape[0] != 3:
         raise ValueError(f"{arch}: {input_shape[0]} channels found, expected 3 (colour)")
@@ -41,14 +41,14 @@ def adapted(arch: str, input_shape: tuple[int, int, int]) -> nn.Module:
         if isinstance(module, _BatchNorm):
             if module.running_mean is None:
                 raise ValueError(f"{arch}: normalises by the batch at hand, expected statistics")
-            module.num_batches_tracked = None  # a count of batches decides nothing any more
+            module.num_batches_tracked = None  # the number of batches does not matter any more
     network = _with_head(arch, network).eval().requires_grad_(False)
     _check_runs(arch, network, input_shape)
     return network
 
 
 def base_tensors(network: nn.Module) -> dict[str, Tensor]:
-    """Give all that decides a network's answers and comes from elsewhere, in its order.
+    """Return every tensor that decides a network's answers and is not computed, in order.
 
     Returns:
         name → parameter, or statistics of batch normalisation that are the same for all tasks.
@@ -81,7 +81,7 @@ def later_layers(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _with_head(arch: str, network: nn.Module) -> nn.Module:
-    """Put a `Head` in the place of the classifier, which is known by its number of outputs."""
+    """Replace the classifier, known by its number of outputs, by a `Head`."""
     classes = distant_classes()
     found = [
         (name, module)
@@ -95,7 +95,7 @@ def _with_head(arch: str, network: nn.Module) -> nn.Module:
     if isinstance(layer, nn.Linear):
         network.set_submodule(name, Head(layer.in_features))
         return network
-    # A convolution that classifies each position, whose outputs are pooled: pool its inputs.
+    # A convolution classifies each position, and its outputs are pooled: pool its inputs instead.
     if layer.kernel_size != (1, 1):
         raise ValueError(f"{arch}: a classifier of {layer.kernel_size} found, expected 1 x 1")
     network.set_submodule(name, nn.Identity())
@@ -103,10 +103,10 @@ def _with_head(arch: str, network: nn.Module) -> nn.Module:
 
 
 def _check_runs(arch: str, network: nn.Module, input_shape: tuple[int, int, int]) -> None:
-    """Run the network without memory, on two images.
+    """Run the network on two images, without memory.
 
     Raises:
-        ValueError: it takes no such images, or does not give a row of features for each.
+        ValueError: it does not take such images, or does not return a row of features for each.
     """
     head = next(module for module in network.modules() if isinstance(module, Head))
     trial = copy.deepcopy(network).to("meta")

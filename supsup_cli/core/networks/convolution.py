@@ -5,17 +5,17 @@ from torch.nn import functional as F
 
 from .normalisation import Normalisation
 
-# Channels and stride of each convolution; the side of the map that the last layer sees.
+# Channels and stride of each convolution; the side of the last layer's input map.
 _LAYERS = ((32, 2), (32, 1), (64, 2), (64, 1))
 _SIDE = 4
-# Below this many pixels a side the last map has fewer than `_SIDE` of its own.
+# With fewer pixels a side, the last map would be smaller than `_SIDE`.
 _LEAST_SIDE = 16
 
 
 class Convolution4(nn.Module):
     """Four 3 x 3 convolutions with normalisation and ReLU, and a linear layer, without biases.
 
-    After the nets of Ramanujan et al. 2020, section 4, narrower and with strides in place of
+    After the nets of Ramanujan et al. 2020, section 4, but narrower and with strides instead of
     pooling.
 
     Args:

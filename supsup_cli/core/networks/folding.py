@@ -1,7 +1,7 @@
-"""A trained network's normalisation folded into its convolutions, which halves the time of a pass.
+"""Fold a trained network's normalisation into its convolutions, which halves the time of a pass.
 
-With statistics that stand still, batch normalisation is a factor and a shift of each channel. The
-factor goes into the weights of the convolution before, and a mask covers them as it did:
+With fixed statistics, batch normalisation is a factor and a shift for each channel. The factor goes
+into the weights of the preceding convolution, which a mask covers as before:
 (s · W) ⊙ M = s · (W ⊙ M).
 """
 
@@ -17,14 +17,14 @@ from .parts import traced
 def fold_normalisation(network: nn.Module) -> int:
     """Fold each batch normalisation that directly follows a convolution into it, in place.
 
-    Names of weights stay; the convolution gets a bias, and an identity takes the place of the
-    normalisation. Features differ by rounding alone.
+    Names of weights stay; the convolution gets a bias, and an identity replaces the normalisation.
+    Features differ only by rounding.
 
     Args:
         network: frozen network, in evaluation mode.
 
     Returns:
-        how many were folded; none where the network's operations cannot be followed.
+        number of folded layers; 0 if the network's operations cannot be traced.
     """
     graph = traced(network)
     if graph is None:
@@ -38,7 +38,7 @@ def fold_normalisation(network: nn.Module) -> int:
         convolution, normalisation = (
             network.get_submodule(str(one.target)) for one in (before, node)
         )
-        # Subclasses do more than their name says.
+        # Subclasses may do more than their base class.
         if type(convolution) is nn.Conv2d and type(normalisation) is nn.BatchNorm2d:
             with torch.no_grad():
                 fused = fuse_conv_bn_eval(convolution, normalisation)
@@ -49,7 +49,7 @@ def fold_normalisation(network: nn.Module) -> int:
 
 
 def _only_before(node: fx.Node) -> fx.Node | None:
-    """Find the module whose values go to this module and nowhere else."""
+    """Find the module that feeds only this module."""
     before = node.args[0] if node.op == "call_module" and node.args else None
     if not isinstance(before, fx.Node) or before.op != "call_module" or len(before.users) > 1:
         return None

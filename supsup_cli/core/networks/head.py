@@ -1,21 +1,21 @@
-"""The last layer that a task brings: over trained weights each has its own, in float16."""
+"""The last layer of a task: over trained weights each task has its own, in float16."""
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-# The logit of an output that is no class of the task: e^−10000 is zero, and 0 · −10000 is finite.
+# The logit of an output that is not the task's: e^−10000 is zero, and 0 · −10000 is finite.
 NO_CLASS = -1e4
 
 
 class Head(nn.Module):
-    """A linear layer whose weights belong to a task; without a task's it hands on the features.
+    """A linear layer with weights of a task; without a task it returns the features.
 
-    Whoever puts a task's `head_values` in place of its buffers gets logits. The network's own have
-    no length, so that the frozen network by itself computes features.
+    With a task's `head_values` instead of its buffers it returns logits. The network's own buffers
+    are empty, so that the frozen network alone computes features.
 
     Args:
-        features: F, numbers that the network computes of an image.
+        features: F, the number of features of an image.
     """
 
     weight: Tensor
@@ -28,14 +28,14 @@ class Head(nn.Module):
         self.register_buffer("bias", torch.empty(0), persistent=False)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Map features (B, F) float32 to logits (B, O) float32, or to themselves."""
+        """Map features (B, F) float32 to logits (B, O) float32, or return them."""
         if self.weight.numel() == 0:
             return features
         return F.linear(features, self.weight, self.bias)
 
 
 def find_head(network: nn.Module) -> tuple[str, Head] | None:
-    """Find the layer that tasks bring, with its name; None in a network whose tasks share one."""
+    """Find the layer that tasks replace, with its name; None if tasks share the network's."""
     for name, module in network.named_modules():
         if isinstance(module, Head):
             return name, module
@@ -45,7 +45,7 @@ def find_head(network: nn.Module) -> tuple[str, Head] | None:
 def head_values(
     network: nn.Module, weight: Tensor, bias: Tensor, rows: Tensor, outputs: int
 ) -> dict[str, Tensor]:
-    """Give a task's own last layer as `masked_forward` takes it, beside masks.
+    """Return a task's own last layer as `masked_forward` takes it, beside masks.
 
     Args:
         network: one that has a `Head`.
@@ -55,7 +55,7 @@ def head_values(
         outputs: O of the network.
 
     Returns:
-        buffer name → (O, F) and (O,) float32; outputs that are no class get the logit −10000.
+        buffer name → (O, F) and (O,) float32; outputs without a class get the logit −10000.
 
     Raises:
         ValueError: the network has no such layer, or another number of features.
@@ -76,7 +76,7 @@ def head_values(
 
 
 def pooled_features(network: nn.Module, images: Tensor) -> Tensor:
-    """Compute what the frozen network, unmasked, hands its last layer.
+    """Compute the last layer's input in the frozen network, unmasked.
 
     Args:
         network: frozen network, in evaluation mode.

@@ -16,14 +16,14 @@ INSTALL_TIMM: Final = "pip install 'supsup[timm]'"
 
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _SIDE = 224
-# Of torchvision: beside the classifier they have others, for learning alone; and they undo the
-# normalisation that their published weights do not know.
+# torchvision networks with extra classifiers, used only for learning; they also undo the
+# normalisation, because their published weights expect another one.
 _BRANCHED = ("googlenet", "inception_v3")
-_DISTANT = 10_007  # classes that no layer has by chance
+_DISTANT = 10_007  # a number of classes that no layer has by chance
 
 
 class LibraryMissingError(ValueError):
-    """The library that has the network is not installed."""
+    """The network's library is not installed."""
 
 
 @dataclass(frozen=True)
@@ -44,10 +44,10 @@ class ExpectedInput:
 
 
 class _WithoutMemory(TorchFunctionMode):
-    """Put what is drawn anyway on the meta device; all that is computed has its values.
+    """Put drawn parameters on the meta device; everything computed keeps its values.
 
-    Layers make their parameters by `torch.empty`. The meta device for everything would lose tables
-    such as Swin's positions, and RegNets compute their widths with tensors.
+    Layers make their parameters with `torch.empty`. If everything were on the meta device, tables
+    such as Swin's positions would be lost, and RegNets compute their widths with tensors.
     """
 
     def __torch_function__(
@@ -64,7 +64,7 @@ class _WithoutMemory(TorchFunctionMode):
 
 
 def in_library(arch: str) -> bool:
-    """Tell whether an architecture, as bank.json writes it, is torchvision's or timm's."""
+    """Return whether an architecture, as bank.json writes it, is torchvision's or timm's."""
     return arch.startswith((TORCHVISION, TIMM))
 
 
@@ -76,7 +76,7 @@ def torchvision_names() -> list[str]:
 
 
 def build(arch: str, input_shape: tuple[int, int, int]) -> nn.Module:
-    """Build a network of a library with `distant_classes` outputs, its parameters without memory.
+    """Build a library's network with `distant_classes` outputs; its parameters take no memory.
 
     Raises:
         LibraryMissingError: timm is not installed.
@@ -109,12 +109,12 @@ def build(arch: str, input_shape: tuple[int, int, int]) -> nn.Module:
 
 
 def distant_classes() -> int:
-    """Tell how many outputs `build` asks for, so that the classifier is known by them."""
+    """Return how many outputs `build` asks for, which identify the classifier."""
     return _DISTANT
 
 
 def expected_input(arch: str) -> ExpectedInput:
-    """Tell what images a network's published weights were trained on.
+    """Return what images a network's published weights were trained on.
 
     Raises:
         LibraryMissingError: timm is not installed.

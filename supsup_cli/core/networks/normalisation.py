@@ -1,6 +1,6 @@
-"""Normalisation whose statistics belong to a task, as its mask does.
+"""Normalisation with statistics that belong to a task, as its mask does.
 
-Statistics shared between tasks would change an earlier task's answers with every later one.
+If tasks shared statistics, every later task would change earlier answers.
 """
 
 from collections.abc import Mapping
@@ -21,19 +21,19 @@ class Normalisation(nn.Module):
 
         y = (x − μ) / √(σ² + ε),   ε = 10⁻⁵
 
-    In evaluation mode an image's answer depends on the running statistics and on nothing else; in
-    training mode on the batch, which moves them. There is no count of batches, nothing to learn.
-    Statistics of no length, see `no_statistics`, stand for those of the values at hand.
+    In evaluation mode an image's answer depends only on the image and the running statistics; in
+    training mode on the batch, which updates them. There is no count of batches and nothing to
+    learn. Empty statistics, see `no_statistics`, mean those of the current values.
 
-    Whoever puts a tensor (5, B) in place of the buffer `seen` finds the images' `layer_traits` in
-    it afterwards, and who puts one (6, B, C) there the `pooled_map` of what this layer hands on;
-    the network's own has no length, and nothing is written.
+    A tensor (5, B) put in place of the buffer `seen` receives the images' `layer_traits`; one of
+    shape (6, B, C) receives the `pooled_map` of this layer's output. The network's own buffer is
+    empty, and nothing is written.
 
     Args:
         channels: C.
     """
 
-    # Share of the newest batch in running statistics, and what is added to a variance.
+    # Share of the newest batch in running statistics, and ε, which is added to a variance.
     MOMENTUM, EPSILON = 0.1, 1e-5
 
     running_mean: Tensor
@@ -42,7 +42,7 @@ class Normalisation(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        # On the CPU wherever the network lives: it is asked for its length alone.
+        # Always on the CPU, because only its length matters.
         self.register_buffer("seen", torch.empty(0, device="cpu"), persistent=False)
         self.register_buffer("running_mean", torch.zeros(channels))
         self.register_buffer("running_var", torch.ones(channels))
@@ -72,7 +72,8 @@ class Normalisation(nn.Module):
 
 
 def pooled_map(values: Tensor) -> Tensor:
-    """Sum up a map of positions after ReLU: mean, standard deviation, means of its four quarters.
+    """Summarise a map of positions after ReLU: mean, standard deviation, means of its four
+    quarters.
 
     Args:
         values: (B, C, …) float32.
@@ -92,8 +93,9 @@ def pooled_map(values: Tensor) -> Tensor:
 class AffineNormalisation(Normalisation):
     """Normalisation with a frozen scale γ and shift β, as networks trained elsewhere have them.
 
-    γ and β are weights of the base that masks do not cover. They cannot be folded away: what
-    normalisation follows undoes any scale of a convolution, and nothing else could carry a shift.
+    γ and β are weights of the base that masks do not cover. They cannot be folded into
+    convolutions, because the next normalisation would undo a scale, and nothing else could hold a
+    shift.
     """
 
     def __init__(self, channels: int) -> None:
@@ -114,14 +116,14 @@ def forward_on_batch(
     inputs: Tensor,
     precision: torch.dtype = torch.float32,
 ) -> Tensor:
-    """Run a network whose normalisation takes this batch's mean and variance, as learning does.
+    """Run a network that normalises by this batch's mean and variance, as learning does.
 
     Args:
         network: frozen network, in evaluation mode before and after.
         effective: parameter name → W ⊙ M, float32.
         statistics: from `blank_statistics`; those of the batch are mixed into them.
         inputs: (B, *input_shape) float32, normalised.
-        precision: of products and convolutions; bfloat16 computes those alone in 16 bits.
+        precision: of products and convolutions; bfloat16 computes only those in 16 bits.
 
     Returns:
         (B, O) float32 logits.
@@ -143,7 +145,7 @@ def blank_statistics(network: nn.Module, device: torch.device) -> Statistics:
     """Make the statistics of a task that has seen nothing: mean zero, variance one.
 
     Args:
-        network: one that normalises, or not; then there are none.
+        network: if it does not normalise, there are none.
         device: where they shall live.
 
     Returns:
@@ -159,7 +161,7 @@ def blank_statistics(network: nn.Module, device: torch.device) -> Statistics:
 
 
 def normalising_layers(network: nn.Module) -> dict[str, Normalisation]:
-    """Find the layers whose statistics belong to a task, by name, in the network's order."""
+    """Find the layers with statistics of a task, by name, in the network's order."""
     return {
         name: module
         for name, module in network.named_modules()
@@ -168,9 +170,10 @@ def normalising_layers(network: nn.Module) -> dict[str, Normalisation]:
 
 
 def no_statistics(network: nn.Module, device: torch.device) -> Statistics:
-    """Make statistics that say nothing, so that the images at hand are normalised by themselves.
+    """Make empty statistics, so that the current images are normalised by their own.
 
-    A superposition of masks has no statistics of its own: its values are those of no task's mask.
+    A superposition of masks has no statistics of its own, because its values come from no single
+    mask.
 
     Returns:
         buffer name → (0,) float32; empty for a network that does not normalise.
@@ -179,7 +182,7 @@ def no_statistics(network: nn.Module, device: torch.device) -> Statistics:
 
 
 def joined(statistics: Statistics) -> Tensor:
-    """Lay statistics end to end, in their order: float32, one dimension, on the CPU."""
+    """Lay statistics end to end, in order: float32, one dimension, on the CPU."""
     return torch.cat([one.flatten().cpu() for one in statistics.values()])
 
 
@@ -203,7 +206,7 @@ def parted(values: Tensor, blank: Statistics) -> Statistics:
 
 
 def _by_themselves(values: Tensor, epsilon: float) -> Tensor:
-    """Normalise each channel over all images and positions; one single value stays as it is."""
+    """Normalise each channel over all images and positions; a single value is not changed."""
     over = [0, *range(2, values.dim())]
     if values[:, 0].numel() == 1:
         return values

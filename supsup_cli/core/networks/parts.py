@@ -1,7 +1,7 @@
 """A network in two parts: below the first masked layer, and above it.
 
-What lies below is the same under every mask. It is computed once for each image, and shared by the
-epochs of a task and by the tasks that an image is tried with.
+The part below is the same under every mask. It runs once for each image, for all epochs of a task
+and all tasks that an image is tried with.
 """
 
 from collections.abc import Collection, Mapping
@@ -13,7 +13,7 @@ from torch.func import functional_call
 
 from .head import Head
 
-# What goes from the lower part to the upper one: the same tensors for every network, in order.
+# The tensors that go from the lower part to the upper one, in order.
 Between = tuple[Tensor, ...]
 
 
@@ -22,15 +22,15 @@ class Parts:
     """Both parts of a frozen network; they share its parameters.
 
     Attributes:
-        below: maps images to what the upper part needs of them; None where nothing lies below.
-        upper: maps that to logits, with the parameter names of the whole.
+        below: maps images to the upper part's inputs; None if there is no lower part.
+        upper: maps those to logits, with the parameter names of the whole network.
     """
 
     below: nn.Module | None
     upper: nn.Module
 
     def lower(self, images: Tensor) -> Between:
-        """Compute what lies below every mask, once for each image.
+        """Compute the values below every mask, once for each image.
 
         Args:
             images: (B, *input_shape) float32, normalised.
@@ -45,10 +45,10 @@ class Parts:
         return between
 
     def above(self, between: Between, values: Mapping[str, Tensor]) -> Tensor:
-        """Go on from there: (B, O) float32 logits, or features where `values` has no head.
+        """Run the upper part: (B, O) float32 logits, or features if `values` has no head.
 
         Args:
-            between: what `lower` gave.
+            between: what `lower` returned.
             values: parameter name → W ⊙ M; buffer name → the task's own.
         """
         answer: Tensor = functional_call(self.upper, dict(values), between)
@@ -56,14 +56,14 @@ class Parts:
 
 
 class _Tracer(fx.Tracer):
-    """Follow a network's operations; what a task may bring stays whole."""
+    """Traces a network's operations; layers that a task may replace stay whole."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return isinstance(m, Head) or super().is_leaf_module(m, module_qualified_name)
 
 
 def traced(network: nn.Module) -> fx.Graph | None:
-    """Write down a network's operations; None where they depend on what flows through it."""
+    """Trace a network's operations; None if they depend on its values."""
     try:
         return _Tracer().trace(network)
     except (fx.proxy.TraceError, TypeError, ValueError, RuntimeError, AttributeError):
@@ -71,7 +71,7 @@ def traced(network: nn.Module) -> fx.Graph | None:
 
 
 def in_parts(network: nn.Module, masked: Collection[str], example: Tensor) -> Parts:
-    """Part a network below the first operation that a masked parameter enters.
+    """Split a network below the first operation with a masked parameter.
 
     Args:
         network: frozen network, in evaluation mode.
@@ -79,7 +79,7 @@ def in_parts(network: nn.Module, masked: Collection[str], example: Tensor) -> Pa
         example: (2, *input_shape) float32, on the network's device.
 
     Returns:
-        both parts; the whole network as the upper one where its operations cannot be followed.
+        both parts; the whole network is the upper part if its operations cannot be traced.
     """
     whole = Parts(None, network)
     graph = traced(network)
@@ -99,7 +99,7 @@ def in_parts(network: nn.Module, masked: Collection[str], example: Tensor) -> Pa
             for node in graph.nodes
             if node not in late and any(user in late for user in node.users)
         ]
-        # What has no row for each image is computed again above: sizes, tables of positions.
+        # Values without a row for each image, such as sizes, are computed again above.
         again = [node for node in between if node not in of_images or node not in seen.rows]
         if not again:
             break
@@ -110,7 +110,7 @@ def in_parts(network: nn.Module, masked: Collection[str], example: Tensor) -> Pa
 
 
 class _Rows(fx.Interpreter):
-    """Run a network, and note which operations give a tensor with a row for each image."""
+    """Run a network, and note which operations return a tensor with a row for each image."""
 
     def __init__(self, module: fx.GraphModule, images: int) -> None:
         super().__init__(module)
@@ -125,7 +125,7 @@ class _Rows(fx.Interpreter):
 
 
 def _after(graph: fx.Graph, begun: set[fx.Node]) -> set[fx.Node]:
-    """Add all operations that depend on some of them."""
+    """Add all operations that depend on given ones."""
     for node in graph.nodes:
         if any(one in begun for one in node.all_input_nodes):
             begun.add(node)

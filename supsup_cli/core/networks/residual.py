@@ -9,13 +9,13 @@ from supsup_cli.temporary import imports_without_temporary_folder
 
 from .normalisation import Normalisation
 
-_NARROW = 20  # channels of the narrow network's first stage; they double with each further one
-# Pixels a side at which the last stage's map has one of its own.
+_NARROW = 20  # channels of the narrow network's first stage; they double with each stage
+# Smallest pixels a side, for which the last stage's map has one pixel.
 _LEAST_SIDE = {"gem-resnet18": 8, "resnet18": 32, "resnet50": 32}
 
 
 class ResidualBlock(nn.Module):
-    """Two 3 x 3 convolutions beside a shortcut (He et al. 2016, Fig. 2).
+    """Two 3 x 3 convolutions and a shortcut (He et al. 2016, Fig. 2).
 
     Args:
         before: channels of the input.

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -25,13 +26,13 @@ from .residual import NarrowResNet18, torchvision_resnet
 from .units import UnitPerceptron, Units
 
 Masking = Literal["edges", "units"]
-Kind = Literal["perceptron", "convolution", "units", "trained"]  # what a recipe's numbers depend on
+Kind = Literal["perceptron", "convolution", "units", "trained"]  # recipes' numbers depend on it
 
 _NAMED_PERCEPTRONS: dict[str, tuple[int, ...]] = {
     "lenet-300-100": (300, 100),
     "fc-1024-1024": (1024, 1024),
 }
-# Suffix of architectures whose normalisation scales and shifts: only for weights that are trained.
+# Suffix of architectures with normalisation that scales and shifts; only for trained weights.
 AFFINE = "-affine"
 _CONVOLUTIONS: dict[str, Callable[[tuple[int, int, int], int], nn.Module]] = {
     "conv-4": Convolution4,
@@ -49,7 +50,7 @@ _PERCEPTRON = re.compile(r"(?:mlp|units)(?:-[1-9][0-9]{0,5}){1,16}")
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """What decides a network's parameters: architecture name, (C, H, W) of an image, outputs."""
+    """What decides a network's parameters: architecture, (C, H, W) of an image, outputs."""
 
     arch: str
     input_shape: tuple[int, int, int]
@@ -79,7 +80,7 @@ def build_network(spec: NetworkSpec) -> nn.Module:
     """Build the module of a spec on the meta device: shapes, no memory, no weights.
 
     Raises:
-        LibraryMissingError: it is timm's, which is not installed.
+        LibraryMissingError: it is timm's, and timm is not installed.
         ValueError: the architecture is unknown, or takes no images of that size.
     """
     if in_library(spec.arch):
@@ -102,13 +103,13 @@ def build_network(spec: NetworkSpec) -> nn.Module:
 
 
 def is_own(arch: str) -> bool:
-    """Tell whether supsup has a network of this name itself."""
+    """Return whether supsup itself has a network of this name."""
     known = arch in _CONVOLUTIONS or arch in _NAMED_PERCEPTRONS
     return known or _PERCEPTRON.fullmatch(arch) is not None
 
 
 def masking_of(network: nn.Module) -> Masking:
-    """Tell what a mask's bits stand for: units where the network has `Units`, else its edges."""
+    """Return what a mask's bits stand for: units if the network has `Units`, else edges."""
     has_units = any(isinstance(module, Units) for module in network.modules())
     return "units" if has_units else "edges"
 
@@ -116,8 +117,8 @@ def masking_of(network: nn.Module) -> Masking:
 def masked_parameters(network: nn.Module) -> tuple[str, ...]:
     """Name the parameters that masks cover.
 
-    Edges: the weights of linear and convolution layers; of a library's network, whose weights were
-    trained, those of the later ones. Units: the numbers that multiply them.
+    Edges: the weights of linear and convolution layers; in a library's network, which has trained
+        weights, only of the later layers. Units: the numbers that multiply them.
     """
     if find_head(network) is not None:
         return later_layers(maskable_parameters(network))
@@ -131,7 +132,7 @@ def masked_parameters(network: nn.Module) -> tuple[str, ...]:
 
 
 def kind_of(network: nn.Module) -> Kind:
-    """Tell what a network is made of, which decides what a recipe's name stands for."""
+    """Return what a network is made of; the meaning of a recipe's name depends on it."""
     if find_head(network) is not None:
         return "trained"
     if masking_of(network) == "units":
@@ -154,14 +155,14 @@ def kaiming_normal(shape: tuple[int, ...], *, seed: int, name: str) -> Tensor:
 
 
 def freeze(network: nn.Module, weights: Mapping[str, np.ndarray], device: torch.device) -> None:
-    """Give the network its weights for ever: no gradient reaches them, evaluation mode.
+    """Set the network's weights for ever: no gradient reaches them, evaluation mode.
 
-    Layers whose statistics belong to a task get blank ones; each task brings its own.
+    Layers with statistics of a task get blank ones; each task brings its own.
 
     Args:
         network: from `build_network`.
         weights: all `base_tensors` by name, float32, of the network's shapes.
-        device: where the weights shall live.
+        device: of the weights.
 
     Raises:
         RuntimeError: a name or a shape does not fit the network.
@@ -171,9 +172,12 @@ def freeze(network: nn.Module, weights: Mapping[str, np.ndarray], device: torch.
     if state.keys() != needed.keys():
         different = min(state.keys() ^ needed.keys())
         raise RuntimeError(f"{different}: found on one side alone, of the weights and the network")
-    # A bank has a single number as one of one dimension.
+    # A bank stores a single number with one dimension.
     state |= {name: state[name].squeeze() for name, one in needed.items() if one.dim() == 0}
     state |= blank_statistics(network, device)
-    # What the network computes of its shape alone, such as tables of positions, it has already.
-    network.load_state_dict(state, strict=False, assign=True)
+    # Values that depend only on the network's shape, such as tables of positions, exist already.
+    whole = OrderedDict(state)
+    # MNASNet asks a state for the version of its layout; the base always has the current one.
+    whole._metadata = network.state_dict()._metadata  # type: ignore[attr-defined]
+    network.load_state_dict(whole, strict=False, assign=True)
     network.to(device).requires_grad_(False).eval()

@@ -1,8 +1,8 @@
-"""What is usual for a task's images on their way through its mask, and how unusual others are.
+"""Traits: what a task's images look like inside its mask, and how unusual other images are.
 
-A network that normalises makes every mask look sure: under a task's statistics a foreign image has
-values that the mask was never shown, and logits grow with them. Those values are themselves the
-better witness. A few numbers of them, the image's traits, are compared with the task's own.
+In a network that normalises, every mask looks sure: under a task's statistics, a foreign image has
+values that the mask has never seen, and logits grow with them. So those values themselves tell
+more. A few numbers computed from them, the image's traits, are compared with the task's own.
 """
 
 import math
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 LAYER_TRAITS = 5
-# Layers are averaged in so many parts, from the first to the last.
+# Number of parts, from the first layer to the last, in which layers are averaged.
 _DEPTHS = 4
 _LEAST_SQUARE, _LEAST_VARIANCE = 1e-4, 1e-3
 # Nats of each factor e in 1 + D² / d. Chosen with the traits on conv-4 and gem-resnet18, see
@@ -23,7 +23,7 @@ _WEIGHT = 3.0
 
 @dataclass(frozen=True)
 class TypicalTraits:
-    """Where a task's own images have their traits: mean and precision P = F Fᵀ.
+    """The distribution of a task's own traits: mean and precision P = F Fᵀ.
 
     Attributes:
         mean: (d,) float32.
@@ -37,7 +37,7 @@ class TypicalTraits:
         """Measure how far images are from the task's own: 3 ln(1 + D² / d), (B,) nats.
 
         D² is Mahalanobis's distance, about d for an image of the task. Its logarithm, as in the
-        density of Student's t, leaves a say to the outputs where an image is far from every task.
+        density of Student's t, lets the outputs still matter if an image is far from every task.
 
         Args:
             traits: (B, d) float32.
@@ -46,16 +46,16 @@ class TypicalTraits:
 
 
 def unknown_unusualness() -> float:
-    """Give the unusualness, in nats, where nothing is known of a task's traits: that of D² = d."""
+    """Return the unusualness, in nats, used when a task has no known traits: that of D² = d."""
     return _WEIGHT * math.log(2)
 
 
 def parted_traits(values: Tensor, layers: int) -> TypicalTraits:
-    """Read typical traits as task files have them: the mean, then the rows of the triangle.
+    """Read typical traits from a task file's numbers: the mean, then the rows of the triangle.
 
     Args:
         values: (d + d (d + 1) / 2,) float32.
-        layers: that normalise, of the network.
+        layers: number of the network's layers that normalise.
 
     Raises:
         ValueError: another number of values.
@@ -71,7 +71,7 @@ def parted_traits(values: Tensor, layers: int) -> TypicalTraits:
 
 
 def layer_traits(values: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
-    """Sum up how one image's channels differ from what a task's statistics say of them.
+    """Summarise how one image's channels differ from a task's statistics.
 
     With m the mean of the image's own positions in a channel, normalised by the statistics, and v
     their variance over the statistics' variance: ln of the mean of m², ln of the mean of (ln v)²,
@@ -98,7 +98,7 @@ def layer_traits(values: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
 
 
 def image_traits(layers: list[Tensor], doubt: Tensor) -> Tensor:
-    """Average the traits of layers by depth, in four parts, and add how unsure the answer is.
+    """Average the traits of layers by depth, in four parts, and append the answer's entropy.
 
     Args:
         layers: in the network's order, (5, B) float32 each.

@@ -1,4 +1,4 @@
-"""Networks whose masks choose units: one bit for each, whatever the number of its weights."""
+"""Networks with masks over units: one bit for each unit, however many weights it has."""
 
 from itertools import pairwise
 
@@ -8,10 +8,10 @@ from torch.nn import functional as F
 
 
 class Units(nn.Module):
-    """Multiply each unit's normalised output by a number: one in the base, so that a mask chooses.
+    """Multiply each unit's normalised output by a number, one in the base, which a mask replaces.
 
     Args:
-        units: how many, d.
+        units: d, their number.
 
     Attributes:
         weight: (d,) float32.
@@ -22,7 +22,7 @@ class Units(nn.Module):
         self.weight = nn.Parameter(torch.ones(units))
 
     def forward(self, values: Tensor) -> Tensor:
-        """Multiply (B, d) float32 with the units' numbers."""
+        """Multiply (B, d) float32 by the units' numbers."""
         return values * self.weight
 
 
@@ -30,9 +30,9 @@ class UnitPerceptron(nn.Module):
     """Linear layers without biases; hidden units are normalised, masked, and pass through Swish.
 
     Wortsman et al. 2020, section 3.5 (HopSupSup), with layer normalisation (Ba et al. 2016) in
-    place of batch normalisation: an image's answer then depends on that image and the mask alone,
-    and there are no statistics that a store of constant size would have to keep. Neither has
-    parameters to learn. Swish: x · sigmoid(x), zero at zero, so that a masked unit is silent.
+    place of batch normalisation: an image's answer then depends only on that image and the mask,
+    and there are no statistics to store. Neither has parameters to learn. Swish: x · sigmoid(x),
+    zero at zero, so that a masked unit is silent.
 
     Args:
         sizes: inputs, units of each hidden layer, outputs.

@@ -1,1 +1,1 @@
-"""Learning from batches that nobody has labelled with a task."""
+"""Learn from batches without task labels."""

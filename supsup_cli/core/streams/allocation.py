@@ -16,8 +16,8 @@ EPSILON = 2.0**-3
 def alpha_weights(shared: FrozenNetwork, masks: Sequence[Masks], images: Tensor) -> Tensor:
     """Weigh masks by ν = softmax(−∂H/∂α) at the even superposition, H averaged over the batch.
 
-    Wortsman et al. 2020, section 3.5. The masks may be bits of scores that still move, so that
-    they are taken one by one and never packed.
+    Wortsman et al. 2020, section 3.5. The masks may come from scores that are still learning, so
+    they are used one by one and never packed.
 
     Args:
         shared: the network.
@@ -40,5 +40,5 @@ def alpha_weights(shared: FrozenNetwork, masks: Sequence[Masks], images: Tensor)
 
 
 def needs_new_mask(weights: Tensor) -> bool:
-    """Apply the rule: k · max ν < 1 + ε says that no mask stands out."""
+    """Apply the rule: if k · max ν < 1 + ε, no mask stands out."""
     return float(len(weights) * weights.max()) < 1 + EPSILON

@@ -1,11 +1,11 @@
-"""Learning from a stream of batches that nobody has labelled with a task (scenario NNs).
+"""Learn from a stream of batches without task labels (scenario NNs).
 
-The learner sees images and labels, batch after batch, and nothing else: neither which task a batch
-belongs to, nor where one task ends, nor how many there are. Two rules tell when another mask is
-due. "loss", the better one: a batch that its mask finds surprising, beside what that mask found in
-the past, is given to the mask that it does not surprise, or to a new one if there is none. "paper":
-every so many batches, Wortsman et al. 2020, section 3.5. Every mask has an optimiser of its own,
-which goes on where it was when its task comes back.
+The learner sees images and labels, batch by batch, and nothing else: not which task a batch belongs
+to, where a task ends, or how many there are. Two rules say when to open another mask. "loss", the
+better one: if a batch surprises its mask, compared with that mask's past losses, it goes to the
+mask that it does not surprise, or to a new one if there is none. "paper": Wortsman et al. 2020,
+section 3.5, every so many batches. Every mask has its own optimiser, which continues when its task
+comes back.
 """
 
 from collections.abc import Sequence
@@ -24,24 +24,24 @@ Rule = Literal["loss", "paper"]
 RULES: tuple[Rule, ...] = ("loss", "paper")
 
 # A batch surprises a mask if its loss exceeds the mask's running mean by more than this many times
-# the usual excess, and by this many nats. Strange permutations lie 2 nats and more above it.
+# the usual excess, and by this many nats. Unknown permutations exceed it by 2 nats and more.
 _EXCESSES = 12.0
 _NATS = 0.2
-# Before a mask has learned from so many batches, its past says nothing of the next one.
+# Before a mask has learned from so many batches, its past losses say nothing about the next.
 _YOUNG = 10
-# Batches in a row that must fit no mask before a new one is opened: one odd batch opens none.
+# So many batches in a row must fit no mask before a new one is opened; one odd batch opens none.
 _PATIENCE = 3
-# The paper's code superimposes five masks at least, ones that have learned nothing among them.
+# The paper's code superimposes at least five masks, including ones that have learned nothing.
 _PAPER_LEAST = 5
 
 
 @dataclass(frozen=True)
 class StreamDecision:
-    """Which mask the batches from `batch` on belong to, as far as the learner can tell.
+    """The mask that batches from `batch` on belong to, as far as the learner can tell.
 
     Attributes:
         batch: counted from 0.
-        mask: counted from 0 in the order of opening; None if the budget has none left.
+        mask: counted from 0 in the order of opening; None if the budget is used up.
         new: whether no mask knew the batch.
     """
 
@@ -55,10 +55,10 @@ class StreamSettings:
     """How a stream is learned.
 
     Attributes:
-        budget: masks that may be opened, at least 1.
-        check_every: batches between two comparisons of all masks; with rule "loss" a surprise
-            brings one at once.
-        rule: when another mask is due.
+        budget: number of masks that may be opened, at least 1.
+        check_every: batches between two comparisons of all masks; with rule "loss", a surprise also
+            causes one.
+        rule: when to open another mask.
         seed: of the masks' first scores.
     """
 
@@ -88,7 +88,7 @@ class StreamLearner:
 
         Args:
             images: (B, C, H, W) uint8 on the network's device.
-            targets: (B,) int64, the output that stands for each image's class.
+            targets: (B,) int64, the output for each image's class.
 
         Returns:
             a decision if all masks were compared, else None.
@@ -108,16 +108,16 @@ class StreamLearner:
 
     @property
     def settled(self) -> int:
-        """Batches that are done with: all that were fed, but for those that wait.
+        """Number of batches that are done: all that were fed, except those that wait.
 
-        What waits has changed nothing, so that a learner that goes on from here, with these batches
-        again, decides as this one will.
+        Waiting batches have changed nothing. So a learner that continues from here and gets them
+        again decides as this one would.
         """
         return self._batches - len(self._waiting)
 
     @property
     def current(self) -> int | None:
-        """The mask that batches are given to while they do not surprise it."""
+        """The mask that gets batches as long as they do not surprise it."""
         return self._current
 
     @classmethod
@@ -129,7 +129,8 @@ class StreamLearner:
         current: int | None,
         settled: int,
     ) -> "StreamLearner":
-        """Go on where another learner of the same stream was, with the batches from `settled` on.
+        """Continue where another learner of the same stream stopped, with the batches from
+        `settled` on.
 
         Raises:
             ValueError: more masks than the budget has, a current one that is not among them, or
@@ -146,7 +147,7 @@ class StreamLearner:
         return learner
 
     def _compare(self, images: Tensor, targets: Tensor) -> StreamDecision | None:
-        """Give the batch, and those that wait, to the mask they surprise least, or wait on."""
+        """Pass the batch, and those that wait, to the mask they surprise least, or keep waiting."""
         self._waiting.append((images, targets))
         everything = [torch.cat(parts) for parts in zip(*self._waiting, strict=True)]
         losses = [mask.loss(everything[0], everything[1]) for mask in self.masks]
@@ -194,7 +195,7 @@ class StreamLearner:
 
 
 def _most(fit: Fit) -> float:
-    """Bound the loss of a batch that is none of a mask's surprises, nats."""
+    """Return the loss above which a batch surprises a mask, nats."""
     if fit.batches < _YOUNG:
         return float("inf")
     return fit.mean + max(_NATS, _EXCESSES * fit.excess)

@@ -1,4 +1,4 @@
-"""A mask that is still learning: its learner, the average of its scores, the record of its fit."""
+"""A mask that is still learning: its learner, the average of its scores, its past losses."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ from supsup_cli.core.learning.mask_learner import MaskLearner, check_finite
 from supsup_cli.core.learning.recipes import STREAM
 from supsup_cli.core.masks.masks import Masks, initial_scores, threshold
 
-# A mask's answer is the mean of its scores along the way, the last tenth weighing most: weight
-# (η + 1) / (t + η) for step t (Shamir & Zhang 2013, polynomial-decay averaging). It needs no
-# known end, and gains .4 points and more over the last scores.
+# A mask answers with the mean of its scores so far, in which the last tenth weighs most: weight (η
+# + 1) / (t + η) for step t (Shamir & Zhang 2013, polynomial-decay averaging). It needs no known
+# end, and gains at least .4 points over the last scores.
 AVERAGING = 8
-# Batches that running means remember.
+# Number of batches that running means remember.
 _MEAN_MEMORY = 10
 _EXCESS_MEMORY = 20
 _AVERAGE = "average/"  # of the names in a state
@@ -24,12 +24,12 @@ _AVERAGE = "average/"  # of the names in a state
 
 @dataclass(frozen=True)
 class FrozenNetwork:
-    """What all masks share: the network, its masked weights, the form of its inputs.
+    """What all masks share: the network, its masked weights, and how pixels become inputs.
 
     Attributes:
         network: frozen network, in evaluation mode.
         weights: masked parameter name → float32, from the input on.
-        pixels: how bytes become inputs.
+        pixels: turns bytes into inputs.
     """
 
     network: nn.Module
@@ -44,13 +44,13 @@ class FrozenNetwork:
 
 @dataclass
 class Fit:
-    """Record of a mask's loss on batches it was about to learn, in nats.
+    """A mask's losses on batches just before it learned them, in nats.
 
     Attributes:
-        batches: how many there were.
+        batches: number of batches.
         mean: running mean of the loss.
-        excess: running mean of what the loss exceeded that mean by. What lies below does not
-            count: a mask that learns fast is not a mask that varies.
+        excess: running mean of the loss above that mean. Losses below it do not count, because a
+            mask that learns fast is not a mask that varies.
     """
 
     batches: int = 0
@@ -58,7 +58,7 @@ class Fit:
     excess: float = 0.0
 
     def note(self, loss: float) -> None:
-        """Remember the loss of one more batch."""
+        """Add the loss of one more batch."""
         if self.batches:
             beyond = max(0.0, loss - self.mean)
             self.excess += (beyond - self.excess) / min(self.batches, _EXCESS_MEMORY)
@@ -67,13 +67,13 @@ class Fit:
 
 
 class StreamMask:
-    """One mask's learner with all that learning on needs; nothing in it knows where tasks end.
+    """One mask's learner with everything it needs to continue; it does not know where tasks end.
 
     Args:
         shared: the network.
-        scores: parameter name → float32, what the next step starts from.
-        average: parameter name → float32, what the mask answers with.
-        fit: how well batches fitted before they were learned.
+        scores: parameter name → float32, the start of the next step.
+        average: parameter name → float32, the scores that the mask answers with.
+        fit: losses of batches before they were learned.
     """
 
     def __init__(self, shared: FrozenNetwork, scores: Masks, average: Masks, fit: Fit) -> None:
@@ -85,7 +85,7 @@ class StreamMask:
 
     @classmethod
     def fresh(cls, shared: FrozenNetwork, *, seed: int, name: str) -> "StreamMask":
-        """Draw the scores of a mask that has learned nothing."""
+        """Draw the scores of a new mask."""
         shapes = {key: tuple(weight.shape) for key, weight in shared.weights.items()}
         drawn = initial_scores(shapes, seed=seed, task=name)
         scores = {key: drawn[key].to(weight.device) for key, weight in shared.weights.items()}
@@ -93,7 +93,7 @@ class StreamMask:
 
     @property
     def steps(self) -> int:
-        """Batches it has learned from."""
+        """Number of batches it has learned from."""
         return self.fit.batches
 
     def masks(self) -> Masks:
@@ -106,7 +106,7 @@ class StreamMask:
         return threshold(self._average)
 
     def loss(self, images: Tensor, targets: Tensor) -> float:
-        """Measure the cross-entropy of the scores as they stand, over all outputs, in nats."""
+        """Measure the cross-entropy of the current scores, over all outputs, in nats."""
         return self._learner.loss(self._pixels(images), targets)
 
     def learn(self, images: Tensor, targets: Tensor, *, most: float = float("inf")) -> float:
@@ -129,11 +129,11 @@ class StreamMask:
         return loss
 
     def state(self) -> Masks:
-        """Copy all that the next step depends on.
+        """Copy everything that the next step depends on.
 
         Returns:
-            what `MaskLearner.state` gives; "average/<parameter>", float32 of the parameter's shape;
-            "fit", (3,) float64: batches, mean and excess of `Fit`; all on the CPU.
+            what `MaskLearner.state` returns; "average/<parameter>", float32 of the parameter's
+            shape; "fit", (3,) float64: batches, mean and excess of `Fit`; all on the CPU.
         """
         average = {f"{_AVERAGE}{name}": one.cpu().clone() for name, one in self._average.items()}
         fit = [float(self.fit.batches), self.fit.mean, self.fit.excess]
@@ -141,11 +141,11 @@ class StreamMask:
 
     @classmethod
     def load(cls, shared: FrozenNetwork, state: Mapping[str, Tensor]) -> "StreamMask":
-        """Go on where a mask of the same network was.
+        """Continue where a mask of the same network stopped.
 
         Args:
             shared: the network.
-            state: what `state` gave.
+            state: what `state` returned.
 
         Raises:
             ValueError: names, types or shapes are not those of such a state.

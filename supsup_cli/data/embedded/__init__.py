@@ -1,4 +1,4 @@
-"""MNIST, carried in the package so that everything runs with no network. NOTICE has the licence."""
+"""MNIST, inside the package, so that everything runs without a network. NOTICE has the licence."""
 
 import gzip
 import hashlib
@@ -23,7 +23,7 @@ _HINT = "pip install --force-reinstall supsup"
 def load_mnist(train: bool) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Load one half of MNIST; the other half's files are not touched.
 
-    The arrays are read-only and kept for the life of the process: many tasks share them.
+    The arrays are read-only and stay in memory, because many tasks share them.
 
     Returns:
         images (N, 1, 28, 28) uint8 and labels (N,) int64, the digits 0..9;
@@ -82,7 +82,7 @@ def parse_idx(data: bytes, shape: tuple[int, ...], name: str) -> NDArray[np.uint
 
 
 def _load_idx(name: str, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    # One byte more than the shape asks for shows an excess, and a small file cannot fill memory.
+    # One byte more than the shape needs shows that there is too much, without filling memory.
     limit = 4 + 4 * len(shape) + int(np.prod(shape)) + 1
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(_read(name))) as file:

@@ -1,1 +1,1 @@
-"""Folders of images: how they are walked, what they mean, which classes and files they have."""
+"""Folders of images: walk them, decide what they mean, list their classes and files."""

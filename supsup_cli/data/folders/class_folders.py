@@ -1,4 +1,4 @@
-"""Which classes a folder of class folders has, and which files each; no image is read."""
+"""List the classes of a folder of class folders, and the files of each; no image is read."""
 
 import unicodedata
 from collections.abc import Iterable
@@ -38,15 +38,15 @@ class Listing:
     """Hold each class's files, and what was found beside them.
 
     Attributes:
-        folder: holds all of them.
-        classes: in order of names, in order of numbers if all names are numbers.
+        folder: contains all class folders.
+        classes: sorted by name, or by number if all names are numbers.
         train: class → files.
-        test: the same; None: to be held out of train.
+        test: the same; None if it is to be held out of train.
         broken: (path, reason) of what cannot be used: empty class folders, loose images.
-        calibration: class → files; None: to be held out of train.
-        test_folder: the name of the folder of the test.
-        calibration_folder: the name of the folder of the calibration share.
-        notes: a line each, what else there is to tell.
+        calibration: class → files; None if it is to be held out of train.
+        test_folder: name of the test's folder.
+        calibration_folder: name of the calibration share's folder.
+        notes: further remarks, a line each.
     """
 
     folder: Path
@@ -61,11 +61,11 @@ class Listing:
 
 
 def list_classes(folder: Path) -> Listing:
-    """List the classes of a folder and their image files, by the layout that it has.
+    """List the classes of a folder and their image files, according to its layout.
 
     Raises:
-        NoInputError: fewer than two classes, one without a training image, splits that are not
-            those of a task, or too many files.
+        NoInputError: fewer than two classes, a class without a training image, splits that do not
+            belong together, or too many files.
         UsageError: a path or a class name that cannot be written down.
     """
     _check_path(folder)
@@ -122,14 +122,14 @@ def list_classes(folder: Path) -> Listing:
 
 
 def list_by_first_rule(folder: Path) -> Listing:
-    """List what was a folder's classes before splits had other names than `train` and `test`.
+    """List a folder's classes by the first rule, when splits had no names but `train` and `test`.
 
-    Tasks learned then go on being measured by what they were learned from. A folder `train`
-    counted if it held folders and no image, `test` beside it too, and whatever else stood there
-    was a class.
+    Tasks learned then are still measured on the data they were learned from. A folder `train` was a
+    split if it held folders and no image, and so was `test` next to it; every other folder was a
+    class.
 
     Raises:
-        NoInputError: it held no two classes.
+        NoInputError: it has fewer than two classes by that rule.
     """
     _check_path(folder)
     seen = Seen()
@@ -165,7 +165,7 @@ def list_by_first_rule(folder: Path) -> Listing:
 def _check_path(folder: Path) -> None:
     if len(str(folder)) > _LONGEST_PATH or not _is_plain(str(folder)):
         raise UsageError(
-            f"{folder}: this path has control characters, bytes that are no text, or more than "
+            f"{folder}: this path has control characters, bytes that are not text, or more than "
             f"{_LONGEST_PATH:,} characters; expected one that a task can record",
             hint="rename the folder, or give a link to it that has a plain name",
         )
@@ -175,7 +175,7 @@ def _check_names(folder: Path, classes: list[str]) -> None:
     for name in classes:
         if not _is_plain(name):
             raise UsageError(
-                f"{folder}: class folder {name!r} has control characters or bytes that are no "
+                f"{folder}: class folder {name!r} has control characters or bytes that are not "
                 "text, expected a plain name"
             )
 
@@ -194,7 +194,7 @@ def _in_order(names: Iterable[str]) -> list[str]:
 def _class_files(
     folder: Path, seen: Seen, rule: Rule = RULE, others: frozenset[Folder] = frozenset()
 ) -> tuple[Files, dict[str, str]]:
-    """List each class folder's files, and where each class folder is.
+    """List the files of each class folder, and its path.
 
     Raises:
         NoInputError: the folder cannot be read, or there are too many files.
@@ -214,7 +214,7 @@ def _class_files(
 
 
 def _class_places(folder: Path, rule: Rule = RULE) -> list[tuple[str, str]]:
-    # What lies beside class folders was counted when the layout was found.
+    # Entries next to class folders were counted when the layout was found.
     entries = list_folder(str(folder), rule=rule)
     return [(entry.name, entry.path) for entry in entries if is_folder(entry)]
 
@@ -237,10 +237,10 @@ def _of_split(split: list[Files], classes: list[str]) -> Files | None:
 
 
 def _check_split(split: Path, files: Files, train: Files, classes: list[str]) -> None:
-    """Check that a test can be used: silently, another share would stand in its place.
+    """Check that the test can be used; otherwise another share would silently replace it.
 
     Raises:
-        NoInputError: it has no image, or of no class of train.
+        NoInputError: it has no image, or none of a class of train.
     """
     held = [name for name, paths in files.items() if paths]
     if any(name in train for name in held):

@@ -1,4 +1,4 @@
-"""Digests of listed files: what names a folder's data, and which files are equal."""
+"""Digest listed files: to name a folder's data, and to find equal files."""
 
 import hashlib
 import json
@@ -11,15 +11,16 @@ from supsup_cli.data.folders.class_folders import Files, Listing
 from supsup_cli.data.limits import MOST_FILE_BYTES
 from supsup_cli.errors import StorageError
 
-_NOTHING = hashlib.sha256(b"").hexdigest()  # of an empty file, which is no image
+_NOTHING = hashlib.sha256(b"").hexdigest()  # of an empty file, which is not an image
 _SETTLED = 2 * 10**9  # nanoseconds; a file changed since may change again within the clock's step
 
 
 def listing_digest(listing: Listing) -> str:
-    """Digest listed image files, broken ones included, decoding none.
+    """Digest listed image files, including broken ones, without decoding any.
 
     Returns:
-        SHA-256, 64 hex digits, over the sorted (split, class, file name, SHA-256 of its bytes).
+        SHA-256, 64 hex digits, over the sorted rows (split, class, file name, SHA-256 of its
+        bytes).
 
     Raises:
         StorageError: a file that is there cannot be read.
@@ -39,7 +40,7 @@ def listing_digest(listing: Listing) -> str:
 
 
 def notes_of_equals(splits: dict[str, Files]) -> list[str]:
-    """Tell of files with equal bytes that count as different images, in one line.
+    """Report in one line files with equal bytes that count as different images.
 
     Args:
         splits: name → class → files; `train` with the share that calibration is drawn from.
@@ -58,13 +59,13 @@ def notes_of_equals(splits: dict[str, Files]) -> list[str]:
     for one, other in (("train", "test"), ("train", "calibration"), ("calibration", "test")):
         shared = sum({one, other} <= found for found in places.values())
         told += [f"{shared:,} in both {one} and {other}"] if shared else []
-    return [f"images that are there more than once: {', '.join(told)}"] if told else []
+    return [f"images that appear more than once: {', '.join(told)}"] if told else []
 
 
 def _file_digest(path: str) -> str:
-    """Digest a file's bytes; once, as long as nothing of it changes."""
+    """Digest a file's bytes; once, as long as the file does not change."""
     try:
-        # a pipe would block, and is no image
+        # a pipe would block, and is not an image
         status = Path(path).stat()
         if not Path(path).is_file():
             return ""
@@ -74,7 +75,7 @@ def _file_digest(path: str) -> str:
         stamp = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, changed)
         return _content_digest(path, stamp)
     except (FileNotFoundError, PermissionError):
-        return ""  # an image that cannot be read, told as such when images are read
+        return ""  # an image that cannot be read is reported when images are read
     except OSError as error:
         # Another digest would make another task of the same folder.
         raise StorageError(

@@ -1,8 +1,8 @@
-"""What a folder of images means: its class folders, and which splits it has. Nobody else decides.
+"""Decide what a folder of images means: its class folders and its splits. Only this module decides.
 
-GUIDE shows the table of cases, which a test executes. A split is a folder with the name of one
-that holds class folders; with images alone it is a class of that name, unless a split stands
-beside it. What could mean two things is refused, with what was found.
+GUIDE has the table of cases, and a test executes it. A folder with a split's name is a split if it
+holds class folders. If it holds only images, it is a class of that name, unless there is a split
+next to it. A folder that could mean two things is refused.
 """
 
 import os
@@ -24,19 +24,19 @@ _SPLITS: Final = {
     "validation": "val",
 }
 _MOST_NAMED = 5
-LOOSE: Final = "an image beside class folders, of no class; left out"
+LOOSE: Final = "an image next to class folders, of no class; left out"
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Say where the class folders of each split stand.
+    """Decide where the class folders of each split are.
 
     Attributes:
-        train: what holds the class folders to learn from.
-        test: the same for the test; None where a share of train is held out.
-        calibration: the same for calibration; None where a share of train is.
-        loose: images beside class folders or splits.
-        beside: folders beside the splits, which are not read.
+        train: folders that contain the class folders to learn from.
+        test: the same for the test; None if a share of train is held out.
+        calibration: the same for calibration; None if a share of train is held out.
+        loose: images next to class folders or splits.
+        beside: folders next to the splits, which are not read.
     """
 
     train: Path
@@ -48,7 +48,7 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class _Inside:
-    """What lies in one folder: images and folders by name, and how many entries of other kinds."""
+    """The content of one folder: images and folders by name, and the number of other entries."""
 
     images: tuple[str, ...]
     folders: tuple[str, ...]
@@ -59,13 +59,13 @@ def find_layout(folder: Path, seen: Seen) -> Layout:
 
     Args:
         folder: of images.
-        seen: collects what is passed over beside class folders.
+        seen: collects what is skipped next to class folders.
 
     Raises:
-        NoInputError: it cannot be read; or it holds splits, and not those of a task.
+        NoInputError: it cannot be read, or its splits cannot be a task's.
     """
     top = _look(folder, seen)
-    # A folder that cannot be read is none that holds folders; whoever walks it tells.
+    # An unreadable folder counts as one without folders; walking it reports the error.
     inside = {name: _look_inside(folder / name) for name in top.folders}
     loose = tuple(str(folder / name) for name in top.images)
     named = {name: _SPLITS.get(name.casefold()) for name in top.folders}
@@ -97,7 +97,7 @@ def find_layout(folder: Path, seen: Seen) -> Layout:
 
 
 def layout_hint(folder: Path) -> str:
-    """Tell how images are to be laid out."""
+    """Explain how to arrange images."""
     return f"lay images out as {folder}/CLASS/IMAGE.png, or {folder}/train/CLASS/IMAGE.png"
 
 
@@ -126,7 +126,7 @@ def _look_inside(folder: Path) -> _Inside:
 
 
 def _is_class(train: list[str], named: dict[str, str | None], inside: dict[str, _Inside]) -> bool:
-    """Tell whether `train` with images of its own and subfolders is a class beside others."""
+    """Return whether a `train` with images and subfolders of its own is a class among others."""
     others = [name for name, split in named.items() if split is None and inside[name].images]
     splits = [name for name, split in named.items() if split in ("test", "val")]
     parted = any(inside[name].folders for name in splits)
@@ -160,13 +160,13 @@ def _refuse_stray_splits(
     """Refuse splits that cannot be a task's: they would be learned as classes.
 
     Raises:
-        NoInputError: says what stands there.
+        NoInputError: always; the message says what was found.
     """
     exact = [name for name in names if named[name]]
     kinds = {named[name] for name in exact}
     parted = [name for name in exact if inside[name].folders]
     alone = len(exact) == len(names) and (len(kinds) > 1 or bool(parted))
-    # Of the classes that stand beside it: a split whose train part lies one floor too high.
+    # A split whose class folders are also named next to it: a folder `train` is missing.
     same = [name for name in parted if set(inside[name].folders) & (set(names) - set(exact))]
     spoken = _spoken_splits(names)
     if not (alone or same or spoken):
@@ -178,18 +178,18 @@ def _refuse_stray_splits(
     raise NoInputError(
         f"{folder}: {few_named(tuple(spoken or exact))} found, names of splits and not of classes, "
         "and no folder train that holds class folders; expected train/CLASS/IMAGE, and "
-        "test/CLASS/IMAGE or val/CLASS/IMAGE beside it",
+        "test/CLASS/IMAGE or val/CLASS/IMAGE next to it",
         hint=hint,
     )
 
 
 def _spoken_splits(names: tuple[str, ...]) -> dict[str, str]:
-    """Find names that differ in one word alone, which is train in one and another split's in one.
+    """Find names that differ in one word, which is train in one of them and a split in another.
 
     `seg_train`, `seg_test` and `seg_pred` are such names; `steam_train` and `blood_test` are not.
 
     Returns:
-        name → split, of those that name one; empty where names are of classes.
+        name → split, for the names that are splits; empty if the names are classes.
     """
     words = {name: re.findall(r"[^\W\d_]+|\d+", name.casefold()) for name in names}
     lengths = {len(one) for one in words.values()}
@@ -204,7 +204,7 @@ def _spoken_splits(names: tuple[str, ...]) -> dict[str, str]:
 
 
 def single_folder_hint(folder: Path, names: tuple[str, ...]) -> str:
-    """Tell which folder was perhaps meant, where one alone stands in the folder given."""
+    """Suggest the only folder inside the one given, which was perhaps meant."""
     if len(names) == 1 and _look_inside(folder / names[0]).folders:
         return f"supsup learn-task --data {os.path.join(folder, names[0])}"  # noqa: PTH118
     return layout_hint(folder)

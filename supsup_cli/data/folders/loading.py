@@ -1,7 +1,7 @@
-"""A folder of class folders as a task: its images read, shares held out where it has no split.
+"""Read a folder of class folders as a task; hold shares out if it has no split.
 
-`layouts` decides what the folder means. Without a folder for the test, a seeded 15 % of each class
-is held out. Broken images are listed, not fatal.
+`layouts` decides what the folder means. Without a test folder, a seeded 15 % of each class is held
+out. Broken images are listed and do not stop anything.
 """
 
 from collections.abc import Callable, Sequence
@@ -43,16 +43,16 @@ _PART = 512
 class ListedData:
     """A task's data in class folders; classes count from output 0.
 
-    Classes come in order of names, in order of numbers if all names are numbers, unless their
-    list is of another order. Test and calibration may be empty when there are few images.
+    Classes are sorted by name, or by number if all names are numbers, unless their list has another
+    order. Test and calibration may be empty if there are few images.
 
     Attributes:
-        name: that the data are known by.
-        variant: stands for the name in the digest; the same for every folder, wherever it lies.
-        list_files: finds classes and files; called once, when they are first asked for.
+        name: the data's name.
+        variant: replaces the name in the digest; the same for every folder, wherever it is.
+        list_files: finds classes and files; called once, when they are first needed.
         reading: an image with more pixels counts as broken.
         source: the folder's path, which a task records; "" for named data.
-        native_shape: (C, H, W) to write images out in.
+        native_shape: (C, H, W) of exported images.
     """
 
     name: str
@@ -64,7 +64,7 @@ class ListedData:
 
     @cached_property
     def listing(self) -> Listing:
-        """Classes and files; see `list_classes` for what is raised."""
+        """Classes and files; raises what `list_classes` raises."""
         return self.list_files()
 
     def classes(self) -> tuple[tuple[str, ...], tuple[int, ...]]:
@@ -133,7 +133,7 @@ class ListedData:
         )
 
     def load_test(self, input_shape: InputShape, seed: int) -> HeldOutData:
-        """Read only the test images; `seed` must be the task's for the same share to be held out.
+        """Read only the test images; `seed` must be the task's, so that the same share is held out.
 
         Raises:
             NoInputError: fewer than two classes, or no usable test image.
@@ -164,7 +164,7 @@ class ListedData:
 
 
 def folder_data(folder: Path, reading: Reading = DEFAULT) -> ListedData:
-    """Take a folder, absolute, by today's rule of what it means or by the first one."""
+    """Open an absolute folder by today's rules, or by the first rule."""
     rule = list_by_first_rule if reading.first_rule else list_classes
     return ListedData(folder.name, "folder", partial(rule, folder), reading, str(folder))
 
@@ -196,7 +196,7 @@ def _read(
     images = make_room(len(paths), input_shape)
     labels: list[int] = []
     broken: list[tuple[str, str]] = []
-    # in parts, so that the decoded images never lie in memory twice
+    # in parts, so that the decoded images are never in memory twice
     parts = (paths[start : start + _PART] for start in range(0, len(paths), _PART))
     most = reading.max_pixels
     results = (result for part in parts for result in read_images(part, input_shape, most))

@@ -1,4 +1,4 @@
-"""Some of the class folders of a published data set, in the order of its tasks."""
+"""Take some class folders of a published data set, in the order of its tasks."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +9,7 @@ from supsup_cli.errors import NoInputError
 
 
 def class_names(folder: Path) -> list[str]:
-    """Name the class folders of a split, in order of their names.
+    """List the names of a split's class folders, sorted.
 
     Raises:
         NoInputError: it cannot be read.
@@ -21,10 +21,10 @@ def list_chosen(root: Path, train: str, test: str, classes: Sequence[str]) -> Li
     """List the files of chosen classes.
 
     Args:
-        root: holds both splits.
+        root: contains both splits.
         train: the folder to learn from.
-        test: the folder of the test; a class that it lacks has no test image.
-        classes: in their order, which becomes that of the outputs.
+        test: the test's folder; a class missing there has no test image.
+        classes: in the order that the outputs will have.
 
     Raises:
         NoInputError: a class has no training image.

@@ -1,4 +1,4 @@
-"""Walking folders for image files, by their endings; what is passed over is counted."""
+"""Walk folders for image files, known by their endings; count what is skipped."""
 
 import os
 from collections import Counter
@@ -25,7 +25,7 @@ _FIRST_EXTENSIONS: Final = (
     ".pgm",
     ".ppm",
     ".jfif",
-    # what phones and browsers write and nothing here decodes: named as broken, not passed over
+    # formats of phones and browsers that nothing here decodes: reported as broken, not skipped
     ".heic",
     ".heif",
     ".avif",
@@ -41,7 +41,7 @@ EXTENSIONS: Final = (
     ".dib",
     ".jp2",
 )
-# What systems and network drives put into folders of their own accord. Whole names only.
+# What operating systems and network drives put into folders. Whole names only.
 SYSTEM_NAMES: Final = frozenset(
     {
         "@eaDir",
@@ -54,18 +54,18 @@ SYSTEM_NAMES: Final = frozenset(
     }
 )
 _HIDDEN = "hidden"
-_MOST_ENDINGS = 5  # told one by one
-_LONGEST_ENDING = 12  # characters; what is longer is no ending that anyone gives
+_MOST_ENDINGS = 5  # named one by one
+_LONGEST_ENDING = 12  # characters; anything longer is not a file ending
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Say which entries are looked at.
+    """Which entries count.
 
     Attributes:
         extensions: endings of image files, in small letters.
-        passed_over: names that are not looked at, beside hidden ones.
-        upwards: whether a link to a folder above is followed.
+        passed_over: names that are skipped, as are hidden ones.
+        upwards: whether links to a folder above are followed.
     """
 
     extensions: tuple[str, ...]
@@ -74,19 +74,19 @@ class Rule:
 
 
 RULE: Final = Rule(EXTENSIONS, SYSTEM_NAMES, upwards=False)
-# How folders were read at first: tasks learned then recorded digests of what it found.
+# How folders were read at first: older tasks recorded digests of what it finds.
 FIRST_RULE: Final = Rule(_FIRST_EXTENSIONS, frozenset(), upwards=True)
 
 
 @dataclass(slots=True)
 class Seen:
-    """Collect what walks did not read.
+    """What walks did not read.
 
     Attributes:
         passed_over: hidden and system names, and how often each.
-        others: endings of files of other kinds, "" for none, and how often each.
+        others: endings of other files ("" for none), and how often each.
         unreadable: folders that cannot be read, each with the reason.
-        links: links to a folder above, or to another class, that were not followed.
+        links: links to a folder above or to another class, which were not followed.
     """
 
     passed_over: Counter[str] = field(default_factory=Counter)
@@ -95,7 +95,7 @@ class Seen:
     links: list[str] = field(default_factory=list)
 
     def add(self, other: "Seen") -> None:
-        """Add what another walk did not read."""
+        """Add what another walk collected."""
         self.passed_over += other.passed_over
         self.others += other.others
         self.unreadable += other.unreadable
@@ -107,7 +107,7 @@ class Seen:
         self.others[ending if len(ending) <= _LONGEST_ENDING else ""] += 1
 
     def notes(self) -> list[str]:
-        """Tell in a line each what was passed over, if anything was."""
+        """Report what was skipped, a line for each kind."""
         notes = []
         if self.others:
             counted = self.others.most_common(_MOST_ENDINGS)
@@ -134,7 +134,7 @@ def list_folder(folder: str, seen: Seen | None = None, rule: Rule = RULE) -> lis
 
     Args:
         folder: its path.
-        seen: counts what is left out; None if nobody asks.
+        seen: counts what is skipped; None if that is not needed.
         rule: which entries are looked at.
 
     Raises:
@@ -158,7 +158,7 @@ def list_folder(folder: str, seen: Seen | None = None, rule: Rule = RULE) -> lis
 
 
 def is_folder(entry: os.DirEntry[str]) -> bool:
-    """Tell whether an entry is a folder, or a link to one; a link to itself is none."""
+    """Return whether an entry is a folder or a link to one; a link to itself is not."""
     try:
         return entry.is_dir()
     except OSError:
@@ -166,12 +166,12 @@ def is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def is_image(name: str, rule: Rule = RULE) -> bool:
-    """Tell whether a file's name ends as an image's does."""
+    """Return whether a file's name has the ending of an image file."""
     return name.lower().endswith(rule.extensions)
 
 
 def identity(folder: str | Path) -> Folder | None:
-    """Name a folder whatever path leads to it; None if it cannot be looked at."""
+    """Identify a folder whatever path leads to it; None if it cannot be examined."""
     try:
         status = Path(folder).stat()
     except OSError:
@@ -182,16 +182,16 @@ def identity(folder: str | Path) -> Folder | None:
 def walk_images(
     folder: str, seen: Seen, rule: Rule = RULE, others: frozenset[Folder] = frozenset()
 ) -> Iterator[str]:
-    """Walk a folder for image files by extension: its own first, then each subfolder's.
+    """Walk a folder for image files, known by their endings: its own first, then each subfolder's.
 
-    Links are followed, but no folder is entered twice, so that a loop of links ends; nor is one
-    that lies above, as that would take in the folders beside this one.
+    Links are followed, but no folder is entered twice, so that a loop of links ends. A folder above
+    is not entered either, because that would include the folders next to this one.
 
     Args:
-        folder: where to begin, whatever its name is.
-        seen: collects what is not read; a folder that cannot be read among it.
+        folder: where to begin, whatever its name.
+        seen: collects what is not read, including unreadable folders.
         rule: which entries are looked at.
-        others: folders that are not entered either.
+        others: further folders not to enter.
 
     Yields:
         paths that begin with `folder` as given.
@@ -234,12 +234,12 @@ def walk_images(
                 yield _join(current, name)
             else:
                 seen.add_file(name)
-        # last in, first out: reversed, so that subfolders come in order of their names
+        # last in, first out: reversed, so that subfolders come sorted by name
         waiting += [_join(current, name) for name, nested in reversed(visible) if nested]
 
 
 def too_many(where: str, what: str) -> NoInputError:
-    """Say that there is more than one command reads."""
+    """Report that there is more than one command reads."""
     return NoInputError(
         f"{where}: more than {MOST_FILES:,} {what}, expected at most as many",
         hint="give the folders in parts, one command for each",
@@ -251,11 +251,11 @@ def _unreadable(error: OSError) -> str:
 
 
 def _above(folder: str) -> frozenset[Folder]:
-    """Find the folders above, by its own path and by where a link leads."""
+    """Find the folders above, both of its path and of what links lead to."""
     paths = {*Path(os.path.abspath(folder)).parents, *Path(os.path.realpath(folder)).parents}  # noqa: PTH100
     return frozenset(found for path in paths if (found := identity(path)) is not None)
 
 
 def _join(folder: str, name: str) -> str:
-    # unlike Path's, keeps "./" and the rest of the folder as the user typed it
+    # unlike Path, keeps "./" and everything else as the user typed it
     return os.path.join(folder, name)  # noqa: PTH118

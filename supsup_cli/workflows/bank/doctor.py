@@ -1,4 +1,4 @@
-"""`doctor`: what this machine and the bank's file system can do, and a self-test."""
+"""`doctor`: check what this machine and the bank's file system can do, and run a self-test."""
 
 import dataclasses
 import importlib
@@ -24,15 +24,15 @@ _MODULES = {
     "pillow": "PIL",
 }
 _UNUSABLE = 1
-_TASK_BYTES = 41_600  # of LeNet 300-100 with 500 outputs, where no bank tells its own
+_TASK_BYTES = 41_600  # of LeNet 300-100 with 500 outputs, used if there is no bank
 
 
 def doctor(path: Path, device: str) -> DoctorResult:
-    """Check the machine, and the bank or the folder that is to hold one; no damage is an exception.
+    """Check the machine, and a bank or a folder for one; damage is a result, not an exception.
 
     Args:
-        path: a bank, a folder, or nothing: then the machine alone is checked.
-        device: where the self-test computes.
+        path: a bank, a folder, or something missing; then only the machine is checked.
+        device: device of the self-test.
     """
     checks = [*_check_versions()]
     if all(one.status == "ok" for one in checks):
@@ -66,7 +66,7 @@ def _check_temporary() -> Iterator[Check]:
 
 def _check_bank(path: Path) -> list[Check]:
     if not path.is_dir():
-        hint = f"--bank {path} names nothing; give a folder to try its file system"
+        hint = f"--bank {path} is missing; give a folder to try its file system"
         return [Check("bank", "skipped", f"{path}: no folder found", hint)]
     try:
         bank = Bank.open(path)

@@ -1,4 +1,4 @@
-"""What a folder's file system can do, found by doing it in a temporary folder there."""
+"""Find out what a folder's file system can do, by trying it in a temporary folder there."""
 
 import errno
 import os
@@ -15,18 +15,18 @@ from supsup_cli.workflows.results.bank import Check
 
 _READ_ONLY = {errno.EACCES, errno.EPERM, errno.EROFS}
 _UNFIT = "keep the bank on a local disk or another file system"
-_TORN = "after a crash of the machine the last task may be missing; it is never torn"
+_TORN = "after a crash of the machine the last task may be missing, but never half there"
 _UNNOTICED = "two learners of one task notice each other only when the first has finished"
 _STORAGE = 13
 _TASKS_TO_COME = 100
 
 
 def check_file_system(folder: Path, task_bytes: int) -> list[Check]:
-    """Try all that a bank asks of its file system; nothing is left behind.
+    """Try everything that a bank needs of its file system; nothing is left behind.
 
     Args:
-        folder: a folder that is there.
-        task_bytes: what a task's file takes, bytes, to judge the free space.
+        folder: an existing folder.
+        task_bytes: bytes of a task's file, to judge the free space.
     """
     checks: list[Check] = []
     place = folder / f".doctor.{os.getpid()}.{secrets.token_hex(8)}.tmp"
@@ -66,7 +66,7 @@ def _try_all(place: Path) -> Iterator[Check]:
     yield _needed(_try("atomic replace", _replace, place))
     yield _try("fsync a folder", _fsync_folder, place, _TORN)
     yield _try("lock between processes", two_processes.lock, place, _UNNOTICED)
-    # Either of the two gives a file its name; a bank needs one.
+    # Either of the two can name a file; a bank needs one of them.
     link = _try("hard link", _link, place, "the exclusive rename is used instead")
     rename = _try("exclusive rename", _rename_exclusively, place, "hard links are used instead")
     usable = "ok" in (link.status, rename.status)
@@ -164,7 +164,7 @@ def _check_space(folder: Path, task_bytes: int) -> Iterator[Check]:
     room = free // max(1, task_bytes)
     found = f"{free / 1e9:,.2f} GB, about {room:,} tasks of {task_bytes:,} bytes"
     yield _judge("free space", found, room)
-    if status.f_files:  # some file systems count none
+    if status.f_files:  # some file systems count no free blocks
         yield _judge("free inodes", f"{status.f_favail:,}", status.f_favail)
 
 

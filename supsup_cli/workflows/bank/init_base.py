@@ -29,7 +29,7 @@ from supsup_cli.workflows.bank.requests import BaseRequest
 from supsup_cli.workflows.reporting import Reporter, Silent
 from supsup_cli.workflows.results.bank import InitResult
 
-# Grey: of MNIST's training images. Colour: of ImageNet's. Both are what published networks expect.
+# Grey: of MNIST's training images; colour: of ImageNet's. Published networks expect these.
 _STATISTICS = {1: ((0.1307,), (0.3081,)), 3: ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))}
 
 _SILENT = Silent()
@@ -40,10 +40,10 @@ class _Base:
     """A base about to be written.
 
     Attributes:
-        spec: what it is made of.
+        spec: its network and input.
         tensors: as `Bank.create` takes them.
-        drawn: how many tensors came from the seed.
-        left_over: names in the file of weights that nothing was taken of.
+        drawn: number of tensors from the seed.
+        left_over: names of unused tensors in the file of weights.
     """
 
     spec: BankSpec
@@ -57,8 +57,8 @@ def init_base(path: Path, request: BaseRequest, reporter: Reporter = _SILENT) ->
 
     Raises:
         NoInputError: the weights cannot be read or fetched, or the network's library is missing.
-        UsageError: they are of another network; an unknown architecture, or numbers that no
-            network can have.
+        UsageError: the weights belong to another network, the architecture is unknown, or numbers
+            are impossible.
         BankError: the folder holds something else, or cannot be written.
     """
     base = _base(request, reporter)

@@ -1,4 +1,4 @@
-"""A network of torchvision or timm as the base: which one was meant, its record, its weights."""
+"""Make a base of a network of torchvision or timm: find it, its record and its weights."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -37,7 +37,7 @@ from supsup_cli.workflows.bank.published_weights import fetch_published
 from supsup_cli.workflows.bank.requests import IMAGENET, BaseRequest
 from supsup_cli.workflows.reporting import Reporter
 
-# Names that stand for a network of supsup's own without --weights, and for torchvision's with it.
+# Names that mean supsup's own network without --weights, and torchvision's with it.
 _SHARED_NAMES = ("resnet18", "resnet50")
 _AFFINE_WEIGHT = "bn1.weight"
 _NAMED_AT_MOST = 3
@@ -45,7 +45,7 @@ _NAMED_AT_MOST = 3
 
 @dataclass(frozen=True)
 class LibraryBase:
-    """A base of a library: its record, its tensors as stored, and what its file had besides."""
+    """A base from a library: its record, its tensors as stored, and unused names of its file."""
 
     spec: BankSpec
     tensors: Mapping[str, Tensor]
@@ -53,10 +53,10 @@ class LibraryBase:
 
 
 def library_arch(request: BaseRequest) -> str | None:
-    """Tell which network of a library was meant, as bank.json writes it; None: one of supsup's.
+    """Return which library network was meant, as bank.json writes it; None for supsup's own.
 
-    `resnet18` and `resnet50` mean torchvision's own with weights, unless the file has no scales of
-    its normalisation layers, which torchvision's cannot do without.
+    With weights, `resnet18` and `resnet50` mean torchvision's, unless the file has no scales of
+    normalisation layers, which torchvision's networks need.
     """
     arch = request.arch
     if in_library(arch):
@@ -74,7 +74,7 @@ def library_base(arch: str, request: BaseRequest, reporter: Reporter) -> Library
     Args:
         arch: torchvision/NAME or timm/NAME.
         request: what was asked for.
-        reporter: is told what was taken, drawn and left over.
+        reporter: gets a note of what was taken, drawn and left over.
 
     Raises:
         NoInputError, UsageError: see `init_base`.
@@ -116,7 +116,7 @@ def library_base(arch: str, request: BaseRequest, reporter: Reporter) -> Library
         input=InputRecord(shape, "cover-bilinear", expected.mean, expected.std),
         outputs=outputs,
         real_outputs=request.real_outputs,
-        # The format knows no parameter without a dimension.
+        # The format has no parameters without a dimension.
         parameters=tuple(
             ParameterRecord(name, one or (1,), name in masked) for name, one in shapes.items()
         ),
@@ -153,7 +153,7 @@ def _told(given: Path, read: LibraryWeights) -> str:
 
 
 def _lacks_scales(given: Path) -> bool:
-    """Tell whether a file is whole, and of a network that normalises without scales."""
+    """Return whether a file is whole and its network normalises without scales."""
     if given == IMAGENET:
         return False
     with (

@@ -1,4 +1,4 @@
-"""Trained weights of a torchvision or timm network: from a file, a folder, or its publisher."""
+"""Read trained weights of a torchvision or timm network from a file or folder."""
 
 import hashlib
 import json
@@ -19,19 +19,19 @@ from supsup_cli.workflows.bank.pretrained import Shapes, listed, not_safetensors
 IN_FOLDER = "model.safetensors"
 _CONFIG = "config.json"
 _LARGEST_CONFIG = 2**20  # bytes
-# A network whose classifier is a convolution is wrapped; its file does not know of that.
+# A network with a convolution as classifier is wrapped here, but not in its file.
 _WRAPPED = "body."
 _NAMED_AT_MOST = 3
 
 
 @dataclass(frozen=True)
 class LibraryWeights:
-    """What a file gave.
+    """What was read from a file.
 
     Attributes:
-        weights: of each name that was asked for, float32.
+        weights: name → float32, for every name that was asked for.
         sha256: of the file, 64 hex digits.
-        left_over: names in the file that nothing was taken of, sorted: its classifier, for one.
+        left_over: sorted names of unused tensors, such as the classifier's.
     """
 
     weights: Mapping[str, NDArray[np.float32]]
@@ -40,7 +40,7 @@ class LibraryWeights:
 
 
 def weights_file(given: Path) -> Path:
-    """Find the file that was meant: itself, or the one of a folder as the hub has it.
+    """Find the file of weights: the given one, or that of a folder as the hub has it.
 
     Raises:
         NoInputError: the folder has none.
@@ -54,14 +54,14 @@ def weights_file(given: Path) -> Path:
 
 
 def folder_input(given: Path, expected: ExpectedInput) -> ExpectedInput:
-    """Read from a hub folder's config.json what images its weights expect.
+    """Read from a hub folder's config.json which images its weights expect.
 
     Args:
-        given: a folder, or a file, of which nothing is known.
-        expected: what the library says of the architecture; stands where the folder says nothing.
+        given: a folder, or a file, which has no config.json.
+        expected: what the library says of the architecture, used if the folder says nothing.
 
     Raises:
-        UsageError: the file is no JSON of the hub, or its numbers are none.
+        UsageError: the file is not JSON as the hub has it, or its numbers are not numbers.
     """
     path = given / _CONFIG
     if not given.is_dir() or not path.is_file():
@@ -84,7 +84,7 @@ def folder_input(given: Path, expected: ExpectedInput) -> ExpectedInput:
 
 
 def read_library_file(file: Path, shapes: Shapes) -> LibraryWeights:
-    """Read a network's weights from a safetensors file, every name and shape checked.
+    """Read a network's weights from a safetensors file; check every name and shape.
 
     Args:
         file: its state dict, with or without the classifier.
@@ -92,7 +92,7 @@ def read_library_file(file: Path, shapes: Shapes) -> LibraryWeights:
 
     Raises:
         NoInputError: the file cannot be read.
-        UsageError: it is no safetensors file, or its names, shapes, types or values are wrong.
+        UsageError: it is not a safetensors file, or its names, shapes, types or values are wrong.
     """
     try:
         with file.open("rb") as opened:

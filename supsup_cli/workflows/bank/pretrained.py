@@ -1,4 +1,4 @@
-"""A network trained elsewhere as the frozen base: weights from a safetensors file."""
+"""Read a network trained elsewhere from a safetensors file, to be the frozen base."""
 
 import hashlib
 import shlex
@@ -16,10 +16,10 @@ from supsup_cli.errors import NoInputError, UsageError
 
 Shapes = Mapping[str, tuple[int, ...]]
 
-# Each task measures its own statistics under its own mask: the file's are of no use.
+# Each task measures its own statistics under its own mask, so the file's are not used.
 _STATISTICS = (".running_mean", ".running_var", ".num_batches_tracked")
 _NAMED_AT_MOST = 5
-# How a checkpoint of PyTorch becomes a safetensors file.
+# Turns a PyTorch checkpoint into a safetensors file.
 CONVERT = (
     'python -c "import torch, safetensors.torch as s; '
     "s.save_file(torch.load('{source}', weights_only=True), 'net.safetensors')\""
@@ -28,7 +28,7 @@ CONVERT = (
 
 @dataclass(frozen=True)
 class Pretrained:
-    """Weights by parameter name, float32, and the SHA-256 of the file that they came from."""
+    """Weights by parameter name, float32, and the SHA-256 of their file."""
 
     weights: Mapping[str, NDArray[np.float32]]
     sha256: str
@@ -36,7 +36,7 @@ class Pretrained:
 
 
 def read_pretrained(file: Path, shapes: Shapes, *, head: str | None, seed: int) -> Pretrained:
-    """Read a network's weights, every name and shape checked.
+    """Read a network's weights; check every name and shape.
 
     Names are those of the network's parameters (PyTorch's state dict). Running statistics are left
     out. float16, bfloat16 and float64 become float32.
@@ -44,13 +44,13 @@ def read_pretrained(file: Path, shapes: Shapes, *, head: str | None, seed: int) 
     Args:
         file: a safetensors file.
         shapes: parameter name → shape, of the architecture.
-        head: the last layer's parameter if it shall be drawn from the seed; the file's own
-            parameters of that layer are left out.
+        head: the last layer's parameter, to draw it from the seed instead; the file's parameters of
+            that layer are left out.
         seed: of that draw.
 
     Raises:
         NoInputError: the file cannot be read.
-        UsageError: it is no safetensors file, or its names, shapes, types or values are wrong.
+        UsageError: it is not a safetensors file, or its names, shapes, types or values are wrong.
     """
     try:
         with file.open("rb") as opened:
@@ -104,7 +104,7 @@ def _check(file: Path, found: Shapes, expected: Shapes) -> None:
 
 
 def not_safetensors(file: Path, error: SafetensorError) -> UsageError:
-    """Say that a file is of another kind, half there, or a pickle, and how to make one of it."""
+    """Explain what a file is instead (cut short, a pickle, …), and how to convert it."""
     return UsageError(
         f"{file}: not a safetensors file ({error}), expected a state dict saved as one",
         hint=CONVERT.format(source="net.pt"),
@@ -112,13 +112,13 @@ def not_safetensors(file: Path, error: SafetensorError) -> UsageError:
 
 
 def listed(names: list[str]) -> str:
-    """Name some of many, quoted."""
+    """List the first few names, quoted."""
     more = f", and {len(names) - _NAMED_AT_MOST} more" if len(names) > _NAMED_AT_MOST else ""
     return ", ".join(map(shlex.quote, names[:_NAMED_AT_MOST])) + more
 
 
 def values(file: str, name: str, tensor: torch.Tensor) -> NDArray[np.float32]:
-    """Give a tensor of a file as float32.
+    """Return a tensor of a file as float32.
 
     Raises:
         UsageError: it has no floating-point numbers, or infinity or NaN.

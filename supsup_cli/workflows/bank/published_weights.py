@@ -1,8 +1,8 @@
-"""`--weights imagenet`: a library fetches the weights that it publishes, and supsup checks them.
+"""`--weights imagenet`: let a library fetch the weights that it publishes, and check them.
 
-torchvision publishes pickles. This is the one place where such a file is read: with
-`weights_only=True`, which builds tensors and nothing else, and only if its SHA-256 begins with the
-digits that torchvision's own name of it has. timm's files are safetensors.
+torchvision publishes pickles. Only this module reads one: with `weights_only=True`, which builds
+nothing but tensors, and only if its SHA-256 begins with the digits in the name that torchvision
+gives it. timm's files are safetensors.
 """
 
 import contextlib
@@ -26,21 +26,21 @@ from supsup_cli.workflows.bank.library_weights import (
 )
 from supsup_cli.workflows.bank.pretrained import CONVERT, Shapes
 
-# torchvision writes so many digits of a file's SHA-256 into its name, or more.
+# torchvision writes at least so many digits of a file's SHA-256 into its name.
 _NAMED = re.compile(r"-([a-f0-9]{8,64})\.")
 _HUB = "https://huggingface.co"
 
 
 def fetch_published(arch: str, shapes: Shapes) -> LibraryWeights:
-    """Fetch a network's published weights, or take them from where the library keeps them.
+    """Fetch a network's published weights, or read them from the library's cache.
 
     Args:
         arch: torchvision/NAME or timm/NAME.
         shapes: name → shape of all `base_tensors`.
 
     Raises:
-        NoInputError: they cannot be fetched; says which file to bring, and how.
-        UsageError: there are none, or the file is not the one that was published.
+        NoInputError: they cannot be fetched; the message names the file to bring, and how.
+        UsageError: there are none, or the file is not the published one.
     """
     if arch.startswith(TIMM):
         file = _of_timm(arch)
@@ -49,7 +49,7 @@ def fetch_published(arch: str, shapes: Shapes) -> LibraryWeights:
 
 
 def published_url(arch: str) -> str:
-    """Name the address of the weights that torchvision recommends for a network.
+    """Return the address of the weights that torchvision recommends for a network.
 
     Raises:
         UsageError: it publishes none.
@@ -79,7 +79,7 @@ def fetch_torchvision(arch: str, url: str, shapes: Shapes) -> LibraryWeights:
         raise UsageError(f"{url}: no digits of a SHA-256 found in the name, expected some")
     file = Path(torch.hub.get_dir()) / "checkpoints" / name
     try:
-        with contextlib.redirect_stdout(io.StringIO()):  # it tells its progress there
+        with contextlib.redirect_stdout(io.StringIO()):  # it prints its progress there
             state = torch.hub.load_state_dict_from_url(
                 url, map_location="cpu", progress=False, check_hash=True, weights_only=True
             )
@@ -87,13 +87,13 @@ def fetch_torchvision(arch: str, url: str, shapes: Shapes) -> LibraryWeights:
             digest = hashlib.file_digest(opened, "sha256").hexdigest()
     except (URLError, OSError) as error:
         raise _bring(url, arch, error, f"{CONVERT.format(source=name)}") from error
-    except Exception as error:  # what a broken or hostile file makes torch raise has no common type
+    except Exception as error:  # torch's errors on broken or hostile files have no common type
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UsageError(
             f"{url}: {reason[:200]}, expected torchvision's file",
             hint=f"rm {file}; and try again",
         ) from error
-    if not digest.startswith(stated[1]):  # it lay there already, unchecked
+    if not digest.startswith(stated[1]):  # it was in the cache already, unchecked
         raise UsageError(
             f"{file}: SHA-256 {digest[:16]}… found, expected {stated[1]}…",
             hint=f"rm {file}; and try again",
@@ -114,10 +114,10 @@ def _of_timm(arch: str) -> Path:
     if not place:
         raise UsageError(f"--weights imagenet: timm publishes none for {arch}")
     url = f"{_HUB}/{place}/resolve/main/{IN_FOLDER}"
-    huggingface_hub.utils.logging.set_verbosity(logging.CRITICAL)  # supsup tells what failed
+    huggingface_hub.utils.logging.set_verbosity(logging.CRITICAL)  # supsup reports failures
     try:
         return Path(huggingface_hub.hf_hub_download(place, IN_FOLDER))
-    except Exception as error:  # its errors have no base of their own, and vary with its version
+    except Exception as error:  # its errors have no common base class, and vary with its version
         raise _bring(url, arch, error, "") from error
 
 

@@ -15,12 +15,12 @@ from supsup_cli.workflows.results.bank import Check
 # The first 64 signs of the second parameter under seed 0, as FORMAT.md has them.
 _SIGNS = "76d1a1f9c3f837d0"
 _DAMAGE = 5
-_TOLERANCE = 1e-4  # of logits whose size is about one, float32
+_TOLERANCE = 1e-4  # of logits of size one, float32
 _HINT = "reinstall supsup and what it needs: pip install --force-reinstall supsup"
 
 
 def check_devices(device: str) -> list[Check]:
-    """Tell the devices there are, the threads, and whether the one asked for can be used."""
+    """Check the devices and threads, and whether the device asked for can be used."""
     cuda = torch.cuda.device_count()
     names = ["cpu", *(f"cuda:{i} {torch.cuda.get_device_name(i)}" for i in range(cuda))]
     if torch.backends.mps.is_available():
@@ -34,7 +34,7 @@ def check_devices(device: str) -> list[Check]:
 
 
 def _check_threads() -> Check:
-    """Tell how many threads there are, and whether they leave the processors to others."""
+    """Report how many threads there are, and whether idle ones leave the processors to others."""
     threads = torch.get_num_threads()
     found = f"{threads} of {os.cpu_count()} processors"
     policy = os.environ.get("OMP_WAIT_POLICY", "")
@@ -43,12 +43,12 @@ def _check_threads() -> Check:
     if threads == 1:
         return Check("threads", "ok", found)
     found = f"{found}; they spin while they wait (OMP_WAIT_POLICY={policy or 'unset'})"
-    hint = "set OMP_WAIT_POLICY=passive, or give no value: beside busy processes spinning is slow"
+    hint = "set OMP_WAIT_POLICY=passive, or give no value: spinning is slow next to busy processes"
     return Check("threads", "warning", found, hint)
 
 
 def check_arithmetic(device: str) -> list[Check]:
-    """Draw signs and run a small masked network where `device` says; compare with known answers."""
+    """Draw signs and run a small masked network on `device`; compare with known answers."""
     signs = seeded_signs(0, 1, 64).tobytes().hex()
     drawn = Check("random signs", "ok", f"{signs}, as they must be")
     if signs != _SIGNS:
@@ -68,7 +68,7 @@ def check_arithmetic(device: str) -> list[Check]:
 
 
 def _largest_error(device: torch.device) -> float:
-    """Run a perceptron of 16, 32 and 8 values under a mask beside the same in numpy."""
+    """Run a perceptron of 16, 32 and 8 values under a mask, and compare with numpy."""
     random = np.random.RandomState(0)
     network = build_network(NetworkSpec("mlp-32", (1, 4, 4), 8))
     shapes = {name: tuple(one.shape) for name, one in network.named_parameters()}

@@ -1,4 +1,4 @@
-"""`stats`: what a bank holds and takes, beside other ways to keep as many tasks. Without torch."""
+"""`stats`: count what a bank holds; compare other ways to keep as many tasks. Without torch."""
 
 import math
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ def stats(path: Place, *, overlaps: bool, plot: Path | None) -> StatsResult:
 
     Args:
         path: the bank's folder.
-        overlaps: compare every pair of tasks too.
+        overlaps: also compare every pair of tasks.
         plot: where to write a picture of the overlaps; None for none.
 
     Raises:

@@ -1,7 +1,7 @@
-"""What two processes see of each other in a folder: what several learners of one bank rely on.
+"""Test what two processes see of each other in a folder; learners that share a bank rely on it.
 
-Both run on this machine. Whether a second machine sees the same is the file system's promise: NFS
-from version 3 on, Lustre, GPFS and CephFS keep it for links, which decide; locks are best effort.
+Both run on this machine. The file system must promise that a second machine sees the same: NFS from
+version 3 on, Lustre, GPFS and CephFS do so for links, which decide; locks are best effort.
 """
 
 import fcntl
@@ -44,14 +44,14 @@ else:
 
 
 class UnfitError(Exception):
-    """The file system did something else than it was asked to."""
+    """The file system did not do what it was asked to."""
 
 
 def lock(place: Path) -> str:
-    """Hold a lock, and let a second process ask for it.
+    """Hold a lock while a second process asks for it.
 
     Raises:
-        UnfitError: both got it, or it stayed.
+        UnfitError: both got it, or it stayed locked afterwards.
         OSError: the file system has no locks.
         subprocess.SubprocessError: there was no second process.
     """
@@ -69,7 +69,7 @@ def lock(place: Path) -> str:
 
 
 def names(place: Path) -> str:
-    """Give a file a name; a second process must see it, not take it, and give another that is seen.
+    """Test whether a second process sees a new name, cannot take it, and adds one seen here.
 
     Raises:
         UnfitError: the second process did not see the name, or took it, or its own was not seen.

@@ -1,4 +1,4 @@
-"""`verify`: read every byte of a bank, report every problem, mend what can be mended."""
+"""`verify`: read every byte of a bank, report every problem, repair what can be repaired."""
 
 from bank_format.bank import Bank
 from bank_format.check.repair import RepairReport, repair
@@ -16,14 +16,14 @@ def verify(path: Place, *, mend: bool = False, dry_run: bool = False) -> VerifyR
     """Check a bank, and repair it if asked to; damage is data, not an exception.
 
     Args:
-        path: the bank's folder, or where it lies in an object store.
+        path: the bank's folder, or its place in an object store.
         mend: repair it.
-        dry_run: tell what a repair would do, and change nothing.
+        dry_run: report what a repair would do, and change nothing.
 
     Raises:
-        UsageError: a dry run of no repair, or a repair in an object store.
-        NoBankError: there is nothing of a bank.
-        StorageError: a repair cannot write; the next one does what is left.
+        UsageError: a dry run without a repair, or a repair in an object store.
+        NoBankError: there is no bank.
+        StorageError: a repair cannot write; the next repair does the rest.
     """
     if dry_run and not mend:
         raise UsageError("--dry-run without --repair found, expected both or neither")

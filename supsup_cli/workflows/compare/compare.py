@@ -39,7 +39,7 @@ _NEVER = NeverStop()
 
 @dataclass
 class _Comparison:
-    """A comparison under way."""
+    """A comparison in progress."""
 
     request: CompareRequest
     named: tuple[NamedTask, ...]
@@ -53,7 +53,7 @@ class _Comparison:
 
     @property
     def steps(self) -> int:
-        """Steps of all methods and seeds together, those that choose rates included."""
+        """Steps of all methods and seeds together, including those that choose rates."""
         tried = trial_tasks(len(self.named)) if self.request.rates == "grid" else 0
         learned = len(self.named) * self.request.seeds
         return len(self.methods) * (learned + tried) * self.request.steps
@@ -74,7 +74,7 @@ class _Comparison:
             self.images = self.images or setting.tasks.test_sizes
 
     def _rates(self, entry: Entry, setting: Setting, advance: Advance) -> ChosenRates:
-        """Choose the rates of a method, or find what was chosen."""
+        """Choose the rates of a method, or read those chosen earlier."""
         if self.request.rates == "fixed":
             return fixed_rates(entry)
         found = None if self.keeping is None else self.keeping.rates(entry.name)
@@ -87,7 +87,7 @@ class _Comparison:
         return chosen
 
     def stopped(self) -> StoppedError:
-        """Say how far it came."""
+        """Make the error that reports how far the comparison came."""
         done = sum(map(len, self.runs.values()))
         wanted = len(self.methods) * self.request.seeds
         hint = "type the same command again with --keep FOLDER: the next time it can go on"
@@ -97,11 +97,11 @@ class _Comparison:
 
 
 def compare(request: CompareRequest, reporter: Reporter, stop: Stop = _NEVER) -> CompareResult:
-    """Compare methods; nothing is written but what was asked for, and no bank is touched.
+    """Compare methods; writes only what was asked for, and touches no bank.
 
     Raises:
         UsageError, NoInputError: what was asked for cannot be compared.
-        NameTakenError: the folder to keep it in holds another comparison.
+        NameTakenError: the folder to keep results in holds another comparison.
         StoppedError: it was stopped; what was kept is whole.
         StorageError, BankError: something cannot be written or read.
     """
@@ -168,7 +168,7 @@ def _entries(request: CompareRequest) -> dict[str, Entry]:
 def _setting(
     request: CompareRequest, named: tuple[NamedTask, ...], seed: int, folder: Path, stop: Stop
 ) -> Setting:
-    """Make what all methods of a seed get; their network is that of a bank."""
+    """Make what all methods of a seed get; the network is that of a bank."""
     with tempfile.TemporaryDirectory(prefix="supsup-base-") as place:
         init_base(Path(place, "bank"), replace(request.base, seed=seed))
         net = open_network(Path(place, "bank"), request.device)
@@ -186,7 +186,7 @@ def _setting(
 
 @contextmanager
 def _folder(keeping: Keeping | None) -> Iterator[Path]:
-    """Give the folder that systems work in: the one that is kept, or one that goes."""
+    """Provide the folder that methods work in: the one to keep, or a temporary one."""
     if keeping is not None:
         yield keeping.folder
         return
@@ -195,7 +195,7 @@ def _folder(keeping: Keeping | None) -> Iterator[Path]:
 
 
 def _plan(request: CompareRequest, named: tuple[NamedTask, ...]) -> dict[str, Json]:
-    """List all that decides what comes out, but the methods and the number of seeds."""
+    """List everything that decides the results, except the methods and the number of seeds."""
     base = request.base
     return {
         "arch": base.arch,

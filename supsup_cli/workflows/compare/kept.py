@@ -1,13 +1,13 @@
-"""What `compare --keep` leaves: a sealed file for each task that a method has learned.
+"""What `compare --keep` writes: a sealed file for each task that a method has learned.
 
-    FOLDER/comparison.json              what was asked for; another comparison needs another folder
+    FOLDER/comparison.json              the request; another comparison needs another folder
     FOLDER/METHOD.rates.json            the rates that were chosen, with their trials
     FOLDER/seed-S/METHOD/task-NNNN.safetensors
                                         what the task added: its numbers, shared ones that it
                                         changed, the row of accuracies, the seconds it took
     FOLDER/seed-S/supsup/bank/          our own method's bank
 
-Each file appears whole or not at all. A comparison that was stopped goes on after the last of them.
+Each file appears whole or not at all. A stopped comparison continues after the last of them.
 """
 
 import json
@@ -31,19 +31,20 @@ from supsup_cli.workflows.compare.rates import ChosenRates
 _COMPARISON = "comparison.json"
 _MOST_JSON, _MOST_TASK = 1 << 24, 1 << 36  # bytes
 _PLAN_HINT = "choose another folder, or ask for what it holds"
-_DAMAGE_HINT = "remove the file: what it held is made again"
+_DAMAGE_HINT = "remove the file: its content is made again"
 
 Row = dict[str, list[float | None]]
 
 
 @dataclass(frozen=True)
 class LearnedStep:
-    """What came of one task.
+    """The results of one task.
 
     Attributes:
         arrays: of the system, see `System.last`.
-        row: scenario → accuracy on each task so far, and on the next where there is an answer.
-        seconds: that learning took.
+        row: scenario → accuracy on each task so far, and on the next one if the method can answer
+            it.
+        seconds: time that learning took.
         bytes: kept for all tasks so far.
     """
 
@@ -57,8 +58,8 @@ class Keeping:
     """The folder of one comparison.
 
     Args:
-        folder: where to.
-        plan: all that decides what comes out.
+        folder: where the files are.
+        plan: everything that decides the results.
 
     Raises:
         NameTakenError: it holds another comparison.
@@ -84,7 +85,7 @@ class Keeping:
             )
 
     def rates(self, method: str) -> ChosenRates | None:
-        """Read the rates that were chosen; None if they were not."""
+        """Read the rates that were chosen; None if there are none."""
         path = self.folder / f"{method}.rates.json"
         held: Any = _read_json(path)
         if held is None:
@@ -99,7 +100,7 @@ class Keeping:
         files.replace(self.folder / f"{method}.rates.json", canonical(text))
 
     def step(self, seed: int, method: str, place: int) -> LearnedStep | None:
-        """Read what came of a task; None if it was not learned."""
+        """Read the results of a task; None if it was not learned."""
         path = self._path(seed, method, place)
         try:
             data = files.read_bytes(path, _MOST_TASK)
@@ -111,7 +112,7 @@ class Keeping:
             return LearnedStep(arrays, told["row"], told["seconds"], told["bytes"])
 
     def keep_step(self, seed: int, method: str, place: int, step: LearnedStep) -> None:
-        """Write what came of a task."""
+        """Write the results of a task."""
         row: Json = {scenario: list(shares) for scenario, shares in step.row.items()}
         told: Json = {"row": row, "seconds": step.seconds, "bytes": step.bytes}
         path = self._path(seed, method, place)
@@ -133,7 +134,7 @@ def _read_json(path: Path) -> Json:
 
 @contextmanager
 def _expected(path: Path) -> Iterator[None]:
-    """Tell a file that says something else than `Keeping` writes."""
+    """Report a file whose content `Keeping` cannot have written."""
     try:
         yield
     except (KeyError, TypeError, ValueError) as error:

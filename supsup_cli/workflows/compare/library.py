@@ -1,4 +1,4 @@
-"""Methods of the library Avalanche as systems that `compare` drives."""
+"""Methods of the library Avalanche, as systems that `compare` drives."""
 
 import time
 from dataclasses import replace
@@ -25,10 +25,10 @@ from supsup_cli.workflows.reporting import Advance
 
 
 class LibrarySystem:
-    """A strategy of the library at work: one network, whose head has each class once.
+    """A running strategy of the library: one network, with each class once in its head.
 
-    Tasks of the same classes share them (GNs); else the outputs of all tasks compete (GNu), those
-    of tasks to come left out.
+    Tasks with the same classes share them (GNs); otherwise the outputs of all tasks so far compete
+    (GNu).
 
     Args:
         method: which one.
@@ -59,7 +59,7 @@ class LibrarySystem:
         )
 
     def learn(self, task: ComparedTask, advance: Advance) -> float:
-        """Learn the next task, or all of them in the place of the first; the seconds it took."""
+        """Learn the next task, or all tasks instead of the first; return the seconds it took."""
         place = self._learned
         self._learned += 1
         if not self._method.at_once:
@@ -73,7 +73,7 @@ class LibrarySystem:
         return time.perf_counter() - began
 
     def accuracies(self, place: int, task: ComparedTask, split: Split) -> Accuracies:
-        """Measure images of a task, among the classes of all tasks so far."""
+        """Measure accuracy on a task's images, among the classes of all tasks so far."""
         images = torch.from_numpy(split.images).to(task.images.outputs.device)
         seen = self._tasks if self._method.at_once else self._learned
         known = max(self._ends[: max(seen, place + 1)])
@@ -82,17 +82,17 @@ class LibrarySystem:
 
     @property
     def bytes(self) -> int:
-        """Bytes that must be kept."""
+        """Number of bytes that must be kept."""
         return self._learner.bytes
 
     def _images(self, place: int, task: ComparedTask) -> TaskImages:
-        """Give a task's images with the outputs of the one head as their targets."""
+        """Return a task's images, labelled with the outputs of the one head."""
         targets: Tensor = task.images.train.targets + self._starts[place]
         return replace(task.images, train=replace(task.images.train, targets=targets))
 
 
 def library_entries() -> dict[str, Entry]:
-    """Give every method of the library as one to compare, installed or not."""
+    """Return every method of the library as one to compare, installed or not."""
     return {name: _entry(method) for name, method in LIBRARY.items()}
 
 

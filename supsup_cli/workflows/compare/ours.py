@@ -1,4 +1,4 @@
-"""Our own method in a comparison: a bank of its own, learned and asked as by the commands."""
+"""supsup in a comparison: a bank of its own, used as the commands do."""
 
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -39,10 +39,10 @@ NAME = "supsup"
 
 
 class BankSystem:
-    """A bank at work: masks over the frozen network, the task inferred by `auto`.
+    """A bank: masks over the frozen network, the task inferred by `auto`.
 
     Args:
-        path: of the bank, which is made if it is not there.
+        path: of the bank, which is created if missing.
         setting: network, tasks, steps.
         rates: of the recipe.
     """
@@ -54,12 +54,13 @@ class BankSystem:
         self._names: list[str] = []
         classes = {task.classes for task in setting.tasks.named}
         self._shares_labels = len(classes) == 1
-        # Of a task to come, labels that tasks share can be right; its own mask is not there yet.
+        # For a future task, labels that tasks share can be right although its mask is still
+        # missing.
         self.ahead = self._shares_labels
         init_base(path, replace(setting.request.base, seed=setting.base.seed))
 
     def learn(self, task: ComparedTask, advance: Advance) -> float:
-        """Learn the next task, or find it in the bank; the seconds it took."""
+        """Learn the next task, or find it in the bank; return the seconds it took."""
         request = self._setting.request
         name = task.data.name
         learn_task(
@@ -83,7 +84,7 @@ class BankSystem:
         return found.provenance.seconds
 
     def accuracies(self, place: int, task: ComparedTask, split: Split) -> Accuracies:
-        """Measure images: the task inferred (GNu, GNs where labels are shared) and given (GG)."""
+        """Measure accuracy with the task inferred (GNu; GNs with shared labels) and given (GG)."""
         device = self._setting.request.device
         opened = open_tasks(self.path, device, self._names)
         rule = choose_rule(opened, DecisionRequest("auto", None, "image", device), Silent())
@@ -109,22 +110,22 @@ class BankSystem:
 
     @property
     def bytes(self) -> int:
-        """Bytes of the tasks' files, and of the base where a seed cannot draw it again."""
+        """Bytes of the tasks' files, and of the base if its seed cannot draw it again."""
         bank = open_network(self.path, "cpu").bank
         size = sum(bank.read_task(name).bytes_on_disk for name in self._names)
         return size + ((self.path / BASE_FILE).stat().st_size if self._setting.base.trained else 0)
 
     def last(self) -> Arrays:
-        """Give nothing: the bank holds the task."""
+        """Return nothing: the bank holds the task."""
         return {}
 
     def restore(self, task: NamedTask, _arrays: Mapping[str, NDArray[np.generic]]) -> None:
-        """Take up a task of the bank."""
+        """Use a task that is already in the bank."""
         self._names.append(task.name)
 
 
 def our_entry(request: CompareRequest, kind: Kind) -> Entry:
-    """Give our own method as one to compare.
+    """Return supsup itself as a method to compare.
 
     Args:
         request: its recipe.

@@ -1,23 +1,23 @@
-"""Each method's learning rate, chosen from one grid with equal trials."""
+"""Choose each method's learning rate from one grid, with equally many trials."""
 
 from dataclasses import dataclass
 
 from supsup_cli.workflows.compare.systems import Entry, Rates, Setting, Trial, scaled
 from supsup_cli.workflows.reporting import Advance
 
-# On the rate of each method's paper, and on our own recipe's.
+# Factors on the rate of each method's paper, and on our own recipe's.
 FACTORS = (0.3, 1.0, 3.0, 10.0, 30.0)
 
 
 @dataclass(frozen=True)
 class ChosenRates:
-    """The rates that a method learns with, and how they were found.
+    """The rates that a method learns with, and how they were chosen.
 
     Attributes:
         first: of the first task.
         later: of the others.
         trials: (factor on the first rate, factor on the later one or None, accuracy on calibration
-            images); none where the paper's rates were taken.
+            images); none if the paper's rates are used.
         at_edge: whether a factor is the grid's least or largest, so that a better one may lie
             beyond.
     """
@@ -34,16 +34,16 @@ class ChosenRates:
 
 
 def fixed_rates(entry: Entry) -> ChosenRates:
-    """Take the rates of the method's paper."""
+    """Use the rates of the method's paper."""
     return ChosenRates(entry.rates.first, entry.rates.later)
 
 
 def choose_rates(entry: Entry, setting: Setting, advance: Advance) -> ChosenRates:
-    """Try every factor of the grid on the first tasks, the calibration images being the judge.
+    """Try every factor of the grid on the first tasks, judged on calibration images.
 
-    A method with one rate learns the first two tasks with each factor. One with two rates learns
-    the first task with each factor, then the second with each, from the best first one: as many
-    tasks. The smaller factor wins among equals.
+    A method with one rate learns the first two tasks with each factor. A method with two rates
+    learns the first task with each factor, then from the best result the second task with each:
+    equally many tasks. If factors are equally good, the smaller one wins.
     """
     score = entry.trial(setting, advance)
     more = len(setting.tasks) > 1
@@ -63,7 +63,7 @@ def choose_rates(entry: Entry, setting: Setting, advance: Advance) -> ChosenRate
 
 
 def trial_tasks(tasks: int) -> int:
-    """Count the tasks that choosing learns, of so many."""
+    """Count the tasks that are learned to choose rates."""
     return len(FACTORS) * min(2, tasks)
 
 

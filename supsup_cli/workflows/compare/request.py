@@ -1,4 +1,4 @@
-"""What `compare` is asked for, checked before anything is read."""
+"""What `compare` is asked to do, checked before anything is read."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,17 +15,17 @@ class CompareRequest:
     """What to compare.
 
     Attributes:
-        data: names and folders, a task each.
+        data: names and folders, one task each.
         methods: their names; none means all that are installed.
         base: the network, and the first seed.
         recipe: of our own method.
-        steps: updates of every method for a task.
-        batch_size: images of an update.
-        seeds: how many, from the base's on.
-        rates: "grid" chooses each method's, "fixed" takes its paper's.
-        limit: test images of a task, a seeded choice; None takes all.
+        steps: updates per task, for every method.
+        batch_size: images per update.
+        seeds: number of seeds, from the base's seed on.
+        rates: "grid" chooses each method's rates, "fixed" uses its paper's.
+        limit: random (seeded) test images of each task; None uses all.
         device: see `choose_device`.
-        keep: folder for what each method made, or None.
+        keep: folder for the results of each method, or None.
         csv: where to write the matrices, or None.
         plot: where to draw, or None.
         reading: where data lie.
@@ -48,11 +48,11 @@ class CompareRequest:
 
 
 def chosen_methods(asked: Sequence[str], known: Mapping[str, str]) -> list[str]:
-    """Settle which methods are compared, in the order of `known` unless asked for by name.
+    """Choose the methods to compare: those named, or all installed ones in the order of `known`.
 
     Args:
-        asked: as typed, parted at commas; none for all that are installed.
-        known: every name → "", or the command that installs what it lacks.
+        asked: as typed, separated by commas; none means all that are installed.
+        known: name → "" if installed, else the command that installs it.
 
     Raises:
         UsageError: there is no such method, or it is not installed.

@@ -1,4 +1,4 @@
-"""The methods of `baselines` as systems that `compare` drives."""
+"""The methods of `baselines`, as systems that `compare` drives."""
 
 import time
 from collections.abc import Mapping
@@ -30,13 +30,13 @@ _OWN, _STATISTICS, _SHARED = "own/", "statistics/", "shared/"
 
 
 class RivalSystem:
-    """A rival at work.
+    """A rival in use.
 
     Args:
         rival: which one.
         setting: what it gets.
         rates: of its steps.
-        learner: what it has learned; None begins.
+        learner: what it has learned so far; None starts anew.
     """
 
     ahead = False
@@ -52,11 +52,11 @@ class RivalSystem:
         self._before = dict(self._learner.shared)
 
     def after_first(self, rates: Rates) -> "RivalSystem":
-        """Copy the system, to go on with other rates."""
+        """Copy the system, to continue with other rates."""
         return RivalSystem(self._rival, self._setting, rates, self._learner.copy())
 
     def learn(self, task: ComparedTask, advance: Advance) -> float:
-        """Learn the next task; the seconds it took."""
+        """Learn the next task; return the seconds it took."""
         first = not self._learner.tasks
         recipe = replace(
             self._rival.first if first else self._rival.later,
@@ -70,7 +70,7 @@ class RivalSystem:
         return time.perf_counter() - began
 
     def accuracies(self, place: int, task: ComparedTask, split: Split) -> Accuracies:
-        """Measure images of a learned task, which is given, or inferred (GNu)."""
+        """Measure accuracy on a learned task, with the task given, or inferred (GNu)."""
         learner = self._learner
         images = torch.from_numpy(split.images).to(task.images.outputs.device)
         labels = learner.logits(place, images).argmax(1).cpu().numpy()
@@ -83,11 +83,11 @@ class RivalSystem:
 
     @property
     def bytes(self) -> int:
-        """Bytes that must be kept."""
+        """Number of bytes that must be kept."""
         return self._learner.bytes
 
     def last(self) -> Arrays:
-        """Give the last task's own numbers, and the shared ones that it changed."""
+        """Return the last task's own numbers, and the shared ones that it changed."""
         task = self._learner.tasks[-1]
         changed = {
             name: one
@@ -102,7 +102,7 @@ class RivalSystem:
         }
 
     def restore(self, task: NamedTask, arrays: Mapping[str, NDArray[np.generic]]) -> None:
-        """Take up a task that was learned before."""
+        """Restore a task that was learned before."""
         outputs = torch.tensor(task.outputs, device=self._setting.base.device)
 
         def part(prefix: str) -> dict[str, torch.Tensor]:
@@ -118,7 +118,7 @@ class RivalSystem:
 
 
 def rival_entries() -> dict[str, Entry]:
-    """Give every rival as a method to compare."""
+    """Return every rival as a method to compare."""
     return {name: _entry(rival) for name, rival in RIVALS.items()}
 
 

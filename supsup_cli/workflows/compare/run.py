@@ -1,4 +1,4 @@
-"""One method on the tasks of one seed: learned in their order, measured after each."""
+"""Run one method on the tasks of one seed: learn them in order, measure after each."""
 
 from dataclasses import dataclass, replace
 
@@ -13,12 +13,12 @@ from supsup_cli.workflows.reporting import Advance
 
 @dataclass(frozen=True)
 class Run:
-    """What came of a method.
+    """The results of a method.
 
     Attributes:
-        matrices: scenario → (T, T), R[i, j] the accuracy on task j after task i; NaN where it was
-            not measured.
-        seconds: that learning took.
+        matrices: scenario → (T, T), R[i, j] the accuracy on task j after task i; NaN if not
+            measured.
+        seconds: time that learning took.
         bytes: kept for all tasks.
     """
 
@@ -34,14 +34,14 @@ def run_method(
     keeping: Keeping | None,
     advance: Advance,
 ) -> Run:
-    """Learn all tasks, or go on where an earlier run stopped.
+    """Learn all tasks, or continue where an earlier run stopped.
 
     Args:
         entry: the method.
-        rates: that it learns with.
+        rates: learning rates.
         setting: the tasks, the network, the seed.
-        keeping: where earlier tasks are found and further ones left; None keeps nothing.
-        advance: called with the steps just done, those found there included.
+        keeping: where earlier tasks are read and new ones written; None keeps nothing.
+        advance: called with the steps just done, or found done.
     """
     system = entry.open(setting, rates)
     seed, tasks = setting.base.seed, setting.tasks
@@ -63,7 +63,7 @@ def run_method(
 def _restored(
     entry: Entry, system: System, setting: Setting, keeping: Keeping | None
 ) -> list[LearnedStep]:
-    """Take up the tasks that an earlier run learned, one after the other from the first."""
+    """Restore the tasks that an earlier run learned, one by one from the first."""
     found: list[LearnedStep] = []
     if keeping is None:
         return found
@@ -80,7 +80,7 @@ def _restored(
 
 
 def _row(system: System, setting: Setting, place: int) -> Row:
-    """Measure all tasks so far, and the next one where the method has an answer for it."""
+    """Measure all tasks so far, and the next one if the method can answer it."""
     last = min(place + 1, len(setting.tasks) - 1) if system.ahead else place
     row: Row = {}
     for measured in range(last + 1):

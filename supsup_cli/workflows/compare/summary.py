@@ -1,4 +1,4 @@
-"""From matrices of accuracies to the rows of the answer, and to the file of `--csv`."""
+"""Turn matrices of accuracies into the rows of the answer and the file of `--csv`."""
 
 import csv
 import io
@@ -36,8 +36,8 @@ def summed_up(
         entry: the method.
         chosen: its rates.
         runs: of each seed.
-        chances: accuracy of a guess on each task.
-        first_seed: of the first run; the others count on.
+        chances: accuracy of guessing, for each task.
+        first_seed: seed of the first run; the others count up from it.
     """
     return [
         _row(entry, scenario, chosen, runs, chances, first_seed) for scenario in runs[0].matrices
@@ -92,9 +92,9 @@ def _row(
 
 
 def write_matrices(result: CompareResult, path: Path) -> None:
-    """Write a line for each measured accuracy, R[i, j] of each method, scenario and seed.
+    """Write a line for each measured accuracy R[i, j], by method, scenario and seed.
 
-    A file that is there is replaced, at once.
+    An existing file is replaced in one step.
 
     Raises:
         StorageError: the file cannot be written.

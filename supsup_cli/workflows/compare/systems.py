@@ -1,4 +1,4 @@
-"""What `compare` drives: one method that learns the tasks of one seed, whatever it is made of."""
+"""What `compare` drives: any method that learns the tasks of one seed."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ Accuracies = dict[Scenario, float]
 
 @dataclass(frozen=True)
 class Rates:
-    """Learning rates of the first task and of the later ones, as `Recipe.learning_rate`."""
+    """Learning rates for the first task and for later ones, as `Recipe.learning_rate`."""
 
     first: float
     later: float
@@ -36,9 +36,9 @@ class Setting:
         request: what was asked for.
         tasks: to learn.
         base: the network.
-        pixels: how bytes become inputs.
-        folder: of this seed; temporary unless something is kept.
-        stop: who may ask to stop.
+        pixels: turns bytes into inputs.
+        folder: for this seed; temporary unless results are kept.
+        stop: says when to stop.
     """
 
     request: CompareRequest
@@ -50,38 +50,38 @@ class Setting:
 
 
 class System(Protocol):
-    """A method at work.
+    """A method in use.
 
     Attributes:
-        ahead: whether it answers images of a task that it has not learned.
+        ahead: whether it can answer images of a task that it has not learned yet.
     """
 
     ahead: bool
 
     def learn(self, task: ComparedTask, advance: Advance) -> float:
-        """Learn the next task; the seconds it took."""
+        """Learn the next task; return the seconds it took."""
 
     def accuracies(self, place: int, task: ComparedTask, split: Split) -> Accuracies:
-        """Measure images of a task, in every scenario that the method answers."""
+        """Measure accuracy on a task's images, in every scenario that the method supports."""
 
     @property
     def bytes(self) -> int:
-        """Bytes that must be kept for all tasks learned so far."""
+        """Number of bytes that must be kept for all tasks learned so far."""
 
 
 @runtime_checkable
 class Resumable(System, Protocol):
-    """A system that can go on after any task; others begin anew unless they are done."""
+    """A system that can continue after any task; others start anew unless they are done."""
 
     def last(self) -> Arrays:
-        """Give what the last task added or changed, so that `restore` can go on from it."""
+        """Return what the last task added or changed, so that `restore` can continue from it."""
 
     def restore(self, task: NamedTask, arrays: Mapping[str, NDArray[np.generic]]) -> None:
-        """Take up a task that was learned before."""
+        """Restore a task that was learned before."""
 
 
 # Learns the first tasks with factors on the paper's rates and measures their calibration images;
-# without a second factor the first task alone.
+# without a second factor only the first task.
 Trial = Callable[[float, float | None], float]
 
 
@@ -93,10 +93,10 @@ class Entry:
         name: as the command line knows it.
         meaning: in a few words.
         source: where it and its rates come from.
-        rates: of its paper.
+        rates: those of its paper.
         two_rates: whether the first task has a rate of its own.
-        open: begin, with rates.
-        trial: begin trials of rates.
+        open: starts learning with given rates.
+        trial: starts trials of rates.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The tasks of a comparison, as every method gets them."""
+"""The tasks of a comparison, the same for every method."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from supsup_cli.data.splits import Split, TaskData, choose
 from supsup_cli.errors import UsageError
 from supsup_cli.workflows.compare.request import CompareRequest
 
-# Images that stay in memory between two methods, in bytes.
+# Bytes of images that stay in memory between two methods.
 _KEPT_BYTES = 1 << 30
 
 
@@ -36,9 +36,9 @@ class ComparedTask:
 
     Attributes:
         data: all splits, as `learn-task` reads them.
-        images: what rivals learn from, on the device.
-        test: the images it is measured on.
-        calibration: the images that rates are chosen on.
+        images: training images for rivals, on the device.
+        test: test images.
+        calibration: images for choosing rates.
     """
 
     data: TaskData
@@ -48,10 +48,10 @@ class ComparedTask:
 
 
 def named_tasks(request: CompareRequest) -> tuple[NamedTask, ...]:
-    """Name the tasks in their order; no image is read.
+    """Name the tasks in order; no image is read.
 
     Raises:
-        UsageError, NoInputError: data that is not known or not there, two tasks of one name.
+        UsageError, NoInputError: unknown or missing data, or two tasks with one name.
     """
     data = names.expand(request.data)
     if not data:
@@ -70,12 +70,12 @@ def named_tasks(request: CompareRequest) -> tuple[NamedTask, ...]:
 
 
 class Tasks:
-    """The tasks of one seed; images are read when they are asked for, and stay while they fit.
+    """The tasks of one seed; images are read when needed, and stay in memory while they fit.
 
     Args:
         named: the tasks.
         request: shape, limit, where data lie.
-        seed: of the calibration share and of the choice of test images.
+        seed: for the calibration share and the choice of test images.
         device: where rivals learn.
     """
 
@@ -100,11 +100,11 @@ class Tasks:
 
     @property
     def test_sizes(self) -> tuple[int, ...]:
-        """Number of test images of each task, of those that have been read."""
+        """Number of test images of each task that has been read."""
         return tuple(self._sizes[place] for place in sorted(self._sizes))
 
     def __getitem__(self, place: int) -> ComparedTask:
-        """Read a task, or find it.
+        """Return a task, from memory if it is there.
 
         Raises:
             UsageError, NoInputError, StorageError: see `catalog.load`; or it has no test images.
@@ -139,7 +139,7 @@ class Tasks:
         def here(values: NDArray[np.int64] | None) -> torch.Tensor | None:
             return None if values is None else torch.from_numpy(values).to(self._device)
 
-        # a copy is made of what numpy may not write, such as MNIST's own images
+        # arrays that numpy may not write to, such as MNIST's own images, are copied
         store = split.store if split.store.flags.writeable else split.store.copy()
         labels = torch.from_numpy(split.labels).to(self._device)
         images = torch.from_numpy(store).to(self._device)

@@ -1,1 +1,1 @@
-"""Attractors of a bank: `encode-hopfield` and what recalls by them."""
+"""Attractors of a bank: `encode-hopfield`, and recalling masks from them."""

@@ -1,4 +1,4 @@
-"""A bank's attractors, opened for recovery, and what a bank must be to have some."""
+"""Open a bank's attractors for recovery, and check that the bank can have some."""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ _FLOAT32 = 4  # bytes
 
 @dataclass(frozen=True)
 class OpenAttractors:
-    """What recovery may know: nothing of it grows with the number of tasks.
+    """What recovery may use: none of it grows with the number of tasks.
 
     Attributes:
         matrices: parameter name → (d, d) float64, symmetric, zero diagonal.
@@ -36,10 +36,10 @@ class OpenAttractors:
 
 
 def refuse_edges(path: Place, record: BankRecord) -> None:
-    """Refuse a bank whose masks choose edges.
+    """Refuse a bank with masks over edges.
 
     Raises:
-        UsageError: it is one; says what the matrices would take.
+        UsageError: it is such a bank; the message says how large the matrices would be.
     """
     if record.masking == "units":
         return
@@ -57,7 +57,7 @@ def refuse_edges(path: Place, record: BankRecord) -> None:
 
 
 def open_attractors(net: OpenNetwork, tasks: Sequence[Task], reporter: Reporter) -> OpenAttractors:
-    """Open a bank's attractors; what they lack of the bank's tasks is told.
+    """Open a bank's attractors; note the tasks that they lack.
 
     Raises:
         UsageError: a bank of edges.
@@ -69,7 +69,7 @@ def open_attractors(net: OpenNetwork, tasks: Sequence[Task], reporter: Reporter)
     refuse_edges(bank.path, bank.record)
     if net.device.type == "mps":
         raise DeviceError(
-            "--device mps: float32 at most found, expected float64, which attractors are kept in",
+            "--device mps: float32 at most found, expected float64, which attractors need",
             hint="use --device cpu",
         )
     found = read_attractors(bank.path, bank.record)
@@ -95,7 +95,7 @@ def open_attractors(net: OpenNetwork, tasks: Sequence[Task], reporter: Reporter)
 
 
 def pattern_record(task: Task) -> PatternRecord:
-    """Name a task with the digest of what it is, as attractors do."""
+    """Name a task together with its digest, as attractors do."""
     return PatternRecord(task.content.task, task.content_sha256)
 
 

@@ -30,20 +30,20 @@ from supsup_cli.workflows.reporting import Reporter
 from supsup_cli.workflows.results.common import FailedInput
 from supsup_cli.workflows.results.hopfield import EncodeResult, StoringLayer
 
-# Share of the capacity from which on the user hears of it.
+# Share of the capacity from which the user is warned.
 _NEARLY_FULL = 0.8
-# The matrices in memory, what lies above their diagonals, the file's bytes and the seal's copy.
+# The matrices, their upper triangles, and the file's bytes are in memory together.
 _MATRICES_AT_ONCE = 3
 
 
 @dataclass(frozen=True)
 class EncodeRequest:
-    """What to store and how to check it.
+    """What to store, and how to check it.
 
     Attributes:
         rule: storkey or hebbian.
         verify: recall every mask from its data and from corrupted copies too.
-        limit: images of each task for that, a seeded choice; None takes all.
+        limit: random (seeded) images of each task for that; None uses all.
         seed: of that choice and of the corruption.
         device: where recovery computes.
         reading: how the tasks' data are read.
@@ -58,10 +58,10 @@ class EncodeRequest:
 
 
 def encode_hopfield(path: Path, request: EncodeRequest, reporter: Reporter) -> EncodeResult:
-    """Store the masks of all tasks as attractors; what is stored already is built upon.
+    """Store the masks of all tasks as attractors, starting from what is already stored.
 
-    Tasks are added in the order of the time they were learned, then of their names. Where the
-    stored ones are the first of that order, the others are added to them; else all begins anew.
+    Tasks are ordered by the time they were learned, then by name. If the stored tasks are the first
+    in that order, the others are added to them; otherwise all are encoded anew.
 
     Raises:
         UsageError: a bank of edges, no such rule, more units than memory can hold matrices of, or
@@ -139,7 +139,7 @@ def _check(path: Path, tasks: Sequence[Task]) -> None:
         if task.sparse:
             raise UsageError(
                 f"{path}: task {task.content.task!r} with a density found, expected none: its "
-                "kept units count more than one, and attractors hold bits alone",
+                "kept units have a gain, and attractors hold only bits",
                 hint="learn it without --density into a bank of its own",
             )
 
@@ -147,10 +147,10 @@ def _check(path: Path, tasks: Sequence[Task]) -> None:
 def _stored(
     bank: Bank, rule: Rule, tasks: Sequence[Task], reporter: Reporter
 ) -> tuple[Attractors | None, int]:
-    """Read what can be built upon: the same rule, and the first tasks of the order."""
+    """Read stored attractors that can be extended: same rule, and the first tasks in order."""
     try:
         found = read_attractors(bank.path, bank.record)
-    except DamagedError as error:  # derived: nothing is lost with it
+    except DamagedError as error:  # derived, so that nothing is lost with it
         reporter.note(f"{error.message}; encoded anew")
         return None, 0
     if found is None:
@@ -173,7 +173,7 @@ def _extended(
     tasks: Sequence[Task],
     reporter: Reporter,
 ) -> Attractors:
-    """Add the tasks that are not stored yet, one after the other."""
+    """Add the tasks that are not stored yet, one by one."""
     if stored is None:
         matrices = {one.name: torch.zeros(one.count, one.count).double() for one in record.masked}
         sums = {one.name: torch.zeros(one.count).double() for one in record.masked}

@@ -1,4 +1,4 @@
-"""Every stored mask recalled: from itself, from corrupted copies, from its data."""
+"""Recall every stored mask: from itself, from corrupted copies, from its data."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -25,11 +25,11 @@ from supsup_cli.workflows.results.common import FailedInput
 from supsup_cli.workflows.results.hopfield import CorruptedRecall, RecalledTask, RecoveryReport
 
 Patterns = dict[str, Tensor]
-_FLIPPED = (0.05, 0.1, 0.2)  # shares of the units of a corrupted copy
+_FLIPPED = (0.05, 0.1, 0.2)  # shares of a corrupted copy's units that are flipped
 
 
 def patterns_of(task: Task, record: BankRecord) -> Patterns:
-    """Give a task's masks as patterns: parameter name → (d,) float64, +1 for kept units or −1."""
+    """Return a task's masks as patterns: parameter name → (d,) float64, +1 for kept units or −1."""
     return {
         one.name: torch.from_numpy(np.where(unpack(task.masks[one.name], one.count), 1.0, -1.0))
         for one in record.masked
@@ -39,7 +39,7 @@ def patterns_of(task: Task, record: BankRecord) -> Patterns:
 def recalled_from_itself(
     task: Task, record: BankRecord, matrices: Mapping[str, Tensor]
 ) -> RecalledTask:
-    """Tell how far a stored mask moves before it is at rest; none where it is an attractor."""
+    """Count the bits by which a stored mask moves until it rests; 0 if it is an attractor."""
     patterns = patterns_of(task, record)
     distance = _distance(matrices, patterns, patterns)
     return RecalledTask(task.content.task, distance, distance == 0, {}, (), None)
@@ -54,19 +54,19 @@ def recalled_from_all(
     reading: Reading,
     reporter: Reporter,
 ) -> tuple[tuple[RecalledTask, ...], tuple[FailedInput, ...]]:
-    """Recall each task's mask from corrupted copies and from its test images, by the file itself.
+    """Recall each task's mask from corrupted copies and from its test images, using only the file.
 
     Args:
         path: the bank's folder.
-        recall: what each mask does by itself.
-        limit: images of each task, a seeded choice; None takes all.
+        recall: results of recalling each mask from itself.
+        limit: random (seeded) images of each task; None uses all.
         seed: of that choice and of the corruption.
         device: where to compute.
         reading: how the data are read.
-        reporter: hears of the progress.
+        reporter: gets the progress.
 
     Returns:
-        The same with what is added to it, and the tasks whose data could not be read.
+        `recall` with the further results, and the tasks with unreadable data.
 
     Raises:
         UsageError, DeviceError: no such device.
@@ -130,7 +130,7 @@ def _from_data(
 
 
 def _distance(matrices: Mapping[str, Tensor], starts: Patterns, patterns: Patterns) -> int:
-    """Count the units in which the states at rest differ from the patterns."""
+    """Count the units in which settled states differ from the patterns."""
     return sum(
         int((settle(matrices[name], starts[name]) != pattern).sum())
         for name, pattern in patterns.items()

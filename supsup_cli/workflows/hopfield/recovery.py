@@ -1,4 +1,4 @@
-"""Masks recovered from images by the attractors alone, named after the bank's tasks afterwards."""
+"""Recover masks from images using only the attractors; name them after the bank's tasks later."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from supsup_cli.workflows.opening import OpenTasks
 from supsup_cli.workflows.reporting import Reporter
 from supsup_cli.workflows.results.hopfield import RecoveryReport
 
-# Share of the bits in which a recovered mask may differ from a stored one and still be it.
+# Share of bits by which a recovered mask may differ from a stored one and still count as that one.
 _NEAR = 0.01
 
 
@@ -30,7 +30,7 @@ class Recovered:
         images: how many were used.
         steps: of the descent.
         converged: whether the mask is at rest in the matrices.
-        distances: (T,) int64, bits in which it differs from each task's mask.
+        distances: (T,) int64, bits by which it differs from each task's mask.
         trace: (steps, T) int64, the same of the mask at each step; see `recover`.
         bits: of a mask.
     """
@@ -45,7 +45,7 @@ class Recovered:
 
     @property
     def near(self) -> bool:
-        """Whether the mask is that of the nearest task, but for at most one bit in a hundred."""
+        """Whether the mask is that of the nearest task, except for at most one bit in a hundred."""
         return int(self.distances.min()) <= _NEAR * self.bits
 
 
@@ -57,7 +57,7 @@ def recover_groups(
 ) -> tuple[Recovered, ...]:
     """Recover a mask for every group from its images and the attractors, then compare it.
 
-    The tasks' own masks are looked at only when the recovered one is there.
+    The tasks' own masks are not read until the recovered one is complete.
 
     Args:
         opened: the tasks.
@@ -69,7 +69,7 @@ def recover_groups(
 
 
 def report(recovered: Recovered, names: Sequence[str]) -> RecoveryReport:
-    """Tell of a recovery what the user is told; `names` are those of the T tasks."""
+    """Describe a recovery for the user; `names` are those of the T tasks."""
     nearest = int(recovered.distances.argmin())
     distance = int(recovered.distances[nearest])
     return RecoveryReport(
@@ -86,12 +86,12 @@ def report(recovered: Recovered, names: Sequence[str]) -> RecoveryReport:
 def tell_unrecovered(
     recoveries: Sequence[tuple[str, Recovered]], names: Sequence[str], reporter: Reporter
 ) -> None:
-    """Note which groups' masks, given with their names, came to no stored pattern."""
+    """Note the groups with masks that reached no stored pattern."""
     for source, one in recoveries:
         told = report(one, names)
         if not told.recovered:
             reporter.note(
-                f"{source}: {told.steps} steps from {told.images} images came to no stored mask: "
+                f"{source}: {told.steps} steps from {told.images} images reached no stored mask: "
                 f"{told.distance} of {one.bits} bits from {told.task!r} found, expected at most "
                 f"{int(_NEAR * one.bits)}; of no stored task, or too few images in the group"
             )
@@ -100,7 +100,7 @@ def tell_unrecovered(
 def classify_recovered(
     opened: OpenTasks, recovered: Recovered, images: NDArray[np.uint8], task: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Classify images under the recovered mask, among the classes of the task it was named after.
+    """Classify images under the recovered mask, among the classes of the nearest task.
 
     Args:
         opened: the tasks.

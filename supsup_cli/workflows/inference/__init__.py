@@ -1,1 +1,1 @@
-"""Answers about images: `infer-task`, `predict`, `evaluate`, and what is made of them."""
+"""Answers about images: `infer-task`, `predict`, `evaluate`, and sheets and folders of them."""

@@ -1,7 +1,7 @@
-"""Measuring how test images are decided and classified, those of several tasks together.
+"""Measure how test images are decided and classified, for several tasks together.
 
-A decision about one image costs as much as one about hundreds, as every mask is unpacked for it:
-where each task has few images, many tasks' share the work.
+A decision about one image costs as much as one about hundreds, because every mask is unpacked for
+it. So if each task has few images, many tasks share the work.
 """
 
 import csv
@@ -30,15 +30,15 @@ from supsup_cli.workflows.results.inference import (
     TaskRecovery,
 )
 
-# Images of several tasks that are measured together; a task that has more is measured alone. Where
-# signatures choose the masks, each is unpacked once for all images together.
+# Images of several tasks are measured together up to this number; a task with more is measured
+# alone. If signatures choose the masks, each is unpacked once for all images together.
 _IMAGES_TOGETHER, _BYTES_TOGETHER = 1024, 2**24
 
 
 def images_together(rule: Rule, input_shape: Sequence[int]) -> int:
     """Choose how many test images are measured together.
 
-    By the method `hopfield` every group's mask is recovered by itself: no work is shared.
+    With the method `hopfield` every group recovers its own mask, so there is no work to share.
     """
     if rule.attractors is not None:
         return 1
@@ -52,7 +52,7 @@ class HeldOutTask:
     """Test images of a task.
 
     Attributes:
-        index: of the task among those open.
+        index: of the task among the open ones.
         split: its images, with labels among its own classes.
     """
 
@@ -62,11 +62,11 @@ class HeldOutTask:
 
 @dataclass(frozen=True)
 class Measured:
-    """What came of one task's test images.
+    """The results of one task's test images.
 
     Attributes:
-        task: the shares that were right.
-        named: which tasks its images were said to be of, and how many.
+        task: the shares that are right.
+        named: the tasks that its images were taken for, and how many.
         recoveries: masks recovered by the method `hopfield`.
     """
 
@@ -80,11 +80,11 @@ def measure(opened: OpenTasks, rule: Rule, tests: Sequence[HeldOutTask]) -> list
 
     Args:
         opened: all tasks that compete.
-        rule: how they are told apart.
+        rule: how to tell them apart.
         tests: what to measure, at least one.
 
     Returns:
-        what came of each.
+        the results of each.
     """
     parts = [test.split.images for test in tests]
     images = parts[0] if len(parts) == 1 else np.concatenate(parts)
@@ -130,7 +130,7 @@ def _measured(
     decisions: Decisions,
     given: NDArray[np.int64],
 ) -> Measured:
-    """Compare one task's images with what was said of them.
+    """Compare the decisions about one task's images with the truth.
 
     Args:
         opened: all tasks.
@@ -179,14 +179,14 @@ def _measured(
 
 
 def write_table(result: EvaluateResult, names: Sequence[str], path: Path) -> None:
-    """Write a row for each task: name, images, shares 0…1, images said to be of each task.
+    """Write a row for each task: name, images, shares 0…1, images taken for each task.
 
-    A file that is there is replaced, as by `stats --plot`.
+    An existing file is replaced, as by `stats --plot`.
 
     Args:
         result: what was measured.
         names: all tasks that competed, a column for each.
-        path: where to.
+        path: the file to write.
 
     Raises:
         StorageError: the file cannot be written.

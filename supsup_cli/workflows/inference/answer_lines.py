@@ -1,4 +1,4 @@
-"""A stream of answers: each is handed on as soon as it is decided, and none is kept."""
+"""A stream of answers: each is passed on as soon as it is decided, and none is kept."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,7 +19,7 @@ from supsup_cli.workflows.opening import OpenTasks, open_tasks
 from supsup_cli.workflows.reporting import Reporter
 from supsup_cli.workflows.results.inference import InferredSource, LinesResult, PredictedSource
 
-# Lines that are decided together while they wait: enough to share masks, and answered soon.
+# Waiting lines decided together: enough to share masks, few enough to answer soon.
 _AT_ONCE = 256
 
 Emit = Callable[[InferredSource | PredictedSource], None]
@@ -33,18 +33,18 @@ def predict_lines(
     reporter: Reporter,
     emit: Emit,
 ) -> LinesResult:
-    """Classify image after image; see `predict`. The bank is read once, when the stream begins.
+    """Classify images one by one; see `predict`. The bank is read once, when the stream starts.
 
     Args:
         path: the bank's folder.
-        inputs: which images; from standard input a line at a time.
-        decision: method, objective, device; every image is decided by itself.
+        inputs: which images; from standard input line by line.
+        decision: method, objective, device; every image is decided alone.
         task: the task if it is given.
-        reporter: hears of notes.
-        emit: takes each answer, in the order asked.
+        reporter: gets notes.
+        emit: gets each answer, in order.
 
     Raises:
-        UsageError: images are to share decisions, or other options that cannot be used.
+        UsageError: a group of images was asked for, or other options cannot be used.
         NoInputError, BankError: see `predict`.
     """
     _check(decision)
@@ -67,7 +67,7 @@ def infer_lines(
     reporter: Reporter,
     emit: Emit,
 ) -> LinesResult:
-    """Name the task of image after image; see `infer_task` and `predict_lines`."""
+    """Name the task of images one by one; see `infer_task` and `predict_lines`."""
     _check(decision)
     opened, rule = settle(open_lazily(path, decision.device), decision, reporter)
     return _stream(
@@ -106,7 +106,7 @@ def _stream(
 
 
 def _lines(inputs: InputRequest, shape: tuple[int, int, int]) -> Iterator[InputBatch]:
-    """Read a file for each line, exactly one; what is none becomes an error in its place."""
+    """Read exactly one file for each line; anything else becomes an error in its place."""
     for lines in lines_as_they_come(inputs.stdin, _AT_ONCE):
         problems = [_problem(line) for line in lines]
         paths = [line for line, problem in zip(lines, problems, strict=True) if problem is None]

@@ -22,19 +22,19 @@ from supsup_cli.workflows.opening import OpenTasks
 
 @dataclass(frozen=True)
 class Decisions:
-    """What was decided about G groups of N images in all.
+    """The decisions about G groups with N images in all.
 
     Attributes:
-        scores: (G, T) float32, larger is better; NaN where a task was not compared. In nats; with
-            signatures the logarithm of the probability of a task; of the method `hopfield` minus
-            the bits in which the recovered mask differs from the task's.
+        scores: (G, T) float32, larger is better; NaN if a task was not compared. In nats; with
+            signatures the logarithm of the task's probability; with the method `hopfield` minus the
+            bits by which the recovered mask differs from the task's.
         best: (G,) int64, index of each group's task.
         known: (G,) bool, whether that task knows the images.
-        labels: (N,) int64, each image's class among its group's task's own.
+        labels: (N,) int64, each image's class among those of its group's task.
         probabilities: (N,) float64, of that class among them.
-        tried: (G,) int64, masks that were run by themselves to decide.
-        truncated: (G,) bool, whether more masks were in doubt than were allowed to be tried.
-        recovered: by the method `hopfield`, each group's mask.
+        tried: (G,) int64, number of masks run to decide.
+        truncated: (G,) bool, whether more masks were in doubt than could be tried.
+        recovered: with the method `hopfield`, each group's mask.
     """
 
     scores: NDArray[np.float32]
@@ -55,17 +55,17 @@ def decide(
     top: int = 1,
     lower: Between | None = None,
 ) -> Decisions:
-    """Name the task of every group, tell whether it is known, and classify its images.
+    """Name the task of every group, decide whether it is known, and classify its images.
 
-    By the method `hopfield` it is known only if the recovered mask is near a stored one.
+    With the method `hopfield` it is known only if the recovered mask is near a stored one.
 
     Args:
         opened: the tasks.
         rule: method, objective, and what the method needs.
         images: (N, C, H, W) uint8.
         groups: positions of the images of each group; each image is in one.
-        top: how many of the best tasks must have a score.
-        lower: what lies below every mask, if that is known of the images already.
+        top: number of best tasks that must have a score.
+        lower: values below every mask, if they are already known.
     """
     if lower is None:
         lower = lower_values(opened.net, images)
@@ -81,7 +81,7 @@ def decide(
     chosen = np.zeros(len(images), dtype=np.int64)
     for members, index in zip(groups, best, strict=True):
         chosen[np.asarray(members)] = index
-    # The winner's own mask tells whether it knows the images, whichever method chose it.
+    # The winner's own mask decides whether it knows the images, whichever method chose it.
     run = classify(opened, images, chosen, lower)
     known = _known(opened, run, groups, best)
     labels, probabilities = run.labels, run.probabilities
@@ -125,7 +125,7 @@ def _by_signatures(
 
 
 def best_tasks(scores: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Name the best task of each row of scores (G, T), the earlier one among equals: (G,) int64."""
+    """Find the best task in each row of scores (G, T), the earlier one if equal: (G,) int64."""
     return np.asarray(np.nanargmax(scores, axis=1), dtype=np.int64)
 
 
@@ -135,7 +135,7 @@ def _known(
     groups: Sequence[Sequence[int]],
     best: NDArray[np.int64],
 ) -> NDArray[np.bool_]:
-    """Hold each group against the calibration of the task it is said to be of."""
+    """Compare each group with the calibration of its best task."""
     known = np.ones(len(groups), dtype=np.bool_)
     for index in np.unique(best).tolist():
         places = np.flatnonzero(best == index).tolist()

@@ -42,14 +42,13 @@ class EvaluateRequest:
 
     Attributes:
         tasks: names; none means all.
-        limit: images of each task, a seeded choice; None takes all.
-        seed: of the choice.
-        group_sizes: numbers of images that share a decision, to compare, as "1,8,64"; or "".
-        plot: where to draw the accuracies and the confusion; None for nowhere.
-        csv: where to write the table and the confusion; None for nowhere.
-        reading: where data lie; an image file with more pixels than it allows is an input that
-            failed.
-        data: folders where tasks' data lie now; the digest tells whose.
+        limit: random (seeded) images of each task; None uses all.
+        seed: for that choice.
+        group_sizes: further group sizes to measure, such as "1,8,64"; or "".
+        plot: file for a picture of accuracies and confusion; None for none.
+        csv: file for a table of them; None for none.
+        reading: where data are; an image file with more pixels than it allows is a failed input.
+        data: folders where data lie now; digests match them to tasks.
     """
 
     tasks: Sequence[str] = ()
@@ -76,12 +75,12 @@ def evaluate(
     Args:
         path: the bank's folder.
         decision: method, objective, group, device.
-        request: which tasks and images, and what to make of the numbers.
-        reporter: hears of the progress.
+        request: which tasks and images, and what to write.
+        reporter: gets the progress.
         ranks: who shares the images.
 
     Raises:
-        UsageError, NoInputError: options that cannot be used, or no task's data is there.
+        UsageError, NoInputError: options cannot be used, or no task's data are there.
         StorageError: the picture or the table cannot be written.
         BankError: the bank or one of its tasks cannot be read, or there is no such task.
     """
@@ -158,17 +157,17 @@ def _loaded(
     together: int,
     moved: Mapping[str, str],
 ) -> Iterator[tuple[list[HeldOutTask], list[tuple[str, FailedInput]], int]]:
-    """Load tasks' test images, as many tasks at a time as are measured together.
+    """Load test images, of as many tasks at a time as are measured together.
 
     Args:
         opened: all tasks.
         shared: those to load, and which images of each.
         request: limit, seed, and where data lie.
-        together: images that are measured together; a task is not parted.
+        together: number of images measured together; a task is not split.
         moved: digest of data → where they lie now.
 
     Yields:
-        what to measure, perhaps nothing; with its task what could not be read; of how many tasks.
+        the tests to measure, perhaps none; the failed inputs with their tasks; the number of tasks.
     """
     places = {name: index for index, name in enumerate(opened.names)}
     tests: list[HeldOutTask] = []

@@ -44,13 +44,13 @@ def infer_task(
         path: the bank's folder.
         inputs: which images.
         decision: method, objective, group, device.
-        top: how many of the best scores to tell.
-        reporter: hears of the progress.
-        plot: where to draw how masks were recovered; None for nowhere.
+        top: number of best scores to report.
+        reporter: gets the progress.
+        plot: file for a picture of how masks were recovered; None for none.
         ranks: who shares the images.
 
     Raises:
-        UsageError, NoInputError: options or inputs that cannot be used.
+        UsageError, NoInputError: options or inputs cannot be used.
         StorageError: the picture cannot be written.
         BankError: the bank or one of its tasks cannot be read.
     """
@@ -67,7 +67,7 @@ def infer_open(
     plot: Path | None = None,
     ranks: Ranks = ALONE,
 ) -> InferResult:
-    """Name the task of every image or group among those that are open; see `infer_task`."""
+    """Name the task of every image or group among the open tasks; see `infer_task`."""
     if top < 1:
         raise UsageError(f"--top {top}: expected at least 1")
     if plot is not None and decision.method != "hopfield":
@@ -113,7 +113,7 @@ def decide_batch(
     """Name the task of each group of a batch, in the order of first images.
 
     Returns:
-        an answer for each group and each broken input; masks recovered, named as the groups.
+        an answer for each group and each broken input; recovered masks, named like the groups.
     """
     usable = batch.usable
     groups = group_places(rule.group, [batch.folders[place] for place in usable])

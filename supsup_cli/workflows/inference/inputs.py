@@ -17,7 +17,7 @@ from supsup_cli.data.sources import Source, find_images, read_lines
 from supsup_cli.data.splits import InputShape, choose
 from supsup_cli.errors import ImageError, NoInputError, UsageError
 
-# Images read at once: bounds memory, whatever the size of the network's input.
+# Images read at once; this bounds memory, whatever the size of the network's input.
 _AT_ONCE = 8192
 _LEAST_AT_ONCE = 1024
 _EVENLY = 4  # a multiple of this many batches
@@ -26,10 +26,10 @@ _BYTES_AT_ONCE = 2**26
 
 @dataclass(frozen=True)
 class InputRequest:
-    """Where images come from: paths (and lines for "-"), or data names with a limit for each.
+    """Where images come from: paths (with lines for "-"), or data names with a limit for each.
 
-    `given` holds images that lie in memory already, (N, C, H, W) uint8 of the network's shape.
-    An image file of more pixels than `reading` allows is an input that failed.
+    `given` holds images that are already in memory, (N, C, H, W) uint8 in the network's shape. An
+    image file with more pixels than `reading` allows is a failed input.
     """
 
     paths: Sequence[str]
@@ -43,13 +43,13 @@ class InputRequest:
 
 @dataclass(frozen=True)
 class InputBatch:
-    """Inputs in their order; a broken one has an error and no image.
+    """Inputs in order; a broken one has an error and no image.
 
     Attributes:
         sources: name of each input, as it is printed.
         folders: folder or data name of each input, for groups.
-        errors: why an input cannot be used, None where it can.
-        images: (N, C, H, W) uint8, of the usable inputs alone, in order.
+        errors: why an input cannot be used; None if it can.
+        images: (N, C, H, W) uint8, only of the usable inputs, in order.
     """
 
     sources: tuple[str, ...]
@@ -75,7 +75,7 @@ def read_inputs(
 
     Raises:
         UsageError: both paths and data, or neither.
-        NoInputError: nothing is there to read, or not one input is usable.
+        NoInputError: there is nothing to read, or no input is usable.
     """
     usable = False
     first_error: str | None = None
@@ -94,18 +94,18 @@ def input_batches(
     seeds: Mapping[str, int],
     note: Callable[[str], None],
 ) -> Iterator[Callable[[], InputBatch]]:
-    """Part the inputs into batches, each of which is read by whoever calls for it.
+    """Split the inputs into batches, each read only when its function is called.
 
     Args:
-        request: where they come from.
+        request: where the images come from.
         input_shape: (C, H, W) of the network's input.
-        seeds: digest of data → seed that a task was learned from it with: the images that task
-            held out for testing are the test split, whatever the seed of this command is.
-        note: hears in a line each what folders hold besides images.
+        seeds: digest of data → seed of the task learned from it. The test split is what that task
+            held out, whatever this command's seed.
+        note: gets a line for everything that folders hold besides images.
 
     Raises:
         UsageError: both paths and data, or neither.
-        NoInputError: nothing is there to read.
+        NoInputError: there is nothing to read.
     """
     if request.given is not None:
         return _given(request.given)
@@ -139,7 +139,7 @@ def _given(images: NDArray[np.uint8]) -> Iterator[Callable[[], InputBatch]]:
 
 
 def _at_once(count: int, input_shape: tuple[int, ...]) -> int:
-    """Choose the size of a batch, so that the batches of many images can be shared out evenly."""
+    """Choose the size of a batch so that ranks can share many images evenly."""
     even = _EVENLY * -(-count // (_EVENLY * _AT_ONCE))
     most = max(_LEAST_AT_ONCE, -(-count // max(1, even)))
     return min(most, max(1, _BYTES_AT_ONCE // math.prod(input_shape)))

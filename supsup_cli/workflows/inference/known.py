@@ -1,4 +1,4 @@
-"""Known or new: each decision's best task held against that task's own calibration."""
+"""Known or new: compare each decision's best task with that task's own calibration."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ from supsup_cli.core.inference.novelty import (
 
 
 def calibration_of(task: Task) -> Calibration | None:
-    """Read a task's calibration, None if its file has none."""
+    """Read a task's calibration; None if its file has none."""
     record = task.content.calibration
     if record is None:
         return None
@@ -23,9 +23,9 @@ def calibration_of(task: Task) -> Calibration | None:
 
 
 def signature_calibration(task: Task, quantiles: Sequence[float]) -> Calibration | None:
-    """Make a calibration of the quantiles in a task's signature; None if there are none.
+    """Make a calibration from the quantiles in a task's signature; None if there are none.
 
-    They were measured on the images that the mask's calibration was.
+    They were measured on the same images as the mask's calibration.
     """
     record = task.content.calibration
     if record is None or len(quantiles) != len(CALIBRATION_LEVELS):
@@ -39,21 +39,21 @@ def within_threshold(
     tasks: int,
     witnesses: int,
 ) -> NDArray[np.bool_]:
-    """Tell for each group whether its images fit; the median image speaks for a group.
+    """Decide for each group whether its images fit the task; its median image counts.
 
     Args:
-        calibration: of the task that the groups are said to be of.
-        values: of each group, how badly each of its images fits.
-        tasks: T that competed.
+        calibration: that of the groups' best task.
+        values: for each group, how badly each of its images fits.
+        tasks: T, the number of tasks that competed.
         witnesses: how many such tests a decision must pass.
 
     Returns:
-        (G,) bool, true too where nothing can be told: see `novelty_threshold`.
+        (G,) bool, also true if nothing is known of the task: see `novelty_threshold`.
     """
     thresholds = {
         size: novelty_threshold(calibration, tasks, size, witnesses) for size in map(len, values)
     }
-    # The lower median, as of an odd number: a group of two is not new for one image.
+    # The lower median, so that one bad image does not make a group of two new.
     middles = [np.sort(one)[(len(one) - 1) // 2] for one in values]
     return np.array(
         [middle <= thresholds[len(one)] for one, middle in zip(values, middles, strict=True)],

@@ -1,4 +1,4 @@
-"""Masks run on images, each pair of mask and image once: fit, class and probability together."""
+"""Run masks on images, each pair once: fit, class and probability together."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,10 +21,10 @@ _ABOVE_AT_ONCE = 256  # images
 
 @dataclass(frozen=True)
 class MaskRun:
-    """What one task's mask says of some images.
+    """What one task's mask says about some images.
 
     Attributes:
-        misfits: (N,) float64, nats: how badly each fits the mask.
+        misfits: (N,) float64, nats, how badly each fits the mask.
         labels: (N,) int64, class among the task's own.
         probabilities: (N,) float64, of that class among them.
     """
@@ -34,15 +34,16 @@ class MaskRun:
     probabilities: NDArray[np.float64]
 
     def take(self, places: Sequence[int] | NDArray[np.int64]) -> "MaskRun":
-        """Take what is said of some of the images."""
+        """Take the results of some of the images."""
         here = np.asarray(places, dtype=np.int64)
         return MaskRun(self.misfits[here], self.labels[here], self.probabilities[here])
 
 
 def misfit_of(opened: OpenTasks, index: int) -> str:
-    """Name the misfit by which a task's mask is judged: the one it was calibrated by.
+    """Return the misfit that judges a task's mask: the one it was calibrated with.
 
-    Without a calibration: R where there are superfluous outputs and nothing is normalised, else H.
+    Without a calibration it is R if there are superfluous outputs and nothing is normalised, else
+    H.
     """
     calibration = calibration_of(opened.tasks[index])
     if calibration is not None:
@@ -60,7 +61,7 @@ def run(
         opened: the tasks.
         index: of the task.
         images: (N, C, H, W) uint8.
-        lower: what lies below every mask, if that is known of them; see `lower_values`.
+        lower: values below every mask, if already known; see `lower_values`.
     """
     if lower is not None:
         return _run_above(opened, index, lower)
@@ -93,7 +94,7 @@ def _run_above(opened: OpenTasks, index: int, lower: Between) -> MaskRun:
 def run_few(
     opened: OpenTasks, indices: Sequence[int], images: NDArray[np.uint8]
 ) -> list[MaskRun] | None:
-    """Run several masks on the same few images, where the bits lie; None where that does not pay.
+    """Run several packed masks on the same few images; None if that is not faster.
 
     Args:
         opened: the tasks.
@@ -101,7 +102,7 @@ def run_few(
         images: (N, C, H, W) uint8.
 
     Returns:
-        what each mask says of all the images.
+        what each mask says about all the images.
     """
     layers = opened.perceptron
     if layers is None:
@@ -118,7 +119,7 @@ def run_few(
 
 
 def rows_of(lower: Between | None, places: NDArray[np.int64]) -> Between | None:
-    """Take some images' rows of what lies below every mask."""
+    """Take some images' rows of the values below every mask."""
     return None if lower is None else tuple(one[torch.from_numpy(places)] for one in lower)
 
 
@@ -140,7 +141,7 @@ def classify(
     chosen: NDArray[np.int64],
     lower: Between | None = None,
 ) -> MaskRun:
-    """Run on each image the mask chosen for it.
+    """Run on each image the mask that was chosen for it.
 
     Args:
         opened: the tasks.

@@ -1,4 +1,4 @@
-"""Scores by methods that read every mask: superimposed, or each tried by itself."""
+"""Scores by methods that read every mask, superimposed or one by one."""
 
 from collections.abc import Sequence
 from itertools import groupby
@@ -11,8 +11,8 @@ from supsup_cli.core.inference.methods import METHODS, infer_tasks
 from supsup_cli.workflows.inference.rules import Rule
 from supsup_cli.workflows.opening import OpenTasks
 
-# Images that are computed together: bounds memory. An image beside others and alone may differ by
-# float32 rounding, as matrix products of another size are summed in another order.
+# Images computed together; this bounds memory. An image's scores may differ by float32 rounding
+# next to others, because matrix products of another size are summed in another order.
 _AT_ONCE = 1024
 
 
@@ -30,16 +30,16 @@ def score_groups(
         rule: method and objective.
         images: (N, C, H, W) uint8.
         groups: positions of the images of each group.
-        top: how many of the best scores of each group are wanted.
+        top: number of best scores wanted for each group.
 
     Returns:
-        (G, T) float32, nats; the largest names the task, NaN where a task was not compared.
+        (G, T) float32, nats; the largest names the task; NaN if a task was not compared.
     """
     method = next((one for one in METHODS if one == rule.method), None)
     if method is None:
         raise ValueError(f"the method {rule.method} does not compare all masks")
     scores = []
-    # Groups of one size lie side by side in one tensor, as many as fit.
+    # Groups of one size share a tensor, as many as fit.
     for size, run in groupby(groups, key=len):
         same = list(run)
         at_once = max(1, _AT_ONCE // size)

@@ -1,4 +1,4 @@
-"""`predict`: the class of each image, under a given task or the inferred one."""
+"""`predict`: classify each image, under a given task or the inferred one."""
 
 import time
 from dataclasses import dataclass
@@ -38,10 +38,10 @@ def predict(
 ) -> PredictResult:
     """Classify every image: under `task` if given (GG), else under its inferred task (GNs, GNu).
 
-    With `task` given, nobody asks whether it knows the images, and `known` is true.
+    With `task` given, images are not checked against it, and `known` is always true.
 
     Raises:
-        UsageError, NoInputError: options or inputs that cannot be used.
+        UsageError, NoInputError: options or inputs cannot be used.
         BankError: the bank or one of its tasks cannot be read, or there is no such task.
     """
     if task is None:
@@ -59,11 +59,11 @@ def predict_open(
     reporter: Reporter,
     ranks: Ranks = ALONE,
 ) -> PredictResult:
-    """Classify every image under tasks that are open already; see `predict`.
+    """Classify every image under open tasks; see `predict`.
 
-    If `task` is given, it is the only one that is open.
+    If `task` is given, it is the only open task.
     """
-    # Neither attractors nor signatures are of use where the task is given.
+    # Neither attractors nor signatures are needed if the task is given.
     by_mask = task is not None and decision.method in ("hopfield", "signature")
     asked = None
     if not by_mask:
@@ -101,15 +101,15 @@ def predict_open(
 def answer_batch(
     opened: OpenTasks, rule: Rule | None, batch: InputBatch
 ) -> tuple[list[PredictedSource], list[tuple[str, Recovered]]]:
-    """Answer for a batch of inputs, in their order.
+    """Answer a batch of inputs, in order.
 
     Args:
         opened: the tasks.
-        rule: how the task is inferred; None where it is given, and the only one open.
+        rule: how the task is inferred; None if it is given, and is the only open task.
         batch: the inputs.
 
     Returns:
-        an answer for each input; masks recovered, named by their groups' first images.
+        an answer for each input; recovered masks, named after their groups' first images.
     """
     usable = batch.usable
     if rule is None or not usable:
@@ -131,7 +131,7 @@ def answer_batch(
 
 @dataclass(frozen=True)
 class _Said:
-    """What is said of each of N usable images: arrays (N,), as in `Decisions`."""
+    """Decisions about N usable images: arrays (N,), as in `Decisions`."""
 
     task: NDArray[np.int64]
     known: NDArray[np.bool_]
@@ -141,7 +141,7 @@ class _Said:
 
 
 def _given(opened: OpenTasks, batch: InputBatch) -> list[PredictedSource]:
-    """Answer for a batch under the only task that is open."""
+    """Answer a batch under the only open task."""
     found = run(opened, 0, batch.images)
     none = np.zeros(len(batch.usable), dtype=np.int64)
     known = np.ones(len(none), dtype=np.bool_)

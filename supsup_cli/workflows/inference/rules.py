@@ -1,4 +1,4 @@
-"""How tasks are told apart: the method as asked for and as chosen, and images decided together."""
+"""How tasks are told apart: the method requested and chosen, and images decided together."""
 
 import re
 import shlex
@@ -12,7 +12,7 @@ from supsup_cli.choices import METHODS as ALL_METHODS
 from supsup_cli.choices import OBJECTIVES as ALL_OBJECTIVES
 from supsup_cli.choices import check_choice
 from supsup_cli.core.inference.methods import METHODS, Method
-from supsup_cli.core.inference.short_list import MOST_TRIED
+from supsup_cli.core.inference.short_list import FEW_TRIED, MOST_TRIED
 from supsup_cli.core.masks.bit_kernels import compilations
 from supsup_cli.core.masks.superposition import OBJECTIVES, Objective
 from supsup_cli.core.networks.head import find_head
@@ -40,8 +40,8 @@ class DecisionRequest:
 class Rule:
     """How tasks are told apart: method and objective as chosen, group as asked for.
 
-    With the methods `auto` and `signature` the tasks' signatures, with `hopfield` the attractors,
-    without which no mask is recovered. At most `most_tried` masks are tried for one decision.
+    The methods `auto` and `signature` have the tasks' signatures, `hopfield` has the attractors. At
+    most `most_tried` masks are tried for one decision.
     """
 
     method: Method | Literal["auto", "signature", "hopfield"]
@@ -81,17 +81,17 @@ def settle(
 
 
 def choose_rule(opened: OpenTasks, decision: DecisionRequest, reporter: Reporter) -> Rule:
-    """Settle method and objective; `auto` lets the signatures choose which masks are tried.
+    """Choose method and objective; with `auto`, signatures choose the masks to try.
 
-    Where no task has a signature, or an objective is asked for, `auto` tries every mask. Masks are
-    compared by R; H takes its place without superfluous outputs, where R does not exist, and on
-    networks that normalise, where it names more tasks.
+    If no task has a signature, or an objective was asked for, `auto` tries every mask. Masks are
+    compared by R. H is used instead without superfluous outputs, where R does not exist, and on
+    networks that normalise, where H names more tasks.
 
     Raises:
         UsageError: an unknown value, an objective that this bank's outputs or the method do not
-            allow, or attractors asked of a bank that can have none.
-        NoInputError: attractors that have not been encoded, or signatures that no task has.
-        BankError: attractors that cannot be read.
+            allow, or attractors in a bank that cannot have any.
+        NoInputError: attractors have not been encoded, or no task has a signature.
+        BankError: attractors cannot be read.
     """
     method, objective, group = decision.method, decision.objective, decision.group
     check_choice("--method", method, ALL_METHODS)
@@ -136,7 +136,7 @@ def choose_rule(opened: OpenTasks, decision: DecisionRequest, reporter: Reporter
 
 
 def _by_signatures(opened: OpenTasks, method: str, group: str, reporter: Reporter) -> Rule | None:
-    """Open the tasks' signatures; None where `auto` does without, as no task has one.
+    """Open the tasks' signatures; None if no task has one, and `auto` does without.
 
     Raises:
         NoInputError: `signature` was asked for, and no task has one.
@@ -156,17 +156,19 @@ def _by_signatures(opened: OpenTasks, method: str, group: str, reporter: Reporte
             f"{count} of {len(opened.tasks)} tasks have no signature, and are always tried: {sign}"
         )
     odds = opened.superfluous and not opened.by_doubt
+    trained = find_head(opened.net.network) is not None
     return Rule(
         "signature" if method == "signature" else "auto",
         "R" if odds else "H",
         group,
         signatures=signatures,
+        most_tried=FEW_TRIED if trained else MOST_TRIED,
     )
 
 
 @contextmanager
 def told_of_compiling(reporter: Reporter) -> Iterator[None]:
-    """Tell why decisions took seconds longer than they will the next time, if that is so."""
+    """Note why decisions took seconds longer than they will next time, if they did."""
     before = compilations()
     yield
     if compilations() > before:
@@ -176,10 +178,10 @@ def told_of_compiling(reporter: Reporter) -> Iterator[None]:
 
 
 def group_places(group: str, folders: Sequence[str]) -> list[list[int]]:
-    """Part image positions into groups that share a decision, each in order.
+    """Split image positions into groups that are decided together, each in order.
 
     Args:
-        group: image, folder, all, or a number N of images in their order.
+        group: image, folder, all, or a number N of images in order.
         folders: folder of each image.
     """
     places = list(range(len(folders)))

@@ -1,9 +1,9 @@
-"""Images shared out among ranks, and their answers put in the order asked.
+"""Share images among ranks, and put their answers in the order of the inputs.
 
-Where each image is decided by itself, a rank takes every so many-th batch of those that one process
-would compute, and leaves the others unread: every answer is the same to the last bit. Where groups
-decide, every rank reads all, as a broken image moves the bounds of groups, and takes groups that
-lie side by side: answers are the same but for float32 rounding, as fewer images are computed
+If each image is decided alone, rank r of n takes every n-th batch that one process would compute
+and does not read the others; every answer is the same to the last bit. If groups are decided, every
+rank reads all images, because a broken image moves the bounds of groups, and takes neighbouring
+groups; answers are the same except for float32 rounding, because fewer images are computed
 together.
 """
 
@@ -37,8 +37,8 @@ class SharedInputs:
     """The inputs that this rank takes, and where their answers belong among all.
 
     Args:
-        ranks: who shares the work.
-        group: who shares a decision; see `group_places`.
+        ranks: the processes that share the work.
+        group: images decided together; see `group_places`.
     """
 
     def __init__(self, ranks: Ranks, group: str) -> None:
@@ -50,7 +50,7 @@ class SharedInputs:
 
     @property
     def whole(self) -> bool:
-        """Whether this process takes all."""
+        """Whether this process takes all inputs."""
         return self._ranks.count == 1
 
     def read(
@@ -60,7 +60,7 @@ class SharedInputs:
         seeds: Mapping[str, int],
         note: Callable[[str], None],
     ) -> Iterator[InputBatch]:
-        """Read what is this rank's of all inputs; see `read_inputs`, and for errors `gathered`."""
+        """Read this rank's inputs; see `read_inputs`, and for errors `gathered`."""
         if self.whole:
             yield from read_inputs(request, input_shape, seeds, note)
             return
@@ -93,8 +93,8 @@ class SharedInputs:
             left_out: tasks that this rank had to do without.
 
         Raises:
-            PartDeliveredError: another rank goes on with them.
-            NoInputError: not one input of all ranks' is usable.
+            PartDeliveredError: another rank continues with them.
+            NoInputError: no rank has a usable input.
         """
         if self.whole:
             return list(answers), list(recoveries), tuple(left_out)
@@ -113,7 +113,7 @@ class SharedInputs:
         return number % self._ranks.count == self._ranks.rank
 
     def _own_groups(self, batch: InputBatch) -> InputBatch:
-        """Take this rank's run of groups out of all inputs; rank 0 the broken ones beside."""
+        """Take this rank's groups from all inputs; rank 0 also takes the broken ones."""
         usable = batch.usable
         groups = group_places(self._group, [batch.folders[place] for place in usable])
         begins = np.cumsum([0, *map(len, groups)])[:-1] * self._ranks.count // max(1, len(usable))
@@ -138,7 +138,7 @@ class SharedInputs:
 
 
 def _in_order(parts: Sequence[Sequence[object]], which: int) -> list[Json]:
-    """Join the pairs of key and answer of all ranks, in the order of the keys."""
+    """Merge the pairs of key and answer of all ranks, sorted by key."""
     lists = [cast("list[tuple[_Key, Json]]", part[which]) for part in parts]
     pairs = [(tuple(key), answer) for pairs in lists for key, answer in pairs]
     return [answer for _, answer in sorted(pairs, key=lambda pair: pair[0])]

@@ -1,4 +1,4 @@
-"""Test images shared out among ranks: whole tasks where there are many, parts of each where few."""
+"""Share test images among ranks: whole tasks if there are many, parts of each task if few."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -16,9 +16,9 @@ from supsup_cli.workflows.ranks import Ranks
 from supsup_cli.workflows.results.common import FailedInput, LeftOutTask, joined_left_out
 from supsup_cli.workflows.results.inference import EvaluatedTask, NamedTask, Scores
 
-# From so many tasks for each rank on, those wait little for the rank that has one more.
+# With so many tasks for each rank, ranks wait little for one that has one task more.
 _EVEN = 4
-# Means over decisions; the others are over images.
+# Means over decisions; the others are means over images.
 _OF_DECISIONS = ("task_accuracy", "short_list_recall", "masks_tried")
 
 Failures = Sequence[tuple[str, FailedInput]]
@@ -28,8 +28,8 @@ class SharedTests:
     """The tasks, or the parts of tasks, that this rank measures.
 
     Args:
-        ranks: who shares the work.
-        rules: by which the tasks are told apart, the main one first.
+        ranks: the processes that share the work.
+        rules: how tasks are told apart, the main rule first.
         names: of all tasks to measure.
     """
 
@@ -43,10 +43,10 @@ class SharedTests:
         self.names = names[ranks.rank :: ranks.count] if self._whole else names
 
     def places(self, chosen: NDArray[np.int64]) -> NDArray[np.int64] | None:
-        """Give the images of a task that this rank measures, perhaps none.
+        """Return the images of a task that this rank measures, perhaps none.
 
         Args:
-            chosen: (N,) int64, places of those that all ranks measure.
+            chosen: (N,) int64, places of the images that all ranks measure together.
         """
         if self._whole:
             return chosen
@@ -55,7 +55,7 @@ class SharedTests:
         return own if len(own) or self._ranks.rank == 0 else None
 
     def counted(self, tasks: int) -> int:
-        """Tell for how many tasks of all it stands that this rank has measured so many."""
+        """Return how many finished tasks this rank reports; rank 0 counts shared ones."""
         return tasks if self._whole or self._ranks.rank == 0 else 0
 
     def gathered(
@@ -72,7 +72,7 @@ class SharedTests:
             left_out: tasks that this rank had to do without.
 
         Raises:
-            PartDeliveredError: another rank goes on with it.
+            PartDeliveredError: another rank continues with it.
         """
         if self._ranks.count == 1:
             every = [list(those) for those in measured]
@@ -105,11 +105,11 @@ class SharedTests:
 
 
 def merge(parts: Sequence[Measured], size: int) -> Measured:
-    """Join what came of several parts of one task's images; the shares are those of all together.
+    """Merge the results of several parts of one task's images into those of all images.
 
     Args:
         parts: at least one.
-        size: images of a group that shares a decision; only the last group of all has fewer.
+        size: images decided together; only the last group has fewer.
     """
     if len(parts) == 1:
         return parts[0]
@@ -134,13 +134,13 @@ def merge(parts: Sequence[Measured], size: int) -> Measured:
 
 
 def _mean(means: Sequence[float], counts: Sequence[int]) -> float:
-    """Give the mean of all, from means of whole numbers over a count each."""
+    """Compute the overall mean from means of whole numbers, with a count for each."""
     pairs = zip(means, counts, strict=True)
     return sum(round(mean * count) for mean, count in pairs) / sum(counts)
 
 
 def _group_size(rules: Sequence[Rule]) -> int | None:
-    """Tell how many images share a decision; None where images of a task cannot be parted."""
+    """Return how many images are decided together; None if a task's images cannot be split up."""
     rule = rules[0]
     if len(rules) > 1 or rule.attractors is not None or rule.group in ("folder", "all"):
         return None

@@ -1,4 +1,4 @@
-"""Decisions by the frozen network: signatures give a short list, whose masks are then tried."""
+"""Decisions by the frozen network: signatures give a short list of masks to try."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,22 +30,22 @@ from supsup_cli.workflows.open_signatures import OpenSignatures
 from supsup_cli.workflows.opening import OpenTasks
 from supsup_cli.workflows.signatures import features_above, image_features
 
-# Where a task has no calibration: median and quantile at .9 of the misfit, nats, as tasks of
-# permuted MNIST have them (R), and as sure answers do (H). A stated prior, not a measurement.
+# For a task without calibration: median and .9 quantile of the misfit, nats, typical of tasks of
+# permuted MNIST (R) and of sure answers (H). An assumption, not a measurement.
 _PRIORS = {"R-damped": (-10.0, -7.0), "R": (-10.0, -7.0), "H": (0.05, 0.5), "H-traits": (2.0, 5.0)}
 
 
 @dataclass(frozen=True)
 class Listed:
-    """What was decided about G groups of N images in all.
+    """The decisions about G groups with N images in all.
 
     Attributes:
         scores: (G, T) float32, nats: logarithm of the probability of each task that was compared,
             NaN for the others.
         known: (G,) bool.
-        run: of each image under the mask of its group's best task.
-        tried: (G,) int64, masks that were run.
-        truncated: (G,) bool, whether more were in doubt than were allowed.
+        run: results of each image under the mask of its group's best task.
+        tried: (G,) int64, number of masks run.
+        truncated: (G,) bool, whether more masks were in doubt than could be tried.
     """
 
     scores: NDArray[np.float32]
@@ -71,7 +71,7 @@ def decide_by_signatures(
         signatures: of the tasks.
         images: (N, C, H, W) uint8.
         groups: positions of the images of each group; each image is in one.
-        lower: what lies below every mask, if that is known of the images; see `lower_values`.
+        lower: values below every mask, if already known; see `lower_values`.
     """
     if lower is None:
         there = device_images(images, opened.net.device)
@@ -85,8 +85,8 @@ def decide_by_signatures(
         wanted.scatter_(1, scores.argmax(1, keepdim=True), value=True)
         truncated = torch.zeros(len(groups), dtype=torch.bool)
     else:
-        # Tasks without a signature come on top: they keep no other off the list, and score as if
-        # the images were their own.
+        # Tasks without a signature are always added: they keep no other task off the list, and
+        # score as if the images were their own.
         wanted, truncated = short_lists(scores, rule.most_tried)
         unsigned = torch.from_numpy(signatures.unsigned)
         wanted[:, unsigned] = True
@@ -134,7 +134,7 @@ def _signature_scores(
     features: Tensor,
     groups: Sequence[Sequence[int]],
 ) -> Tensor:
-    """Score each group by the signatures alone: (G, T) float64 on the CPU, nats."""
+    """Score each group by the signatures only: (G, T) float64 on the CPU, nats."""
     scores = [torch.empty(0, len(opened.tasks))]
     for _, same in groupby(groups, key=len):
         picked = torch.from_numpy(np.array(list(same)))
@@ -152,7 +152,7 @@ def _run_masks(
     """Run each wanted mask once on the images of all groups that want it.
 
     Returns:
-        task → the groups, what its mask says of their images end to end, and how many each has.
+        task → the groups, the mask's results on all their images, and the size of each group.
     """
     few = np.flatnonzero(wanted.any(0)).tolist()
     if len(images) <= len(few):
@@ -175,14 +175,14 @@ def _run_masks(
 def _part(
     one: MaskRun, wanted: NDArray[np.bool_], groups: Sequence[Sequence[int]]
 ) -> tuple[NDArray[np.int64], MaskRun, list[int]]:
-    """Keep of a run over all images what the groups that want it have."""
+    """Select the wanting groups' results from a run over all images."""
     places = np.flatnonzero(wanted)
     members = [np.asarray(groups[place]) for place in places.tolist()]
     return places, one.take(np.concatenate(members)), [len(each) for each in members]
 
 
 def _evidence(opened: OpenTasks, index: int, misfits: Tensor) -> Tensor:
-    """Give the nats that a mask's answer takes from its task's score, image by image."""
+    """Compute how many nats a mask's answer takes off its task's score, for each image."""
     calibration = calibration_of(opened.tasks[index])
     if calibration is None:
         middle, beyond = _PRIORS[misfit_of(opened, index)]
@@ -199,7 +199,7 @@ def _known(
     misfits: list[NDArray[np.float64]],
     features: list[Tensor],
 ) -> NDArray[np.bool_]:
-    """Call groups new whose median image fits the mask too badly, or lies too far in features."""
+    """Call a group new if its median image fits the mask too badly, or is too far in features."""
     task, signature = opened.tasks[index], signatures.signatures[index]
     tasks, calibration = len(opened.tasks), calibration_of(task)
     if signature is None:

@@ -1,1 +1,1 @@
-"""`learn-task`: from names of data to committed masks."""
+"""`learn-task`: turn names of data into committed masks."""

@@ -1,7 +1,7 @@
-"""Many tasks learned in one program, block after block: for a GPU that one task leaves idle.
+"""Learn many tasks in one program, block by block, for a GPU that one task leaves idle.
 
-Each task is committed as soon as its block is learned. A block that is stopped before that begins
-anew the next time: it takes seconds, and its state would be as large as all its tasks'.
+Each task is committed as soon as its block is learned. A block that is stopped earlier starts anew
+the next time, because it takes seconds and its state would be as large as that of all its tasks.
 """
 
 import dataclasses
@@ -27,17 +27,17 @@ from supsup_cli.workflows.learning.task_facts import provenance
 from supsup_cli.workflows.opening import OpenNetwork
 from supsup_cli.workflows.reporting import Advance
 
-# From here on a GPU is busy with steps of LeNet; more tasks would only take more memory.
+# With so many tasks a GPU is busy with steps of LeNet; more would only take more memory.
 _MOST = 128
-_MEMORY_SHARE = 0.4  # of the device: activations and whoever else is there need room too
-_COPIES = 2  # of images that a task shares with none, while those are laid end to end
+_MEMORY_SHARE = 0.4  # of the device's memory: activations and other processes need room too
+_COPIES = 2  # copies of images that a task does not share, while they are laid end to end
 # Scores, weights, masked weights, gradients and two moments, float32 each.
 _BYTES_PER_WEIGHT = 6 * 4
 
 
 @dataclass(frozen=True)
 class _BatchMember:
-    """A task of a block: claimed, its training images on the device and no longer elsewhere."""
+    """A task of a block: claimed, with its training images only on the device."""
 
     plan: Plan
     job: LearningJob
@@ -46,10 +46,10 @@ class _BatchMember:
 
 
 def fits_together(session: LearnSession) -> bool:
-    """Tell whether a session's tasks can be learned together: a perceptron's, by plain steps.
+    """Return whether a session's tasks can be learned together: perceptrons, plain steps.
 
-    It depends on what was asked for alone, not on what is left of it. On a GPU the scores of tasks
-    that are learned together differ from those of one by the rounding of products in batches.
+    It depends only on the request, not on what is left of it. On a GPU, tasks learned together get
+    scores that differ from those of one task by the rounding of batched products.
     """
     perceptron = isinstance(session.net.network, MultilayerPerceptron)
     several = len(session.plans) > 1 and not session.request.detect
@@ -60,20 +60,21 @@ def fits_together(session: LearnSession) -> bool:
 def learn_together(
     session: LearnSession, left: Sequence[Plan], advance: Advance, most: int = _MOST
 ) -> list[Plan]:
-    """Learn tasks in blocks, in their order.
+    """Learn tasks in blocks, in order.
 
     Args:
-        session: one that `fits_together`.
+        session: one that fits together.
         left: what to learn of it.
         advance: called with the steps just done, of all tasks together.
-        most: tasks of a block; fewer where the device has no memory for them.
+        most: tasks in a block; fewer if the device lacks memory.
 
     Returns:
         those that other processes are learning.
 
     Raises:
-        KeyboardInterrupt: it was stopped; says in one line how far the block got.
-        UsageError, NoInputError: a task cannot be learned; those before it are, and its block.
+        KeyboardInterrupt: it was stopped; one line says how far the block got.
+        UsageError, NoInputError: a task cannot be learned; those before it are, and the rest of its
+            block.
         BankError: the bank cannot be written.
     """
     waiting, elsewhere = list(left), []
@@ -94,7 +95,7 @@ def learn_together(
                 except (SupsupError, BankError):
                     if not block:
                         raise
-                    waiting.insert(0, plan)  # told once the block is learned
+                    waiting.insert(0, plan)  # reported once the block is learned
                     break
                 else:
                     if member is not None:
@@ -108,7 +109,7 @@ def learn_together(
 def _claimed(
     session: LearnSession, plan: Plan, claims: ExitStack, advance: Advance
 ) -> _BatchMember | None:
-    """Claim a task and read its data; None if it is there by now.
+    """Claim a task and read its data; None if it has been committed meanwhile.
 
     Raises:
         LockedError: another process is learning it.
@@ -127,7 +128,7 @@ def _claimed(
         discard_state(work)
         raise UsageError(f"task {plan.task!r}: no training images")
     train = labelled(net, data.train, torch.tensor(data.outputs, device=net.device))
-    # All tasks' training images would fill the memory beside the device's.
+    # All tasks' training images would fill the memory of the host too.
     rest = dataclasses.replace(data, train=data.train.take(slice(0)))
     return _BatchMember(
         plan,
@@ -140,7 +141,7 @@ def _claimed(
 def _learn_block(
     session: LearnSession, block: Sequence[_BatchMember], began: float, advance: Advance
 ) -> None:
-    """Take all steps of a block's tasks, then measure and commit one after the other."""
+    """Take all steps of a block's tasks, then measure and commit one by one."""
     count = len(block)
     session.reporter.note(f"{count} tasks in one program, {block[0].plan.task} the first")
     learning = ManyLearnings(
@@ -190,7 +191,7 @@ def _commit(
 
 
 def _memory(device: torch.device) -> float:
-    """Tell how many bytes a block may take: the same for one device, whatever runs beside it."""
+    """Return how many bytes a block may take: the same for one device, whatever else runs."""
     if device.type != "cuda":
         return float("inf")
     total: int = torch.cuda.get_device_properties(device).total_memory

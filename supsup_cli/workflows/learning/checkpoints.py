@@ -1,4 +1,4 @@
-"""Checkpoints: the state of a task that is being learned, kept in the bank now and then."""
+"""Checkpoints: the state of a task that is being learned, saved in the bank regularly."""
 
 import hashlib
 import json
@@ -23,13 +23,13 @@ from supsup_cli.workflows.learning.threads import use_threads
 from supsup_cli.workflows.reporting import Reporter
 
 _INTERVAL = 15.0  # seconds of learning between two states
-_SHARE = 0.01  # of the time, at most, is spent on keeping them
-# Beside the tensors of the learning itself.
+_SHARE = 0.01  # of the time, at most, is spent on saving them
+# Stored besides the tensors of the learning itself.
 _SECONDS, _PARENTS, _THREADS = "seconds", "parents", "threads"
 
 
 class Resumable(Protocol):
-    """What can be left between two steps, and taken up again."""
+    """Work that can be left between two steps, and resumed."""
 
     @property
     def steps_done(self) -> int:
@@ -39,10 +39,11 @@ class Resumable(Protocol):
         """Copy all that the next step depends on, besides `steps_done` and parts."""
 
     def restore(self, state: Mapping[str, Tensor], steps_done: int) -> None:
-        """Go on from there.
+        """Continue from a state.
 
         Raises:
-            ValueError: no such state. BankError: a part of it cannot be read.
+            ValueError: it is another kind of state.
+            BankError: a part of it cannot be read.
         """
 
 
@@ -50,7 +51,7 @@ _Resumed = TypeVar("_Resumed", bound=Resumable)
 
 
 def plan_digest(task: str, data: str, recipe: Recipe, seed: int, device: str) -> str:
-    """Digest all that decides what is learned: equal digests go on as if never stopped.
+    """Digest everything that decides what is learned; equal digests continue as if never stopped.
 
     Args:
         task: the task's name.
@@ -82,19 +83,19 @@ def digest_with_versions(plan: Mapping[str, object]) -> str:
 
 
 class Checkpoints:
-    """One task's states: the one that an earlier run left, and those of this run.
+    """One task's states: that of an earlier run, and those of this run.
 
-    A state that cannot be read or written is told and never ends the learning.
+    A state that cannot be read or written is reported, and never stops the learning.
 
     Args:
         work: folder of the task, which the caller has claimed.
         plan: see `plan_digest`.
-        reporter: who is told.
-        clock: seconds that pass.
+        reporter: gets notes.
+        clock: returns seconds.
 
     Attributes:
-        parents: tasks whose masks the learning began with, whatever the bank holds by now; set by
-            whoever begins it, kept with each state.
+        parents: tasks with masks that the learning started from, even if the bank has changed; set
+            at the start, saved with each state.
     """
 
     def __init__(
@@ -114,12 +115,12 @@ class Checkpoints:
         self.parents: tuple[ParentRecord, ...] = ()
 
     def resume(self, blank: Callable[[], _Resumed]) -> _Resumed | None:
-        """Go on where an earlier run stopped; None if it left nothing to go on from.
+        """Continue where an earlier run stopped; None if it left no state.
 
-        Torch computes with that run's number of threads afterwards; see `threads_restored`.
+        Afterwards torch uses that run's number of threads; see `threads_restored`.
 
         Args:
-            blank: opens a learning of this plan, whose scores do not matter.
+            blank: makes a learning of this plan; its scores do not matter.
         """
         left = self._left()
         if left is None:
@@ -146,16 +147,16 @@ class Checkpoints:
     def after_step(
         self, learning: Resumable, write_parts: Callable[[], Collection[str]] = tuple
     ) -> None:
-        """Keep the state if it is time to; see `save`."""
+        """Save the state if it is time to; see `save`."""
         if self._clock() >= self._due:
             self.save(learning, write_parts)
 
     def save(self, learning: Resumable, write_parts: Callable[[], Collection[str]] = tuple) -> bool:
-        """Keep the state now, and tell whether that was possible.
+        """Save the state now; return whether that was possible.
 
         Args:
-            learning: to be left here.
-            write_parts: writes the parts that the state will name, and names them.
+            learning: what to save.
+            write_parts: writes the parts that the state names, and returns their names.
         """
         began = self._clock()
         try:
@@ -173,14 +174,14 @@ class Checkpoints:
         except (StorageError, ValueError) as error:  # a long stream's decisions may be too many
             saved = False
             if not self._failed:
-                self._reporter.note(f"{error}; learning goes on, not to be taken up again")
+                self._reporter.note(f"{error}; learning continues, but cannot be resumed")
             self._failed = True
         now = self._clock()
         self._due = now + max(_INTERVAL, (now - began) / _SHARE)
         return saved
 
     def seconds(self) -> float:
-        """Tell how long the task has been learned, earlier runs included."""
+        """Return how many seconds the task has been learned, earlier runs included."""
         return self._clock() - self._began
 
     def _left(self) -> WorkState | None:
@@ -206,10 +207,10 @@ def _written(parents: Sequence[ParentRecord]) -> NDArray[np.uint8]:
 
 
 def _parsed(written: Tensor) -> tuple[ParentRecord, ...]:
-    """Read what `_written` gave.
+    """Read what `_written` returned.
 
     Raises:
-        ValueError: it is anything else.
+        ValueError: it is something else.
     """
     if written.numel() == 0:
         return ()

@@ -1,4 +1,4 @@
-"""`learn-task --detect`: do these images, with these labels, belong to a task that is known?"""
+"""`learn-task --detect`: do these images, with these labels, belong to a known task?"""
 
 import numpy as np
 
@@ -11,24 +11,24 @@ from supsup_cli.workflows.inference.rules import DecisionRequest, choose_rule
 from supsup_cli.workflows.opening import OpenNetwork, stack_tasks
 from supsup_cli.workflows.reporting import Silent
 
-# Images that decide together: enough for all classes of MNIST, decided in well under a second.
+# Images decided together: enough for all classes of MNIST, in well under a second.
 _IMAGES = 256
-_LOOK_ALIKES = 4  # tasks whose labels are compared, the likeliest first
+_LOOK_ALIKES = 4  # number of tasks to compare labels with, the likeliest first
 
 
 def known_task(net: OpenNetwork, data: TaskData) -> Task | None:
     """Find the task of the bank that the first training images belong to, as one group.
 
-    The mask that fits them best must know them (`decide`), and the share whose class it names
-    right must be nearer to its accuracy than to chance: the same images with other labels are
-    another task.
+    The mask that fits them best must know them (`decide`), and its share of right classes must be
+    nearer to its accuracy than to chance, because the same images with other labels are another
+    task.
 
     Args:
-        net: the bank; tasks committed a moment ago count.
-        data: of the task that is about to be learned.
+        net: the bank; tasks committed a moment ago count too.
+        data: those of the task that is about to be learned.
 
     Returns:
-        the task, or None if the data is new.
+        the task, or None if the data are new.
 
     Raises:
         BankError: a task cannot be read.
@@ -39,13 +39,14 @@ def known_task(net: OpenNetwork, data: TaskData) -> Task | None:
     first = data.train.take(slice(_IMAGES))
     images, labels = first.images, first.labels
     group = [list(range(len(images)))]
-    # Signatures know images and no labels: of tasks that share images they would list one alone.
+    # Signatures know images but no labels: of several tasks with the same images they would list
+    # one.
     how = DecisionRequest("exhaustive", None, "all", str(net.device))
     rule = choose_rule(opened, how, Silent())
     decisions = decide(opened, rule, images, group)
     if not decisions.known[0]:
         return None
-    # Tasks of the same images with other labels look alike: the labels tell which one it is.
+    # Tasks with the same images and other labels look alike, so the labels must decide.
     scores = decisions.scores[0]
     likely = [place for place in np.argsort(-scores, kind="stable") if not np.isnan(scores[place])]
     for index in map(int, likely[:_LOOK_ALIKES]):

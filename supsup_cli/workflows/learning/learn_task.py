@@ -28,18 +28,19 @@ def learn_task(
     stop: Stop = _NEVER,
     ranks: Ranks = ALONE,
 ) -> LearnResult:
-    """Learn the tasks in their order; what is there already and equal is left alone.
+    """Learn the tasks in order; equal tasks that already exist are left alone.
 
     All names and claims are checked before any data are read; each task is claimed when its turn
-    comes. Several tasks of a small network are learned side by side, see `scheduling`. One that
-    another process has begun meanwhile is tried again after all others. With `detect`, data that
-    belongs to a known task is not learned; the known task is answered instead. Ranks take tasks by
-    the same claims, so a slow one takes fewer; where a task looks at earlier ones, rank 0 learns.
+    comes. Several tasks of a small network are learned side by side, see `scheduling`. If another
+    process is learning a task, this one comes back to it last. With `detect`, data of a known task
+    are not learned, and the answer is the known task. Ranks take tasks by the same claims, so a
+    slow rank takes fewer; if tasks depend on earlier ones, only rank 0 learns.
 
     Raises:
         UsageError, NoInputError, TooManyClassesError: what was asked for cannot be learned.
-        NameTakenError: another task has that name. LockedError: another process is learning it.
-        StoppedError: it was stopped; the same command goes on.
+        NameTakenError: another task has that name.
+        LockedError: another process is learning it.
+        StoppedError: it was stopped; the same command continues.
         BankError: the bank cannot be read or written.
     """
     net = open_network(path, request.device)
@@ -54,7 +55,7 @@ def learn_task(
     for plan in plans:
         if plan.task not in there:
             check_classes(net, plan, request.reading, reporter, request.given)
-    ranks.meet()  # a rank that had begun would hold a claim, and its task would be there already
+    ranks.meet()  # a rank that had started would hold a claim, and the command would find its task
     session = LearnSession(net, plans, recipe, request, reporter, stop, ranks)
     for task in there.values():
         session.found(task)

@@ -1,4 +1,4 @@
-"""Learning one task that was claimed: from its data, or from where it stopped, to its commit."""
+"""Learn one claimed task: from its data, or from where it stopped, up to its commit."""
 
 import dataclasses
 from collections.abc import Callable
@@ -27,6 +27,7 @@ from supsup_cli.core.masks.density import mask_values
 from supsup_cli.core.masks.masks import Masks, kept_scores
 from supsup_cli.core.networks.head import head_values
 from supsup_cli.core.networks.normalisation import Statistics, joined
+from supsup_cli.core.networks.parts import Between
 from supsup_cli.core.networks.specs import Kind, kind_of
 from supsup_cli.errors import UsageError
 from supsup_cli.workflows.labelled import labelled
@@ -55,18 +56,18 @@ def learn_job(
     stop: Stop,
     advance: Advance,
 ) -> Task:
-    """Learn a task's masks, measure them and commit them; nothing of its work is left.
+    """Learn a task's masks, measure them and commit them; remove its unfinished work.
 
     Args:
         net: the open network.
         job: what to learn.
         work: folder of the task, which the caller has claimed.
-        reporter: who is told.
-        stop: who may ask to stop.
-        advance: called with the steps just done, those of an earlier run included.
+        reporter: gets notes.
+        stop: says when to stop.
+        advance: called with the steps just done, including those of an earlier run.
 
     Raises:
-        KeyboardInterrupt: it was stopped; says in one line how far it got and what is kept.
+        KeyboardInterrupt: it was stopped; one line says how far it got and what is kept.
         UsageError: the data cannot be learned.
         BankError: the bank cannot be written.
     """
@@ -90,7 +91,7 @@ def learn_job(
     else:
         add = _measured(net, job, train, learning, masks, checkpoints)
     made = provenance(net, data.source, checkpoints.seconds())
-    with stop.steps():  # it takes a moment, and is told as done once it is done
+    with stop.steps():  # it takes a moment, and is reported only when done
         task = add(made)
         discard_state(work)
     return task
@@ -104,7 +105,7 @@ def _measured(
     masks: Masks,
     checkpoints: Checkpoints,
 ) -> Callable[[Provenance], Task]:
-    """Measure the masks that were learned, and make what adds their task to the bank.
+    """Measure the learned masks, and make the function that adds their task to the bank.
 
     Raises:
         KeyboardInterrupt: as `learn_job`.
@@ -117,7 +118,9 @@ def _measured(
         if head is not None:
             rows = torch.tensor(job.data.outputs, device=net.device)
             values |= head_values(net.network, *head, rows, net.bank.record.outputs)
-        facts, arrays = measured_facts(net, job, train, values, checkpoints.parents, recipe.steps)
+        facts, arrays = measured_facts(
+            net, job, train, values, checkpoints.parents, recipe.steps, learning.lower()
+        )
         arrays = {**arrays, **_head_arrays(head)}
     except KeyboardInterrupt:
         raise _stopped(job, learning, checkpoints) from None
@@ -128,7 +131,7 @@ def _measured(
 def _combined(
     net: OpenNetwork, job: LearningJob, train: LabelledImages, made: Combination
 ) -> Callable[[Provenance], Task]:
-    """Measure a combination of earlier masks, and make what adds its task to the bank."""
+    """Measure a combination of earlier masks, and make the function that adds its task."""
     values = made.masks | made.statistics
     facts, arrays = measured_facts(net, job, train, values, made.parents, made.steps)
     return partial(
@@ -143,9 +146,9 @@ def _begun(
     checkpoints: Checkpoints,
     reporter: Reporter,
 ) -> Learning | TrainedLearning | Combination:
-    """Go on where an earlier run stopped, or begin; a combination that is good enough is the end.
+    """Continue where an earlier run stopped, or start; a good enough combination ends it.
 
-    What an earlier run found in the bank is not asked for again: its state holds what came of it.
+    An earlier run's state holds what it found in the bank, so that is not searched again.
     """
     recipe = job.recipe
     left = checkpoints.resume(lambda: _opened(net, job, train))
@@ -172,7 +175,7 @@ def _begun(
 
 
 def discard_state(work: WorkFolder) -> None:
-    """Remove what is left of the work, if that is possible; it does no harm."""
+    """Remove what is left of the work, if possible; leaving it does no harm."""
     with suppress(StorageError):
         work.discard()
 
@@ -242,12 +245,12 @@ def _stopped(
 
 
 def mask_arrays(tensors: Masks) -> dict[str, np.ndarray]:
-    """Give masks as the bank takes them: parameter name → bool array of its shape."""
+    """Convert masks to what the bank takes: parameter name → bool array of its shape."""
     return {name: np.asarray(tensor.cpu()) for name, tensor in tensors.items()}
 
 
 def _head_arrays(head: tuple[Tensor, Tensor] | None) -> dict[str, np.ndarray]:
-    """Give a head as the bank takes it: its weight and bias, float16; none where there is none."""
+    """Convert a head to what the bank takes: weight and bias, float16; empty if there is none."""
     if head is None:
         return {}
     weight, bias = (np.asarray(one.cpu()) for one in head)
@@ -265,16 +268,21 @@ def measured_facts(
     values: Masks,
     parents: tuple[ParentRecord, ...],
     steps: int,
+    lower: Between | None = None,
 ) -> tuple[TaskFacts, Arrays]:
-    """Measure a task's masks and statistics, name → float32, and say what is known of the task.
+    """Measure a task's masks and statistics, name → float32, and collect the task's content.
+
+    `lower` is what lies below the masks of all training images, if that is known.
 
     Returns:
-        the facts, and the arrays of the task's signature; none where none was asked for.
+        the content, and the arrays of the task's signature; empty if none was asked for.
     """
     data, recipe = job.data, job.recipe
     outputs = torch.tensor(data.outputs, device=net.device)
     held_out = labelled(net, data.calibration, outputs)
-    made = make_signature(net, train, held_out, job.seed, job.task) if job.signature else None
+    made = None
+    if job.signature:
+        made = make_signature(net, train, held_out, job.seed, job.task, lower)
     signature, arrays = made or (None, {})
     facts = TaskFacts(
         task=job.task,

@@ -29,16 +29,16 @@ from supsup_cli.workflows.learning.plan import LearningJob
 from supsup_cli.workflows.opening import OpenNetwork, stack_of
 from supsup_cli.workflows.reporting import Reporter
 
-# Of a bank with more tasks, the latest are tried: trying one takes some milliseconds.
+# In a bank with more tasks only the latest are tried, because trying one takes milliseconds.
 _MOST_TRIED = 64
 
 
 @dataclass(frozen=True)
 class EarlierMasks:
-    """Earlier tasks that fit a new one best, the best first.
+    """Earlier tasks that fit a new one best, best first.
 
     Attributes:
-        tasks: what their files say.
+        tasks: their files' content.
         stack: their K packed masks.
         losses: (K,) float32, nats, how badly each fits the new task.
     """
@@ -49,7 +49,7 @@ class EarlierMasks:
 
     @property
     def parents(self) -> tuple[ParentRecord, ...]:
-        """How a task file names them."""
+        """Their records in a task file."""
         return tuple(ParentRecord(one.content.task, one.content_sha256) for one in self.tasks)
 
     def scores(self, recipe: Recipe, seed: int, task: str) -> Masks:
@@ -61,10 +61,10 @@ class EarlierMasks:
 
 @dataclass(frozen=True)
 class Combination:
-    """A mask made of earlier ones.
+    """A mask made from earlier ones.
 
     Attributes:
-        coefficients: parameter name → (K + 1,) float32; see the format.
+        coefficients: parameter name → (K + 1,) float32; see FORMAT.md.
         parents: the K tasks.
         masks: parameter name → float32 of its shape, on the network's device.
         statistics: buffer name → float32, the task's own.
@@ -85,8 +85,8 @@ def earlier_masks(
 ) -> EarlierMasks | None:
     """Find the tasks of a bank that fit new training images best; None if there are none.
 
-    Masks alone are compared, of which the latest 64: combinations hold nothing of their own, and a
-    sparse mask says little about one that is not. A task that cannot be read is told and left out.
+    Only the latest 64 masks are compared: combinations hold nothing of their own, and sparse and
+    dense masks say little about each other. An unreadable task is reported and left out.
 
     Raises:
         StorageError: the system refused.
@@ -99,7 +99,7 @@ def earlier_masks(
         except StorageError:
             raise
         except BankError as error:
-            reporter.note(f"{error.message}; it has no part in what is learned")
+            reporter.note(f"{error.message}; it is left out of what is learned")
             continue
         if task.content.kind == "mask" and task.sparse == sparse:
             tried.append(task)
@@ -119,13 +119,13 @@ def earlier_masks(
 def combine(
     net: OpenNetwork, earlier: EarlierMasks, train: LabelledImages, job: LearningJob
 ) -> Combination:
-    """Make a mask of earlier ones as well as they allow, and measure it on calibration images.
+    """Make the best mask that earlier ones allow, and measure it on calibration images.
 
     Args:
         net: the open network.
         earlier: what to combine.
         train: training images.
-        job: what is learned; without calibration images the accuracy is 0. See
+        job: what to learn; without calibration images the accuracy is 0. See
             `learn_coefficients` for its recipe; the steps are those of `combination_steps`.
     """
     recipe, calibration = job.recipe, job.data.calibration

@@ -1,4 +1,4 @@
-"""What `learn-task` is about to do: every name checked before the first task is learned."""
+"""Plan `learn-task`: check every name before the first task is learned."""
 
 import dataclasses
 import shlex
@@ -28,11 +28,10 @@ _SUPERFLUOUS_PER_CLASS = 9
 
 @dataclass(frozen=True)
 class LearnRequest:
-    """What to learn and how; None stands for the recipe's own number.
+    """What to learn and how; None stands for the recipe's own value.
 
-    `given` is one task's data in memory, in place of names. Without `signature` a task keeps
-    nothing of its images but the mask. `learning_rate` is that of
-    `Recipe.learning_rate`.
+    `given` is one task's data in memory, instead of names. Without `signature` a task keeps nothing
+    of its images but the mask. `learning_rate` is `Recipe.learning_rate`.
     """
 
     data: Sequence[str]
@@ -72,7 +71,7 @@ class LearningJob:
         data: what it is learned from.
         recipe: how.
         seed: of every random draw, together with the name.
-        signature: whether it gets one.
+        signature: whether to make one.
     """
 
     task: str
@@ -83,11 +82,11 @@ class LearningJob:
 
 
 def chosen_recipe(request: LearnRequest, kind: Kind) -> Recipe:
-    """Give the recipe that was asked for, with the steps and batch size that were asked for.
+    """Return the recipe that was asked for, with the settings that were asked for.
 
     Args:
-        request: what the user said.
-        kind: of the network, which decides what a recipe's name stands for.
+        request: what the user asked for.
+        kind: of the network; the meaning of a recipe's name depends on it.
 
     Raises:
         UsageError: there is no such recipe, or no such density or share.
@@ -120,7 +119,8 @@ def chosen_recipe(request: LearnRequest, kind: Kind) -> Recipe:
 
 
 def _check_trained(request: LearnRequest) -> None:
-    """Refuse what has no meaning over trained weights, where every task has its own last layer.
+    """Refuse options without a meaning over trained weights, where every task has its own last
+    layer.
 
     Raises:
         UsageError: it was asked for.
@@ -140,12 +140,12 @@ def _check_trained(request: LearnRequest) -> None:
 
 
 def make_plans(net: OpenNetwork, request: LearnRequest) -> list[Plan]:
-    """Name the tasks that were asked for, in their order.
+    """Name the tasks that were asked for, in order.
 
     Raises:
-        UsageError, NoInputError: data that is not known or not there, names given twice.
-        BadNameError: a name that no task can have.
-        LockedError: other processes are learning all of them that are not there.
+        UsageError, NoInputError: unknown or missing data, or names given twice.
+        BadNameError: an impossible name.
+        LockedError: other processes are learning all tasks that are missing.
         StorageError: there is something to learn, and the bank cannot be written.
     """
     if request.given is not None:
@@ -162,7 +162,7 @@ def make_plans(net: OpenNetwork, request: LearnRequest) -> list[Plan]:
     tasks = [request.name] if request.name is not None else [names.task_name(one) for one in data]
     seen: set[str] = set()
     for task, one in zip(tasks, data, strict=True):
-        net.bank.task_path(task)  # refuses an unlawful name before an hour of learning
+        net.bank.task_path(task)  # refuses an invalid name before an hour of learning
         if task in seen:
             raise UsageError(f"{one}: task name {task!r} found twice, expected distinct names")
         seen.add(task)
@@ -176,7 +176,7 @@ def make_plans(net: OpenNetwork, request: LearnRequest) -> list[Plan]:
 
 
 def _check_claimable(net: OpenNetwork, tasks: Sequence[str]) -> None:
-    """Refuse early where there is nothing to do here: others are at every task that is missing.
+    """Refuse early if other processes are learning every missing task.
 
     Raises:
         LockedError: they are.
@@ -193,7 +193,7 @@ def _check_claimable(net: OpenNetwork, tasks: Sequence[str]) -> None:
 
 
 def equal_task(net: OpenNetwork, plan: Plan, recipe: Recipe, seed: int) -> Task:
-    """Read the task that has the name already, if it is the one that was asked for.
+    """Read the task that already has the name, if it is the one that was asked for.
 
     Raises:
         NameTakenError: it was learned from other data, or in another way.
@@ -226,9 +226,9 @@ def equal_task(net: OpenNetwork, plan: Plan, recipe: Recipe, seed: int) -> Task:
 
 
 def _changed_rule(net: OpenNetwork, plan: Plan, task: Task) -> str:
-    """Tell whether the data are those of the task, and only what a folder means has changed."""
+    """Return whether these are the task's data, and only the rules for folders have changed."""
     if not task.provenance.source:
-        return ""  # no folder
+        return ""  # not a folder
     shape = net.bank.record.input.shape
     reading = catalog.reading_of(plan.data, shape, {task.content.data.digest}, plan.reading)
     if reading is None or not reading.first_rule:
@@ -264,7 +264,7 @@ def check_classes(
             f"--outputs {needed * (_SUPERFLUOUS_PER_CLASS + 1)}",
         )
     if find_head(net.network) is not None:
-        return  # it tells tasks apart without any
+        return  # a library's network tells tasks apart without superfluous outputs
     superfluous = record.outputs - len(classes)
     if superfluous < _SUPERFLUOUS_PER_CLASS * len(classes):
         reporter.note(

@@ -1,4 +1,4 @@
-"""Several tasks learned at once, by processes on a CPU, in one program on a GPU: when, and how."""
+"""Learn several tasks at once: by processes on a CPU, in one program on a GPU."""
 
 import dataclasses
 import sys
@@ -16,18 +16,17 @@ from supsup_cli.workflows.learning.workers import Message, Tell, Workers, Worker
 from supsup_cli.workflows.reporting import Advance, Silent
 from supsup_cli.workflows.results.common import FailedInput
 
-# Masked weights up to which one thread is busy with a step, and two steps of two tasks are faster
-# than two threads on each: LeNet has 315 thousand, FC 1024-1024 has 2.4 million.
+# With up to so many masked weights, two tasks on one thread each are faster than one after the
+# other on two threads: LeNet has 315 thousand, FC 1024-1024 has 2.4 million.
 _SMALL = 1 << 22
 _TELL_EVERY = 0.2  # seconds
 
 
 def side_by_side(session: LearnSession) -> bool:
-    """Tell whether tasks are learned side by side: they are small, and none looks at another.
+    """Return whether to learn tasks side by side: they are small, and none needs another.
 
-    It depends on what was asked for alone, not on what is left of it, nor on the machine's cores.
-    Each such task is learned on one thread, so that its content is the same however many are
-    learned at once.
+    It depends only on the request, not on what is left of it or on the machine's cores. Each such
+    task is learned on one thread, so that its content is the same however many are learned at once.
     """
     net, alone = session.net, not session.looks_at_others
     small = sum(one.count for one in net.bank.record.masked) <= _SMALL
@@ -38,20 +37,20 @@ def side_by_side(session: LearnSession) -> bool:
 def places(
     session: LearnSession, left: Sequence[Plan], in_one_program: bool | None = None
 ) -> Iterator[Callable[[Advance], None]]:
-    """Make places to learn at, as many as torch has threads where tasks go side by side.
+    """Make the workers: as many as torch has threads, if tasks are learned side by side.
 
-    Workers are forked here, before anybody draws a progress bar from a thread.
+    Workers are forked here, before a thread starts drawing a progress bar.
 
     Args:
-        session: of all tasks that were asked for.
-        left: those to learn.
-        in_one_program: whether tasks that fit together share a program, see `batched`; None
-            says so of a GPU.
+        session: of all requested tasks.
+        left: tasks to learn.
+        in_one_program: whether tasks that fit together share a program, see `batched`; None means
+            on a GPU.
 
     Yields:
-        what learns all that is left; call it with what counts the steps.
+        a function that learns all that is left, given a function that counts steps.
     """
-    if session.looks_at_others and session.ranks.rank:  # tasks come one after the other: rank 0's
+    if session.looks_at_others and session.ranks.rank:  # only rank 0 learns
         session.left_over(left)
     on_gpu = session.net.device.type == "cuda"
     if (on_gpu if in_one_program is None else in_one_program) and fits_together(session):
@@ -62,7 +61,7 @@ def places(
         return
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    # Elsewhere, system libraries do not allow to go on computing in a fork.
+    # On other systems, libraries do not allow computing in a fork.
     count = min(threads, len(left)) if sys.platform == "linux" else 1
     workers = Workers(count, _work(session, left)) if count > 1 else None
     try:
@@ -86,10 +85,10 @@ def _in_turn(session: LearnSession, left: Sequence[Plan], advance: Advance) -> N
 def _at_once(
     session: LearnSession, left: Sequence[Plan], advance: Advance, workers: Workers
 ) -> None:
-    """Hand the plans to the workers; what they could not do is done here, and tells why.
+    """Hand the plans to the workers; what they could not do is done here, which reports why.
 
     Raises:
-        KeyboardInterrupt: it was stopped; says how far the tasks got.
+        KeyboardInterrupt: it was stopped; the message says how far the tasks got.
     """
     failed: list[Plan] = []
     how_far: list[str] = []
@@ -111,7 +110,7 @@ def _at_once(
 
 
 def _take(session: LearnSession, plan: Plan, message: Message, advance: Advance) -> None:
-    """Take up what a worker tells of a plan."""
+    """Handle a worker's message about a plan."""
     if isinstance(steps := message.get("steps"), int):
         advance(steps)
     if isinstance(note := message.get("note"), str):
@@ -126,7 +125,7 @@ def _take(session: LearnSession, plan: Plan, message: Message, advance: Advance)
 
 
 def _work(session: LearnSession, left: Sequence[Plan]) -> Callable[[int, Tell, WorkerStop], None]:
-    """Make what a worker does with the number of a plan."""
+    """Make the function by which a worker handles a plan's number."""
 
     def work(number: int, tell: Tell, stop: WorkerStop) -> None:
         plan = left[number]
@@ -150,7 +149,7 @@ def _work(session: LearnSession, left: Sequence[Plan]) -> Callable[[int, Tell, W
 
 
 class _Steps:
-    """Steps that were taken, told now and then."""
+    """Counts steps and reports them regularly."""
 
     def __init__(self, tell: Tell) -> None:
         self._tell = tell
@@ -163,7 +162,7 @@ class _Steps:
             self.tell()
 
     def tell(self) -> None:
-        """Tell what has not been told yet."""
+        """Report the progress made since the last report."""
         self._tell({"steps": self._taken})
         self._taken, self._told = 0, time.monotonic()
 

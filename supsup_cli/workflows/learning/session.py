@@ -1,4 +1,4 @@
-"""The tasks of one `learn-task`: each is claimed, learned, committed, and told of."""
+"""The tasks of one `learn-task`: claim, learn, commit and report each."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ from supsup_cli.workflows.results.learning import LearnedTask, LearnResult
 
 @dataclass
 class LearnSession:
-    """The tasks of one command, as they are done."""
+    """The tasks of one command, and what is done."""
 
     net: OpenNetwork
     plans: list[Plan]
@@ -45,12 +45,12 @@ class LearnSession:
 
     @property
     def looks_at_others(self) -> bool:
-        """Whether what a task becomes depends on which others are there."""
+        """Whether the result of a task depends on which other tasks exist."""
         earlier = self.recipe.transfer or self.recipe.combine is not None
         return earlier or self.request.detect
 
     def learn(self, plan: Plan, advance: Advance) -> bool:
-        """Learn a task; False if another process is at it."""
+        """Learn a task; False if another process is learning it."""
         try:
             self.learn_or_refuse(plan, advance)
         except LockedError:
@@ -63,7 +63,7 @@ class LearnSession:
         """Claim a task and learn it, unless it appeared meanwhile.
 
         Raises:
-            LockedError: another process is at it.
+            LockedError: another process is learning it.
         """
         if self.stop.asked:  # while the last task was committed
             raise KeyboardInterrupt
@@ -81,13 +81,13 @@ class LearnSession:
             if known is not None:
                 self.done[plan.task] = describe(known, "known", 0.0)
                 self.reporter.note(f"{plan.data}: belongs to task {known.content.task!r}")
-                discard_state(work)  # begun when the bank did not know the task yet
+                discard_state(work)  # started when the bank did not know the task yet
                 advance(self.recipe.steps)
                 return
             job = LearningJob(plan.task, data, self.recipe, seed, self.request.signature)
             try:
                 task = learn_job(self.net, job, work, self.reporter, self.stop, advance)
-            except NameTakenError:  # no lock told of another learner there, and it was faster
+            except NameTakenError:  # another learner was faster, and no lock had shown it
                 self.found(equal_task(self.net, plan, self.recipe, seed))
                 return
             self.learned(task)
@@ -99,7 +99,7 @@ class LearnSession:
             self.index.added()
 
     def read(self, plan: Plan) -> TaskData:
-        """Read the data of a task, and tell of what is broken in it.
+        """Read the data of a task, and report broken files.
 
         Raises:
             UsageError, NoInputError, StorageError: see `catalog.load`.
@@ -116,26 +116,26 @@ class LearnSession:
         return data
 
     def found(self, task: Task) -> None:
-        """Take up a task that is there already; what is left of its learning goes."""
+        """Use a task that already exists; remove what is left of its learning."""
         self.done[task.content.task] = describe(task, "exists", 0.0)
-        # A learner that still holds it, or a bank that cannot be written, may keep it.
+        # A learner that still holds it may keep it, and so may a bank that cannot be written.
         with suppress(BankError):
             self.net.bank.discard_work(task.content.task)
 
     def result(self) -> LearnResult:
-        """Give the tasks in the order of the plans."""
+        """Return the tasks in the order of the plans."""
         done = tuple(self.done[plan.task] for plan in self.plans if plan.task in self.done)
         failed = tuple(one for plan in self.plans for one in self.failed.get(plan.task, ()))
         return LearnResult(done, failed)
 
     def left_over(self, elsewhere: Sequence[Plan]) -> list[Plan]:
-        """Tell what is still to be learned when this process has been through all tasks.
+        """Return what is still to be learned after this process has tried every task.
 
         Args:
-            elsewhere: what it could not learn, as others were at it.
+            elsewhere: what it could not learn because other processes were learning it.
 
         Raises:
-            PartDeliveredError: this rank is not the first, which does what is left.
+            PartDeliveredError: this is not rank 0, which does the rest.
         """
         if self.ranks.count == 1:
             return list(elsewhere)
@@ -147,7 +147,7 @@ class LearnSession:
         return [plan for plan in self.plans if plan.task not in self.done]
 
     def take_up_learned(self) -> None:
-        """Take up what other ranks have learned."""
+        """Read what other ranks have learned."""
         there = set(self.net.bank.tasks())
         for plan in self.plans:
             if plan.task in there and plan.task not in self.done:
@@ -155,7 +155,7 @@ class LearnSession:
                 self.done[plan.task] = describe(task, "learned", task.provenance.seconds)
 
     def stopped(self, how_far: str) -> StoppedError:
-        """Say what is done, and what the same command does next."""
+        """Report what is done, and what the same command will do next."""
         if self.ranks.count > 1 and self.ranks.rank == 0:
             self.take_up_learned()
         counted = f"{len(self.done)} of {len(self.plans)} tasks are done"
@@ -167,7 +167,7 @@ class LearnSession:
 
 
 def _counted(data: TaskData) -> str:
-    """Tell the classes of a folder by name, with the images that each has to learn from."""
+    """List a folder's classes by name, with the number of training images of each."""
     counts = np.bincount(data.train.labels, minlength=len(data.classes)).tolist()
     classes = ", ".join(
         f"{name} {count:,}" for name, count in zip(data.classes, counts, strict=True)

@@ -1,4 +1,4 @@
-"""What a task file tells of a mask besides its bits: accuracy, calibration, where it was made."""
+"""What a task file records besides bits: accuracy, calibration, origin."""
 
 import platform
 from datetime import UTC, datetime
@@ -33,7 +33,7 @@ _KEPT_STEP = "kept_step"
 
 
 def accuracy(net: OpenNetwork, masks: Masks, test: Split, outputs: Tensor) -> AccuracyRecord | None:
-    """Count the test images classified rightly with the task given; None if there are none.
+    """Count the test images classified rightly with the task given; None without test images.
 
     Args:
         net: the network.
@@ -43,7 +43,7 @@ def accuracy(net: OpenNetwork, masks: Masks, test: Split, outputs: Tensor) -> Ac
     """
     if len(test) == 0:
         return None
-    images = torch.tensor(test.images, device=net.device)  # a copy: MNIST's own is read-only
+    images = torch.tensor(test.images, device=net.device)  # a copy: MNIST's is read-only
     guesses = class_log_probabilities(net.network, masks, images, net.pixels, outputs).argmax(-1)
     return AccuracyRecord(int((guesses.cpu().numpy() == test.labels).sum()), len(test))
 
@@ -53,7 +53,7 @@ def calibration(
 ) -> CalibrationRecord | None:
     """Measure how a task's own images fit its mask; None without images.
 
-    By R, or by H where there are no superfluous outputs, or tasks bring more than a mask.
+    It uses R, or H if there are no superfluous outputs or tasks bring more than a mask.
     """
     if len(split) == 0:
         return None
@@ -65,23 +65,23 @@ def calibration(
 
 
 def recipe_record(recipe: Recipe, kept_step: int | None = None) -> RecipeRecord:
-    """Say how a task was learned.
+    """Record how a task was learned.
 
     Args:
         recipe: with its steps, batch size and whatever else was asked for.
-        kept_step: whose masks were kept, where the recipe stops early: a result among settings.
+        kept_step: step of the kept masks, if the recipe stops early; a result among the settings.
     """
     kept = {} if kept_step is None else {_KEPT_STEP: kept_step}
     return RecipeRecord(recipe.name, recipe.settings() | kept)
 
 
 def asked_settings(record: RecipeRecord) -> dict[str, int | float | str]:
-    """Give what `Recipe.settings` was when a task was learned: without what came of it."""
+    """Return the settings that were asked for, without the results recorded among them."""
     return {name: value for name, value in record.settings.items() if name != _KEPT_STEP}
 
 
 def provenance(net: OpenNetwork, source: str, seconds: float) -> Provenance:
-    """Tell when, where and with what a task was learned; `source` is the data's folder or ""."""
+    """Record when, where and with what a task was learned; `source` is the data's folder or ""."""
     versions = {
         "numpy": np.__version__,
         "python": platform.python_version(),
@@ -99,7 +99,7 @@ def provenance(net: OpenNetwork, source: str, seconds: float) -> Provenance:
 
 
 def describe(task: Task, status: str, seconds: float) -> LearnedTask:
-    """Answer for one task, with what its file says."""
+    """Make the answer for one task from its file."""
     return LearnedTask(
         task=task.content.task,
         kind=task.content.kind,

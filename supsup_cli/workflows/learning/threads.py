@@ -1,7 +1,7 @@
-"""The number of threads that a learning computes with: its own to the end, whoever goes on.
+"""Keep the number of threads that a task was started with, whichever process continues it.
 
-How a product or a convolution is shared among threads decides in which order it adds. So another
-number may give other bits, and with them other masks.
+The number of threads decides in which order products and convolutions add. So another number may
+give other bits, and with them other masks.
 """
 
 import os
@@ -10,13 +10,13 @@ from contextlib import contextmanager
 
 import torch
 
-# More threads than this many, on a machine with fewer processors, are not worth starting.
+# More threads than this are not worth starting on a machine with fewer processors.
 _MOST = 64
 
 
 @contextmanager
 def threads_restored() -> Iterator[None]:
-    """Give torch back its number of threads at the end, whatever it was set to meanwhile."""
+    """Restore torch's number of threads at the end, whatever it was set to meanwhile."""
     before = torch.get_num_threads()
     try:
         yield
@@ -26,16 +26,16 @@ def threads_restored() -> Iterator[None]:
 
 
 def use_threads(count: float) -> str:
-    """Compute with so many threads from now on, if that is possible.
+    """Use so many threads from now on, if possible.
 
     Args:
-        count: as a state keeps it.
+        count: from a saved state.
 
     Returns:
-        what is to be told of it, one line; empty where nothing changes.
+        a note about it, one line; empty if nothing changes.
 
     Raises:
-        ValueError: it is no number of threads.
+        ValueError: it is not a number of threads.
     """
     if count < 1 or not count.is_integer():
         raise ValueError(f"{count} threads found, expected a whole number, at least 1")

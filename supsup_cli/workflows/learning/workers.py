@@ -1,8 +1,8 @@
-"""Jobs side by side: processes of this one, each on a thread of its own.
+"""Run jobs side by side in child processes, each with one thread.
 
-A worker is a fork, so that it starts at once with the network and the data that are loaded. It
-shares nothing afterwards but a pipe, over which both sides send JSON: the numbers of jobs one way,
-what the jobs have to tell the other. Whoever dies is noticed by the end of its pipe.
+A worker is a fork, so that it starts at once with the loaded network and data. Afterwards it shares
+only a pipe, over which both sides send JSON: job numbers one way, messages the other. If a process
+dies, its pipe ends.
 """
 
 import json
@@ -17,7 +17,7 @@ from multiprocessing.process import BaseProcess
 
 import torch
 
-# Seconds between two looks for a stop while nothing is told.
+# Seconds between two checks for a stop while there are no messages.
 _PATIENCE = 0.1
 _STOP = signal.SIGTERM
 _SIGNALS = {signal.SIGINT, signal.SIGHUP, _STOP}
@@ -28,13 +28,13 @@ Work = Callable[[int, Tell, "WorkerStop"], None]
 
 
 class WorkerStop:
-    """The `Stop` of a worker: its parent asks, or is gone."""
+    """The `Stop` of a worker: its parent asks, or has ended."""
 
     def __init__(self, parent: int) -> None:
         self._parent = parent
         self._received = False
         for number in _SIGNALS - {_STOP}:
-            signal.signal(number, signal.SIG_IGN)  # a terminal sends them to all; the parent tells
+            signal.signal(number, signal.SIG_IGN)  # the parent passes these on
         signal.signal(_STOP, self._receive)
 
     @property
@@ -43,7 +43,7 @@ class WorkerStop:
         return self._received or os.getppid() != self._parent
 
     def steps(self) -> AbstractContextManager[None]:
-        """Let the steps run: nothing but `asked` ever stops them."""
+        """Let the steps run; only `asked` stops them."""
         return nullcontext()
 
     def _receive(self, _number: int, _frame: object) -> None:
@@ -51,11 +51,11 @@ class WorkerStop:
 
 
 class Workers:
-    """Worker processes that take jobs until there are none, or they are asked to stop.
+    """Worker processes that take jobs until there are none left or a stop is asked for.
 
     Args:
-        count: how many.
-        work: does a job of a number, and tells of it; what it raises ends the worker.
+        count: number of workers.
+        work: does the job with a number and sends messages; an exception ends the worker.
     """
 
     def __init__(self, count: int, work: Work) -> None:
@@ -66,15 +66,15 @@ class Workers:
     def run(
         self, jobs: Iterable[int], stopped: Callable[[], bool]
     ) -> Iterator[tuple[int, Message]]:
-        """Give out the jobs in their order, and yield what is told of each until all have ended.
+        """Hand out the jobs in order; yield the workers' reports until all jobs have ended.
 
         Args:
             jobs: their numbers.
-            stopped: whether no more jobs shall be begun, and those that run shall stop.
+            stopped: whether to start no more jobs, and to stop the running ones.
 
         Yields:
-            a job's number, and a message of it; the last one of each has "end": true if its work
-            was done, false if the worker is gone without having said so.
+            a job's number and a message; the last message of each has "end": true if its work was
+            done, false if the worker ended without saying so.
         """
         left = deque(jobs)
         busy: dict[Connection, int] = {}
@@ -84,10 +84,10 @@ class Workers:
                 left.clear()
                 told = True
                 for worker in self._workers.values():
-                    worker.terminate()  # a worker takes that for a wish
+                    worker.terminate()  # a worker takes that as a wish to stop
             for pipe in [one for one in self._workers if one not in busy]:
                 if left:
-                    with suppress(OSError):  # it is gone; the end of its pipe says so
+                    with suppress(OSError):  # it has ended, as the end of its pipe shows
                         pipe.send_bytes(b"%d" % left[0])
                     busy[pipe] = left.popleft()
             if not busy:
@@ -102,7 +102,7 @@ class Workers:
                 yield busy.pop(pipe) if "end" in message else busy[pipe], message
 
     def close(self) -> None:
-        """End all workers, at once where they are still at work."""
+        """End all workers, by force if they are still working."""
         for worker in self._workers.values():
             worker.kill()
         for pipe in list(self._workers):
@@ -113,7 +113,7 @@ class Workers:
         ours, theirs = fork.Pipe()
         arguments = (theirs, (ours, *self._workers), work, os.getpid())
         worker = fork.Process(target=_serve, args=arguments, daemon=True)
-        # A signal between the fork and the worker's own handlers would run the parent's.
+        # A signal between the fork and the worker's own handlers would run the parent's handlers.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         worker.start()
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
@@ -126,7 +126,7 @@ class Workers:
 
 
 def _serve(pipe: Connection, others: Iterable[Connection], work: Work, parent: int) -> None:
-    """Take jobs from the pipe until it ends; whatever goes wrong, the parent finds out why."""
+    """Take jobs from the pipe until it ends; the parent finds out why a job failed."""
     with suppress(BaseException):
         stop = WorkerStop(parent)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)

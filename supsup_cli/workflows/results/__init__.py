@@ -1,1 +1,1 @@
-"""What commands answer: frozen dataclasses whose field names are the keys of `--json`."""
+"""What commands answer: frozen dataclasses, with the keys of `--json` as field names."""

@@ -12,8 +12,8 @@ Status = Literal["ok", "warning", "failed", "skipped"]
 class InitResult:
     """Answer of `init-base`; `bytes` counts bank.json and the base.
 
-    Of the base's tensors `taken` came from a file and `drawn` from the seed; `left_over` are the
-    names in the file that nothing was taken of.
+    `taken` counts the base's tensors from a file, `drawn` those from the seed; `left_over` names
+    tensors of the file that were not used.
     """
 
     bank: str
@@ -32,7 +32,7 @@ class InitResult:
 
 @dataclass(frozen=True)
 class StoredBytes:
-    """Bytes on disk, a sum for each kind of file."""
+    """Bytes on disk, for each kind of file."""
 
     base: int
     masks: int
@@ -42,7 +42,7 @@ class StoredBytes:
 
 @dataclass(frozen=True)
 class Rivals:
-    """What other ways to keep as many tasks would take, in bytes.
+    """The bytes that other ways to keep as many tasks would need.
 
     `float_scores`: four bytes a masked weight and task. `networks`: a float32 copy of the network
     for each task. `dense_hidden`: hidden units of the float32 net with one hidden layer that takes

@@ -9,7 +9,7 @@ Rows = tuple[tuple[float | None, ...], ...]
 
 @dataclass(frozen=True)
 class RateChoice:
-    """The learning rates of a method: of the first task, of the later ones, and of its paper.
+    """A method's learning rates: for the first task, for later ones, and in its paper.
 
     `trials`: factor on the paper's first rate, on its later rate (None: the first task alone was
     learned), accuracy on calibration images. `at_edge`: a factor is the grid's least or largest.
@@ -68,7 +68,7 @@ class ComparedMethod:
 
 @dataclass(frozen=True)
 class NotInstalled:
-    """A method whose library is not installed, and the command that installs it."""
+    """A method of a library that is not installed, and the command that installs it."""
 
     method: str
     hint: str
@@ -78,8 +78,8 @@ class NotInstalled:
 class CompareResult:
     """Answer of `compare`.
 
-    `images`: for the test of each task. `definitions`: what each measure means. `grid`: factors on
-    the papers' rates; empty where those were taken.
+    `images`: test images of each task. `definitions`: what each measure means. `grid`: factors on
+        the papers' rates; empty if the papers' own rates were used.
     """
 
     methods: tuple[ComparedMethod, ...]

@@ -8,7 +8,7 @@ from typing import ClassVar
 class DataForm:
     """One form of names that `--data` understands.
 
-    `train` is the most that a task has; data with `needs_root` lie under `--data-root`.
+    `train` is the most that a task can have; data with `needs_root` are under `--data-root`.
     """
 
     name: str

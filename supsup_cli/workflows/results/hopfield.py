@@ -1,4 +1,4 @@
-"""What `encode-hopfield` answers, and what recovery tells of itself."""
+"""What `encode-hopfield` answers, and what is known of a recovery."""
 
 from dataclasses import dataclass
 
@@ -9,9 +9,9 @@ from supsup_cli.workflows.results.common import SOME_INPUTS_FAILED, FailedInput
 class RecoveryReport:
     """One recovery of a mask from images.
 
-    `images` is how many were used, `converged` whether the recovered mask is at rest in the
-    matrices, `distance` the bits in which it differs from the mask of `task`, the nearest one,
-    `exact` whether that is none, `recovered` whether it is at most one in a hundred.
+    `images` is the number used; `converged` says whether the recovered mask is at rest in the
+    matrices; `distance` counts the bits by which it differs from the mask of `task`, the nearest
+    one. `exact` means no bit, `recovered` at most one in a hundred.
     """
 
     images: int
@@ -34,10 +34,10 @@ class CorruptedRecall:
 
 @dataclass(frozen=True)
 class RecalledTask:
-    """One stored mask: `distance` in bits from where it comes to rest, begun at itself.
+    """One stored mask: `distance` in bits to where it comes to rest, starting from itself.
 
-    With `--verify`: `energy` per layer's name, recalls from `corrupted` copies, and the recovery
-    `from_data`, whose right task is this one.
+    With `--verify`: `energy` by layer, recalls from `corrupted` copies, and the recovery
+    `from_data`, which should find this task.
     """
 
     task: str
@@ -63,8 +63,8 @@ class EncodeResult:
     """Answer of `encode-hopfield`.
 
     `status`: `encoded` anew, `extended` by further tasks, or `exists`; `added` counts the patterns
-    that this command added. `bytes` is the file's size, `mask_bytes` that of as many packed masks,
-    `pays_from` the number of tasks from which on the file would be the smaller of the two.
+    that this command added. `bytes` is the file's size, `mask_bytes` that of as many packed masks;
+    from `pays_from` tasks on the file would be smaller than those.
     """
 
     status: str
@@ -82,5 +82,5 @@ class EncodeResult:
 
     @property
     def exit_code(self) -> int:
-        """Done, but some tasks' data could not be read."""
+        """3 if some tasks' data could not be read."""
         return SOME_INPUTS_FAILED if self.failed else 0

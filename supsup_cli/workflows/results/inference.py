@@ -11,8 +11,8 @@ from supsup_cli.workflows.results.hopfield import RecoveryReport
 class InferredSource:
     """One decision; an input that cannot be read has an `error` and neither task nor scores.
 
-    `recovery` is None but with the method `hopfield`. `masks_tried` were run by themselves to
-    decide; `truncated` tells that more were in doubt than were allowed.
+    `recovery` is None except with the method `hopfield`. `masks_tried` counts the masks run to
+    decide; `truncated` is true if more were in doubt than could be tried.
     """
 
     source: str
@@ -28,7 +28,7 @@ class InferredSource:
 
 @dataclass(frozen=True)
 class InferResult:
-    """Answer of `infer-task`; scores in nats, larger is better: with signatures ln p of the task.
+    """Answer of `infer-task`; scores in nats, larger is better; with signatures ln p of the task.
 
     With the method `hopfield` a score is minus the bits between the recovered mask and the task's.
     """
@@ -51,7 +51,7 @@ class InferResult:
 class PredictedSource:
     """One image's task and class; `probability` is of the class among the task's own classes.
 
-    `masks_tried` were run by themselves to infer the task.
+    `masks_tried` counts the masks run to infer the task.
     """
 
     source: str
@@ -78,10 +78,10 @@ class SortedImage:
 
 @dataclass(frozen=True)
 class PredictResult:
-    """Answer of `predict`; method, objective and group are None where the task was given.
+    """Answer of `predict`; method, objective and group are None if the task was given.
 
-    `recoveries`: of the method `hopfield`, one for each group, in their order. `sheets`: pages of
-    the contact sheet. `sorted_images`: of those that could be read, in their order.
+    `recoveries`: with the method `hopfield`, one for each group, in order. `sheets`: pages of the
+        contact sheet. `sorted_images`: one for each readable image, in order.
     """
 
     results: tuple[PredictedSource, ...]
@@ -105,7 +105,7 @@ class PredictResult:
 class Scores:
     """Shares from 0 to 1: task given, task and class both right (GNu), class right (GNs).
 
-    `short_list_recall`: decisions that compared the right task; `masks_tried`: for one, on average.
+    `short_list_recall`: decisions that compared the right task; `masks_tried`: mean per decision.
     """
 
     accuracy_given: float
@@ -127,14 +127,14 @@ class EvaluatedTask(Scores):
 
 @dataclass(frozen=True)
 class GroupScores(Scores):
-    """The mean over tasks where `group` images share each decision."""
+    """The mean over tasks, with `group` images decided together."""
 
     group: int
 
 
 @dataclass(frozen=True)
 class NamedTask:
-    """How many `images` of `task` were said to be of the task `named`; right where both agree."""
+    """How many `images` of `task` were taken for the task `named`; right if both agree."""
 
     task: str
     named: str
@@ -143,7 +143,7 @@ class NamedTask:
 
 @dataclass(frozen=True)
 class TaskRecovery(RecoveryReport):
-    """A recovery from images of the task `of`; `right` tells whether that one was recovered."""
+    """A recovery from images of the task `of`; `right` says whether that task was recovered."""
 
     of: str
     right: bool
@@ -153,7 +153,7 @@ class TaskRecovery(RecoveryReport):
 class EvaluateResult:
     """Answer of `evaluate`; `mean` weighs tasks alike, `confusion` holds counts above zero.
 
-    `recoveries`: of the method `hopfield`, one for each group of each task.
+    `recoveries`: with the method `hopfield`, one for each group of each task.
     """
 
     tasks: tuple[EvaluatedTask, ...]
@@ -178,7 +178,7 @@ class EvaluateResult:
 
 @dataclass(frozen=True)
 class LinesResult:
-    """What a stream of answers came to; `new` counts those of a task that is not known."""
+    """Summary of a stream of answers; `new` counts images of no known task."""
 
     answers: int
     failed: int

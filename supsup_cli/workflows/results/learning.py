@@ -7,9 +7,9 @@ from supsup_cli.workflows.results.common import SOME_INPUTS_FAILED, FailedInput
 
 @dataclass(frozen=True)
 class LearnedTask:
-    """One task of `learn-task`; `seconds` is 0 and nothing changed if its status is `exists`.
+    """One task of `learn-task`; with status `exists` nothing changed and `seconds` is 0.
 
-    With status `known` it is the task that the data belongs to, and nothing was learned.
+    With status `known` the data belong to this task, and nothing was learned.
     """
 
     task: str

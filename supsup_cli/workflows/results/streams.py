@@ -10,8 +10,8 @@ from supsup_cli.workflows.results.learning import LearnedTask
 class StreamDecision:
     """From `batch` on, counted from 0, batches belong to `task`.
 
-    `new`: no mask knew them; `task` is then the mask that was opened, or None when the budget had
-    none left.
+    `new`: no mask knew them; `task` is then the mask that was opened, or None if the budget was
+        used up.
     """
 
     batch: int
@@ -21,9 +21,9 @@ class StreamDecision:
 
 @dataclass(frozen=True)
 class StreamResult:
-    """Answer of `learn-stream`; no decisions where the stream had been learned before.
+    """Answer of `learn-stream`; no decisions if the stream had been learned before.
 
-    `batches` are those of all visits; in what stands beside an interruption, those done with.
+    `batches` counts those of all visits; after an interruption, those done so far.
     """
 
     tasks: tuple[LearnedTask, ...]

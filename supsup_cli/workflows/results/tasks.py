@@ -1,4 +1,4 @@
-"""What `tasks` and its commands answer; `status` says what was done, or would be."""
+"""What `tasks` and its commands answer; `status` says what was done, or would be done."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ class TasksResult:
 
 @dataclass(frozen=True)
 class ShownClass:
-    """A class and the network's output that stands for it."""
+    """A class and its output of the network."""
 
     name: str
     output: int
@@ -54,7 +54,7 @@ class ShownClass:
 class ShownLayer:
     """The mask of one parameter: `bytes` as stored, `density` the share of weights kept.
 
-    `coefficients` are a combination's: one for each parent, in their order, then the bias.
+    `coefficients` are a combination's: one for each parent, in order, then the bias.
     """
 
     parameter: str
@@ -87,7 +87,7 @@ class ShownParent:
 
 @dataclass(frozen=True)
 class ShownTask(ListedTask):
-    """All that a task file says; `settings` are the recipe's, `statistics` maps names to shapes."""
+    """Everything in a task file; `settings` are the recipe's, `statistics` maps names to shapes."""
 
     file: str
     base_sha256: str
@@ -136,7 +136,7 @@ class RemoveResult:
 class CopiedTask:
     """One task of `tasks copy`: `copied`, `would-copy` or `exists`.
 
-    `content_sha256` covers the name: it is None for a task that would be copied under another.
+    `content_sha256` covers the name, so it is None for a task that would be copied under another.
     """
 
     task: str
@@ -161,7 +161,7 @@ class CopyResult:
 class ExportedTask:
     """The task of `tasks export`: `exported`, `would-export` or `exists`.
 
-    `form` is what the file is: `safetensors` or `onnx`, a network of its own, or `sealed`.
+    `form` is the kind of file: a network of its own (`safetensors` or `onnx`), or `sealed`.
     """
 
     task: str
@@ -185,8 +185,8 @@ class ExportResult:
 class CleanedTask:
     """Unfinished work of `tasks clean`.
 
-    `removed`, `would-remove`; `none` was there; `held` by a learner that went on; `kept`, for it
-    holds files that no learner makes.
+    `removed` or `would-remove`; `none`: there was none; `held`: a learner continued with it;
+    `kept`: it holds files that no learner makes.
     """
 
     task: str
@@ -196,7 +196,8 @@ class CleanedTask:
 
 @dataclass(frozen=True)
 class CleanedFile:
-    """A temporary file of `tasks clean`: `removed`, `would-remove`, or `kept` as it may be in use.
+    """A temporary file of `tasks clean`: `removed`, `would-remove`, or `kept` because it may be in
+    use.
 
     `file` is its path below the bank.
     """
@@ -219,7 +220,7 @@ class CleanResult:
 class SignedTask:
     """One task of `tasks sign`; `status` is signed or exists, `bytes` those of the new file.
 
-    `images`: how many of its training images the signature was made of.
+    `images`: how many training images the signature was made from.
     """
 
     task: str

@@ -1,4 +1,4 @@
-"""From open masks to tasks: each named, measured and committed once its stream has ended."""
+"""Turn open masks into tasks: name, measure and commit each once its stream has ended."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ class StreamCommits:
         net: the open network.
         plan: of the stream.
         request: of the stream.
-        done: what was committed, or was there already.
+        done: tasks that were committed, or were there already.
         failed: images of their data that could not be read.
     """
 
@@ -46,16 +46,16 @@ class StreamCommits:
     def measure(
         self, mask: StreamMask, number: int, home: Plan, masks: int
     ) -> tuple[TaskFacts, Arrays, str]:
-        """Measure a mask and calibrate it on the data that it is at home in.
+        """Measure a mask and calibrate it on the data that most of its batches came from.
 
         Args:
             mask: as the stream left it.
             number: of the mask, in the order of opening.
-            home: its data.
-            masks: how many the stream has opened.
+            home: those data.
+            masks: number of masks that the stream has opened.
 
         Returns:
-            what is known of the task, the arrays of its signature, and where its data came from.
+            the task's content, the arrays of its signature, and where its data came from.
 
         Raises:
             NoInputError, UsageError: the data cannot be read.
@@ -95,7 +95,7 @@ class StreamCommits:
     def commit(
         self, mask: StreamMask, facts: TaskFacts, arrays: Arrays, source: str, seconds: float
     ) -> None:
-        """Commit a mask, unless an earlier run over the same stream did.
+        """Commit a mask, unless an earlier run of the same stream did.
 
         Raises:
             NameTakenError: a task that is not of this stream has the name.
@@ -115,7 +115,7 @@ class StreamCommits:
 def homes_of(
     decisions: Sequence[StreamDecision], visits: Sequence[Plan], visit: int
 ) -> dict[int, Plan]:
-    """Find the data that most of each mask's batches came from, the earlier among equals.
+    """Find the data that most of each mask's batches came from; the earlier data if equal.
 
     Args:
         decisions: of the learner, in order.
@@ -135,7 +135,7 @@ def homes_of(
 
 
 def tasks_of(net: OpenNetwork, plan: StreamPlan, request: StreamRequest) -> list[Task]:
-    """Read the tasks that this very stream has left in the bank, in their order.
+    """Read the tasks that this stream has committed to the bank, in order.
 
     Raises:
         NameTakenError: a name that the stream may need is another task's.
@@ -147,7 +147,7 @@ def tasks_of(net: OpenNetwork, plan: StreamPlan, request: StreamRequest) -> list
 
 
 def task_of_stream(net: OpenNetwork, plan: StreamPlan, name: str) -> Task:
-    """Read a task, if it is one of this very stream.
+    """Read a task, if it belongs to this stream.
 
     Raises:
         NameTakenError: it is not.

@@ -1,4 +1,4 @@
-"""`learn-stream`: learn tasks from batches whose boundaries nobody tells (scenario NNs)."""
+"""`learn-stream`: learn tasks from batches with hidden boundaries (scenario NNs)."""
 
 import dataclasses
 import time
@@ -38,16 +38,16 @@ def learn_stream(
 ) -> StreamResult:
     """Learn a stream to its end, then commit each mask once, as NAME-0, NAME-1, …
 
-    The learner is given batches and nothing else. When it is done, and only then, each mask is
-    named, measured and calibrated by the data that most of its batches came from.
+    The learner gets batches and nothing else. Only when it is done is each mask named, measured and
+    calibrated, on the data that most of its batches came from.
 
-    A stream that was learned before is left alone; one that was stopped goes on where it was.
+    A stream that was learned before is left alone; one that was stopped continues where it was.
 
     Raises:
         UsageError, NoInputError, TooManyClassesError: what was asked for cannot be learned.
         NameTakenError: a name that the stream may need is another task's.
         LockedError: another process is learning a stream of that name.
-        StoppedError: it was stopped; the same command goes on.
+        StoppedError: it was stopped; the same command continues.
         BankError: the bank cannot be read or written.
     """
     began = time.perf_counter()
@@ -66,7 +66,7 @@ def learn_stream(
 
 @dataclasses.dataclass(frozen=True)
 class _StreamSession:
-    """One command's way through a stream."""
+    """One command's run over a stream."""
 
     net: OpenNetwork
     plan: StreamPlan
@@ -76,8 +76,8 @@ class _StreamSession:
     began: float
 
     def found(self, tasks: list[Task]) -> StreamResult:
-        """Answer with a stream that is there already; what is left of its learning goes."""
-        # A bank that cannot be written may keep it.
+        """Answer with a stream that is already committed; remove what is left of its learning."""
+        # A bank that cannot be written keeps it.
         with suppress(BankError):
             self.net.bank.discard_work(tasks[0].content.task)
         self.net.bank.settle()
@@ -87,7 +87,7 @@ class _StreamSession:
 
     @threads_restored()
     def learn(self, work: WorkFolder) -> StreamResult:
-        """Learn the stream, or what is left of it, and commit its masks."""
+        """Learn the stream, or the rest of it, and commit its masks."""
         net, plan, request = self.net, self.plan, self.request
         for visit in {visit.data: visit for visit in plan.visits}.values():
             check_classes(net, visit, request.reading, self.reporter)
@@ -126,7 +126,7 @@ class _StreamSession:
         return self._result(run, commits, plan.batches)
 
     def _take_batches(self, run: StreamRun, checkpoints: Checkpoints, advance: Advance) -> None:
-        """Learn until the stream ends or a stop is asked for; interrupted, nothing is saved."""
+        """Learn until the stream ends or is told to stop; if interrupted, nothing is saved."""
         batches = stream_batches(self.net, self.plan, self.request, run.steps_done)
         with self.stop.steps():
             while not self.stop.asked and (batch := next(batches, None)) is not None:
@@ -138,7 +138,7 @@ class _StreamSession:
         homes = homes_of(run.decisions, self.plan.visits, self.request.visit)
         for number, mask in enumerate(run.learner.masks):
             facts, arrays, source = commits.measure(mask, number, homes[number], len(homes))
-            with self.stop.steps():  # it takes a moment, and is told as done once it is done
+            with self.stop.steps():  # it takes a moment, and is reported only when done
                 commits.commit(mask, facts, arrays, source, checkpoints.seconds())
             if self.stop.asked and number + 1 < len(homes):
                 raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""A stream as it was asked for: which data in which order, and the batches that come of it."""
+"""A stream as requested: which data in which order, and the batches drawn from them."""
 
 import hashlib
 import json
@@ -25,19 +25,19 @@ from supsup_cli.workflows.opening import OpenNetwork
 
 @dataclass(frozen=True)
 class StreamRequest:
-    """What the stream brings, and how it is learned.
+    """What the stream consists of, and how it is learned.
 
     Attributes:
-        data: visits in their order; a data set may come again.
+        data: visits in order; a data set may come again.
         visit: batches of each visit.
         name: tasks become NAME-0, NAME-1, …
-        budget: masks that may be opened.
+        budget: number of masks that may be opened.
         check_every: batches between two comparisons of all masks.
         rule: one of `RULES`.
-        batch_size: images of a batch.
+        batch_size: images per batch.
         seed: of every draw.
         device: where to compute.
-        reading: where data lie; an image file with more pixels than it allows is left out.
+        reading: where data are; an image file with more pixels than it allows is left out.
     """
 
     data: Sequence[str]
@@ -78,16 +78,17 @@ def plan_stream(net: OpenNetwork, request: StreamRequest) -> StreamPlan:
     """Check every name and number before anything is learned.
 
     Raises:
-        UsageError, NoInputError: data that is not known or not there, an unknown rule, a network
-            that normalises.
-        BadNameError: no task can be named so.
+        UsageError, NoInputError: unknown or missing data, an unknown rule, or a network that
+            normalises.
+        BadNameError: no task can have such a name.
         LockedError: another process is learning a stream of that name.
         StorageError: there is something to learn, and the bank cannot be written.
     """
     check_choice("--rule", request.rule, RULES)
     rule: Rule = next(one for one in RULES if one == request.rule)
     if blank_statistics(net.network, net.device):
-        # Whose statistics a batch belongs to is what a stream has to find out.
+        # A batch must be normalised by its task's statistics, but its task is what a stream must
+        # find out.
         raise UsageError(
             f"{net.bank.path}: {net.bank.record.arch} normalises by each task's own statistics, "
             "expected a network that does not",
@@ -103,7 +104,7 @@ def plan_stream(net: OpenNetwork, request: StreamRequest) -> StreamPlan:
         net.bank.task_path(task_of(request, number))
     if task_of(request, 0) not in net.bank.tasks():
         net.bank.check_claimable(task_of(request, 0))  # before the data are read
-    # Each value by itself: data may come again, which one list of names may not hold.
+    # Resolve each value by itself: data may come again, which a list of names does not allow.
     data = [one for value in request.data for one in names.expand([value])]
     if not data:
         raise UsageError("--data: none found, expected at least one", hint="supsup data list")
@@ -122,20 +123,21 @@ def plan_stream(net: OpenNetwork, request: StreamRequest) -> StreamPlan:
 def stream_batches(
     net: OpenNetwork, plan: StreamPlan, request: StreamRequest, first: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Draw the batches of all visits; data that comes again goes on where it was.
+    """Draw the batches of all visits; data that comes again continues where it was.
 
     Args:
         net: the open network.
         plan: which data, in which order.
         request: batches of each visit, their size, the seed.
-        first: batches of the stream that are passed over, as if they had been drawn.
+        first: number of batches to skip, as
+            if they had been drawn.
 
     Yields:
-        (B, C, H, W) uint8 images and (B,) int64 outputs on the network's device, and no word of
-        which data they are.
+        (B, C, H, W) uint8 images and (B,) int64 outputs on the network's device, without saying
+        which data they are from.
 
     Raises:
-        NoInputError, UsageError: data that cannot be read.
+        NoInputError, UsageError: the data cannot be read.
     """
     orders: dict[str, BatchOrder] = {}
     passed: Counter[str] = Counter()
@@ -145,7 +147,8 @@ def stream_batches(
         if left <= 0:
             passed[visit.data] += request.visit
             continue
-        # Read again at each visit: all data sets of a long stream would not fit into memory.
+        # Read again at each visit, because all data sets of a long stream would not fit into
+        # memory.
         data = catalog.load(visit.data, shape, seed=request.seed, reading=request.reading)
         if len(data.train) == 0:
             raise NoInputError(f"{visit.data}: no training image found, expected at least one")

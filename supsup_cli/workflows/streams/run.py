@@ -1,4 +1,4 @@
-"""A stream on its way: the learner, what it decided, and what of it is kept under work/."""
+"""A stream being learned: the learner, its decisions, and what is kept under work/."""
 
 from collections.abc import Mapping
 
@@ -15,9 +15,9 @@ _NONE = -1
 
 
 class StreamRun:
-    """One run over a stream, which `Checkpoints` may keep and take up again.
+    """One run over a stream, which `Checkpoints` may save and resume.
 
-    Each open mask is a part of the state by itself, and is written when it has learned since.
+    Each open mask is a separate part of the state, written only if it has learned since.
 
     Args:
         work: folder of the stream, which the caller has claimed.
@@ -43,7 +43,7 @@ class StreamRun:
 
     @property
     def steps_done(self) -> int:
-        """Batches of the stream that are done with."""
+        """Number of batches of the stream that are done."""
         return self.learner.settled
 
     def feed(self, images: Tensor, targets: Tensor) -> None:
@@ -53,7 +53,8 @@ class StreamRun:
             self.decisions.append(decision)
 
     def write_parts(self) -> list[str]:
-        """Write the masks that have learned since they were written, and name those of all masks.
+        """Write the masks that have learned since they were last written; return the parts of all
+        masks.
 
         Raises:
             StorageError: the system refused.
@@ -86,14 +87,14 @@ class StreamRun:
         }
 
     def restore(self, state: Mapping[str, Tensor], steps_done: int) -> None:
-        """Go on where another run over the same stream was.
+        """Continue where another run over the same stream stopped.
 
         Args:
-            state: what `state` gave.
+            state: what `state` returned.
             steps_done: of that run.
 
         Raises:
-            ValueError: no such state.
+            ValueError: the state has another form.
             BankError: a mask of it cannot be read.
         """
         own = self.state()
@@ -125,5 +126,5 @@ class StreamRun:
 
 
 def _form(tensor: Tensor | None) -> tuple[torch.dtype, torch.Size, int] | None:
-    """Tell the type, the dimensions but for the first, and how many there are of them."""
+    """Return a tensor's type, its sizes but the first, and its number of dimensions."""
     return None if tensor is None else (tensor.dtype, tensor.shape[1:], tensor.dim())

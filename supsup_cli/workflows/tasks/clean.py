@@ -1,4 +1,4 @@
-"""`tasks clean`: what stopped learners and killed commands left, and nothing else."""
+"""`tasks clean`: remove what stopped learners and killed commands left, and nothing else."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -19,17 +19,17 @@ def clean(
 ) -> CleanResult:
     """Remove unfinished work that no learner holds, and files that no command needs.
 
-    Those are temporary files of killed commands, and signatures of tasks that are gone.
+    Such files are temporary files of killed commands, and signatures of removed tasks.
 
     Args:
         path: the bank's folder.
-        names: whose work; none means all, and temporary files too.
+        names: tasks to clean up after; none means all tasks, and temporary files too.
         dry_run: change nothing.
-        confirm: asked before anything is removed; raises to refuse.
+        confirm: called before anything is removed; raises to refuse.
 
     Raises:
-        BankError: no bank, a name that no task can have, or the system refused.
-        LockedError: a live process is learning a task that was named.
+        BankError: no bank, an impossible name, or the system refused.
+        LockedError: a live process is learning one of the named tasks.
     """
     bank = Bank.open(path)
     asked = list(dict.fromkeys(names))
@@ -51,7 +51,7 @@ def clean(
 
 
 def _stale_signatures(bank: Bank) -> list[Leftover]:
-    """List the signatures of tasks that are gone; those of tasks that cannot be read may stay."""
+    """List the signatures of removed tasks; those of unreadable tasks may stay."""
     stale = []
     for name in list_signatures(bank.path):
         with suppress(BankError):
@@ -73,7 +73,7 @@ def _discard(bank: Bank, name: str, dry_run: bool) -> str:
         bank.discard_work(name)
     except NoSuchTaskError:  # another command was faster
         return "none"
-    except LockedError:  # a learner went on with it meanwhile
+    except LockedError:  # a learner continued with it meanwhile
         return "held"
     return "kept" if files.exists(bank.folder / WORK / name) else "removed"
 
@@ -90,7 +90,7 @@ def _remove(leftover: Leftover, dry_run: bool) -> str:
 def _size(folder: Path) -> int:
     try:
         return sum(one.lstat().st_size for one in folder.iterdir())
-    except OSError:  # gone, or no folder: what discards it says so
+    except OSError:  # gone, or not a folder: removing it reports that
         return 0
 
 

@@ -1,4 +1,4 @@
-"""`tasks copy`: tasks into a bank of the same base."""
+"""`tasks copy`: copy tasks into a bank of the same base."""
 
 import dataclasses
 import shlex
@@ -28,21 +28,21 @@ _Arrays = Mapping[str, NDArray[np.uint8]] | Mapping[str, NDArray[np.float32]] | 
 def copy_tasks(
     path: Path, names: Sequence[str], source_path: Place, *, as_name: str | None, dry_run: bool
 ) -> CopyResult:
-    """Copy tasks of another bank; all are read and compared before the first is copied.
+    """Copy tasks of another bank, after reading and comparing all of them.
 
-    A combination brings its parents, under their own names, where they are not here.
+    A combination brings its parents along, under their own names, if they are missing here.
 
     Args:
         path: the bank's folder.
         names: tasks of the other bank.
         source_path: the other bank's folder; the same one makes a copy under a new name.
-        as_name: the name of the one task here; None keeps it.
+        as_name: new name for a single task; None keeps the name.
         dry_run: change nothing.
 
     Raises:
         UsageError: one new name for several tasks, or a parent's name for its child.
         OtherBaseError: the banks have different bases.
-        NameTakenError: a name, a parent's too, stands for something else here.
+        NameTakenError: a name, or a parent's name, stands for another task here.
         LockedError: it is being learned.
         BankError: a bank or a task cannot be read, or there is no such task.
     """
@@ -84,7 +84,7 @@ def copy_tasks(
 
 @dataclass(frozen=True)
 class _Plan:
-    """A task to copy under a name, and the equal one that has the name already."""
+    """A task to copy under a name, and the equal task that already has the name, if any."""
 
     name: str
     task: Task
@@ -108,7 +108,7 @@ def _carried_out(plan: _Plan, bank: Bank, source: Bank, *, dry_run: bool) -> Cop
     status, ours = ("exists" if plan.there else "would-copy"), plan.there
     if ours is None and not dry_run:
         status, ours = _copy(bank, plan.name, plan.task, source)
-    if ours is not None and not dry_run:  # one that was there, from a command that was killed
+    if ours is not None and not dry_run:  # an old one, left by a killed command
         copy_signature(source.path, plan.task, bank.folder, bank.record, ours)
     return _describe(plan, status, ours)
 
@@ -124,7 +124,7 @@ def _copy(bank: Bank, new: str, task: Task, source: Bank) -> tuple[str, Task]:
 def _check_parent(bank: Bank, parent: ParentRecord, child: Task, source: Bank) -> None:
     """Refuse a combination whose parent's name stands for another task here.
 
-    How its bits are coded is a part of what it names.
+    The coding of the bits is part of what a combination names.
     """
     found = bank.read_task(parent.task).content_sha256
     if found != parent.content_sha256:
@@ -137,9 +137,9 @@ def _check_parent(bank: Bank, parent: ParentRecord, child: Task, source: Bank) -
 
 
 def _copied_before(bank: Bank, name: str, theirs: Task, source: Bank) -> Task:
-    """Read the task that has a name here, if it is the other bank's but for the name."""
+    """Read the task that has a name here, if it equals the other bank's except for the name."""
     ours = bank.read_task(name)
-    # How bits are coded is no part of what they are.
+    # The coding of the bits does not matter.
     content = dataclasses.replace(theirs.content, task=name)
     if isinstance(content, TaskContent) and isinstance(ours.content, TaskContent):
         encoding = ours.content.encoding

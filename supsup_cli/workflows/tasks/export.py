@@ -1,4 +1,4 @@
-"""`tasks export`: a task as a network of its own, or its sealed file, outside the bank."""
+"""`tasks export`: write a task as a network of its own, or its sealed file, outside the bank."""
 
 import shlex
 from pathlib import Path
@@ -16,12 +16,12 @@ Form = Literal["safetensors", "onnx", "sealed"]
 
 
 def export_task(path: Path, name: str, file: Path, *, sealed: bool, dry_run: bool) -> ExportResult:
-    """Write a task to a file outside the bank; never over another.
+    """Write a task to a file outside the bank, never over another file.
 
     Args:
         path: the bank's folder.
         name: the task.
-        file: where to; a name that ends in .onnx asks for ONNX.
+        file: the file to write; a name that ends in .onnx asks for ONNX.
         sealed: write the task's own file, byte by byte, instead of a network.
         dry_run: write nothing.
 
@@ -33,7 +33,7 @@ def export_task(path: Path, name: str, file: Path, *, sealed: bool, dry_run: boo
     bank = Bank.open(path)
     task, sealed_bytes = bank.read_sealed(name)
     folder = file.parent.resolve()
-    # masks/ may be a link to another disk
+    # masks/ may be a link to another disk, so its files are outside too
     if any(folder.is_relative_to(one.resolve()) for one in (path, path / MASKS)):
         raise UsageError(
             f"{file}: a place inside the bank found, expected one outside",
@@ -59,7 +59,7 @@ def export_task(path: Path, name: str, file: Path, *, sealed: bool, dry_run: boo
 
 def _network_bytes(path: Path, task: Task, form: Form) -> bytes:
     from supsup_cli.workflows.tasks import (
-        network_files,  # brings torch, which a sealed file needs not
+        network_files,  # imports torch, which a sealed file does not need
     )
 
     network = network_files.open_task_network(path, task)

@@ -1,4 +1,4 @@
-"""`tasks`: what each task's file says."""
+"""`tasks`: list what is in each task's file."""
 
 from bank_format.bank import Bank
 from bank_format.disk.stores import Place
@@ -43,7 +43,7 @@ def _listed(row: ListRow, weights: int) -> ListedTask:
 
 
 def describe(task: Task) -> ListedTask:
-    """Tell of a task what a list tells."""
+    """Make one row of the list of tasks."""
     content = task.content
     return ListedTask(
         task=content.task,

@@ -1,10 +1,10 @@
-"""One task's network without the bank: a plain state dict in safetensors, or ONNX.
+"""Write one task's network without the bank: a plain state dict in safetensors, or ONNX.
 
 A safetensors export has W ⊙ M in place of each masked weight (and the gain of a sparse mask), every
 other parameter as it is, and the task's statistics, all float32 under the names of the module's
-state dict. Its metadata has one key, `supsup`: canonical JSON that says what the network is.
-An ONNX export holds the same network behind its normalisation of pixels: it takes `images`, uint8
-(N, C, H, W) as an image file has them, and gives `logits`, float32 (N, outputs).
+state dict. Its metadata has one key, `supsup`: canonical JSON that describes the network. An ONNX
+export also normalises pixels: it takes `images`, uint8 (N, C, H, W) as decoded from files, and
+returns `logits`, float32 (N, outputs).
 """
 
 import contextlib
@@ -34,13 +34,13 @@ _INSTALL = "pip install 'supsup[onnx]'"
 
 @dataclass(frozen=True)
 class TaskNetwork:
-    """A network that is one task's alone.
+    """The network of a single task.
 
     Attributes:
         state: name → float32, parameters and statistics.
-        spec: what the network is, as JSON.
+        spec: description of the network, as JSON.
         module: in evaluation mode, with that state.
-        pixels: how bytes become its input.
+        pixels: turns bytes into its input.
         input_shape: (C, H, W).
     """
 
@@ -60,7 +60,7 @@ def open_task_network(path: Path, task: Task) -> TaskNetwork:
     content = task.content
     opened = open_tasks(path, "cpu", [content.task])
     net, record = opened.net, opened.net.bank.record
-    # The open network may have its normalisation folded; the file has what the library expects.
+    # The open network may have folded normalisation; the file must have what the library expects.
     module = build_network(NetworkSpec(record.arch, record.input.shape, record.outputs))
     freeze(module, net.bank.base(), torch.device("cpu"))
     own = effective_weights(module, opened.stack.masks(0))
@@ -91,7 +91,7 @@ def safetensors_bytes(network: TaskNetwork) -> bytes:
 
 
 class _FromBytes(nn.Module):
-    """A network behind the normalisation of its pixels."""
+    """A network that normalises its pixels first."""
 
     def __init__(self, network: TaskNetwork) -> None:
         super().__init__()
@@ -105,7 +105,7 @@ class _FromBytes(nn.Module):
 
 
 def onnx_bytes(network: TaskNetwork) -> bytes:
-    """Write an ONNX model, opset 20, of any number of images; equal tasks give equal bytes.
+    """Write an ONNX model, opset 20, for any number of images; equal tasks give equal bytes.
 
     Raises:
         UsageError: a package that it needs is missing.
@@ -118,7 +118,7 @@ def onnx_bytes(network: TaskNetwork) -> bytes:
             f".onnx: package {error.name} not found, expected onnx and onnxscript", hint=_INSTALL
         ) from error
     example = torch.zeros(2, *network.input_shape, dtype=torch.uint8)
-    # it tells its progress on both streams
+    # it prints its progress on both streams
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
@@ -134,7 +134,7 @@ def onnx_bytes(network: TaskNetwork) -> bytes:
     if program is None:
         raise ValueError("torch.onnx.export gave no program")
     model = program.model_proto
-    for node in model.graph.node:  # where each line of the source lies on this machine
+    for node in model.graph.node:  # names of source files on this machine
         del node.metadata_props[:]
         node.doc_string = ""
     del model.graph.metadata_props[:]

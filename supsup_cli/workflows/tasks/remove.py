@@ -1,4 +1,4 @@
-"""`tasks remove`: take tasks away, unless another task is built on them."""
+"""`tasks remove`: remove tasks, unless another task needs them."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,21 +24,21 @@ def remove_tasks(
     confirm: Callable[[str], None],
     reporter: Reporter,
 ) -> RemoveResult:
-    """Remove tasks; all is checked before the first is gone, and children go before parents.
+    """Remove tasks; everything is checked first, and children are removed before parents.
 
-    Children are combinations, which cannot be read without their parents. A mask whose learning
-    began with others' masks stands by itself.
+    Children are combinations, which cannot be read without their parents. A mask that only started
+    from other masks needs none of them.
 
     Args:
         path: the bank's folder.
         names: the tasks.
-        missing_ok: a task that is not there counts as done.
+        missing_ok: do not fail if a task is missing.
         dry_run: change nothing.
-        confirm: asked before the first is removed; raises to refuse.
-        reporter: hears of tasks that cannot be read.
+        confirm: called before the first is removed; raises to refuse.
+        reporter: gets a note for each unreadable task.
 
     Raises:
-        BankError: no bank, a name that no task can have, no such task, or the system refused.
+        BankError: no bank, an impossible name, no such task, or the system refused.
         InUseError: a combination is made of one of these.
     """
     bank = Bank.open(path)
@@ -68,7 +68,7 @@ def remove_tasks(
                         raise
                     done[name] = "missing"
     if not dry_run:
-        for name in set(asked) - set(bank.tasks()):  # left by a command that was killed
+        for name in set(asked) - set(bank.tasks()):  # left by a killed command
             remove_signature(path, name)
         bank.settle()
     return RemoveResult(tuple(RemovedTask(*one) for one in done.items()), dry_run)
@@ -77,7 +77,7 @@ def remove_tasks(
 def _read_parents(
     bank: Bank, names: Sequence[str], reporter: Reporter
 ) -> dict[str, tuple[ParentRecord, ...]]:
-    """Tell what each task cannot be read without: a combination its parents, which are masks."""
+    """Map each task to those it cannot be read without: a combination needs its parents."""
     parents = {}
     for name in names:
         try:

@@ -1,4 +1,4 @@
-"""`tasks show`: all that task files say."""
+"""`tasks show`: show everything that is in task files."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -21,7 +21,7 @@ from supsup_cli.workflows.tasks.list import describe
 
 
 def show_tasks(path: Place, names: Sequence[str]) -> ShowResult:
-    """Tell everything about some tasks.
+    """Return everything that the files of some tasks record.
 
     Raises:
         BankError: the bank or a task cannot be read, or there is no such task.

@@ -1,4 +1,4 @@
-"""`tasks sign`: signatures for tasks that have none, from the data they were learned from."""
+"""`tasks sign`: make signatures for tasks that have none, from the data they were learned from."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -34,16 +34,16 @@ def sign_tasks(
     reading: Reading,
     reporter: Reporter,
 ) -> SignResult:
-    """Give tasks signatures, each in a file beside the task's own, which is not touched.
+    """Make signatures for tasks, each in a file of its own; the tasks' files stay as they are.
 
     Args:
         path: the bank's folder.
         names: the tasks; none means all that have no signature.
-        data: where tasks' data lie now, in any order: the digest tells whose they are. Where none
-            is a task's, its data is looked for where its file says.
+        data: folders where data lie now, in any order: digests match them to tasks. A task without
+            a match is read from the folder in its file.
         device: where the frozen network runs.
         reading: where data sets lie.
-        reporter: hears of the progress.
+        reporter: gets the progress.
 
     Raises:
         UsageError: the bank's network has no features to sign by.
@@ -84,7 +84,7 @@ def _sign(net: OpenNetwork, task: Task, moved: Mapping[str, str], reading: Readi
     """Sign one task.
 
     Raises:
-        NoInputError: its data is not there, or is other data by now.
+        NoInputError: its data are missing or have changed.
         BankError: the system refused.
     """
     content, bank = task.content, net.bank

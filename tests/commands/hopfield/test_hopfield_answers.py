@@ -102,7 +102,7 @@ def test_the_recovered_mask_and_not_the_stored_one_answers(bank: Path, tmp_path:
     ran = run("infer-task", "--bank", own, *words, "--json")
     assert ran.code == 0
     assert f"still holds 1 task ('{TASKS[0]}'), gone or changed since" in ran.err
-    assert "came to no stored mask" in ran.err
+    assert "reached no stored mask" in ran.err
     (one,) = ran.json["results"]
     assert one["recovery"]["converged"]
     assert one["recovery"]["distance"] > 50

@@ -228,4 +228,4 @@ def test_a_disk_that_keeps_no_state_is_told_once_and_the_stream_is_learned(
         result, said = learn_to_the_end(fresh)
     assert digests(result) == digests(whole["loss"])
     assert len(said) == 1
-    assert "learning goes on, not to be taken up again" in said[0]
+    assert "learning continues, but cannot be resumed" in said[0]

@@ -164,7 +164,7 @@ def test_without_timm_the_message_says_how_to_get_it(
 
 class _Handler(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Ignore the line."""
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ _NETWORK = build_network(NetworkSpec(f"torchvision/{_NAME}", (3, _SIDE, _SIDE), 
 
 
 def _state() -> dict[str, torch.Tensor]:
-    """Give drawn weights, with the statistics that they have on noise: features of size one."""
+    """Return drawn weights, with the statistics that they have on noise: features of size one."""
     network = library_network(_NAME).train()
     noise = torch.Generator().manual_seed(0)
     for _ in range(30):

@@ -59,7 +59,7 @@ def test_every_architecture_is_built_without_memory(name: str) -> None:
 
 
 def _adapted(name: str) -> tuple[nn.Module, nn.Module]:
-    """Give torchvision's network with drawn weights, and ours with the same."""
+    """Return torchvision's network with drawn weights, and ours with the same."""
     theirs = library_network(name, _OUTPUTS)
     ours = build_network(_spec(name))
     state = theirs.state_dict()

@@ -12,7 +12,7 @@ from tests.support.trained import library_network
 
 
 def _network(name: str) -> nn.Module:
-    """Give a library's network whose statistics are none that leave values as they are."""
+    """Return a library's network with statistics that do change values."""
     network = build_network(NetworkSpec(f"torchvision/{name}", (3, 64, 64), 10))
     state = library_network(name).state_dict()
     stream = torch.Generator().manual_seed(0)

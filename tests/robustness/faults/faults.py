@@ -34,12 +34,12 @@ class Fault(Enum):
     SHORT_WRITE = "half of the bytes written"
 
     def fits(self, call: str) -> bool:
-        """Tell whether the fault can befall a call."""
+        """Return whether the fault can befall a call."""
         return call == "write" or self not in (Fault.KILL_HALF_WRITTEN, Fault.SHORT_WRITE)
 
     @property
     def kills(self) -> bool:
-        """Tell whether the process ends by it."""
+        """Return whether the process ends by it."""
         return self.name.startswith("KILL")
 
 

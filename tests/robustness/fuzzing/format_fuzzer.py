@@ -105,7 +105,7 @@ class Fuzzer:
         )  # fmt: skip
 
     def run(self, seed: int, number: int) -> Outcome:
-        """Give input `number` of `seed` to its parser; return what kind it was and what came."""
+        """Pass input `number` of `seed` to its parser; return its kind and what came of it."""
         source = random.Random(f"{seed} {number}")
         return source.choice(self.kinds)(source)
 

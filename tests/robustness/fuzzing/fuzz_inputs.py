@@ -88,7 +88,7 @@ def check_told(error: SupsupError, most: int) -> None:
 
 
 def try_name(draw: random.Random, seen: Counter[str]) -> None:
-    """Give one name to all that read names; only usage errors come out."""
+    """Pass one name to everything that reads names; only usage errors come out."""
     name = hostile_name(draw)
     try:
         check_task_name(name)

@@ -1,1 +1,1 @@
-"""What one step sees: which images, moved how, what besides."""
+"""What one step sees: which images, how they are changed, and negatives."""

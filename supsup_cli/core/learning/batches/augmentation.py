@@ -1,4 +1,4 @@
-"""Light augmentation of a batch of images: mirrored, and moved by a few pixels."""
+"""Augment a batch of images lightly: mirror them, and move them by a few pixels."""
 
 from typing import Final
 
@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 
 KINDS: Final = ("flip", "shift")
-_SHIFT = 1 / 8  # of a side, at most; 4 of 32 pixels, as is common on CIFAR
+_SHIFT = 1 / 8  # of a side, at most: 4 of 32 pixels, as is common on CIFAR
 
 
 def parse_augmentation(text: str) -> str:
-    """Read "flip", "shift" or both with a comma between, or "none"; in one canonical order.
+    """Parse "flip", "shift", "flip,shift" or "none" into one canonical order.
 
     Raises:
         ValueError: another word.
@@ -29,11 +29,11 @@ def parse_augmentation(text: str) -> str:
 def augment(images: Tensor, kinds: str, stream: torch.Generator) -> Tensor:
     """Mirror every other image at random, and move each by up to an eighth of its sides.
 
-    What comes from outside repeats the edge. One gather does both, whatever the kinds.
+    Pixels from outside repeat the edge. One gather does both, whatever the kinds.
 
     Args:
         images: (B, C, H, W) uint8.
-        kinds: what `parse_augmentation` gives; "flip" suits photos, not digits or text.
+        kinds: from `parse_augmentation`; "flip" suits photos, not digits or text.
         stream: CPU generator of this batch's draws.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Which images each step sees: a seeded order that can be left and taken up again anywhere."""
+"""Which images each step sees: a seeded order that can stop and resume anywhere."""
 
 from collections.abc import Mapping
 
@@ -11,19 +11,19 @@ from supsup_cli.core.seeds import restore_stream
 class BatchOrder:
     """Batches without replacement, a new order each time all images have been seen.
 
-    An order that ends inside a batch is continued by the next one, so every batch is full.
+    If an order ends inside a batch, the next order continues it, so every batch is full.
 
     Args:
-        images: how many there are, at least one.
+        images: number of images, at least one.
         batch_size: images per batch.
-        stream: decides the orders; a CPU generator that nothing else draws from.
+        stream: CPU generator of the orders, which nothing else draws from.
     """
 
     def __init__(self, images: int, batch_size: int, stream: torch.Generator) -> None:
         self._images = images
         self._batch_size = batch_size
         self._stream = stream
-        self._before = stream.get_state()  # of the stream, when the order was drawn from it
+        self._before = stream.get_state()  # state of the stream when the order was drawn
         self._order = torch.empty(0, dtype=torch.int64)
         self._used = 0
 
@@ -39,7 +39,7 @@ class BatchOrder:
         return torch.cat(parts)
 
     def state(self) -> dict[str, Tensor]:
-        """Copy all that the next batch depends on.
+        """Copy everything that the next batch depends on.
 
         Returns:
             "order/generator", uint8: the stream before the order in use was drawn; "order/used",
@@ -49,10 +49,10 @@ class BatchOrder:
         return {"order/generator": self._before.clone(), "order/used": used}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Go on where another order of as many images and the same batch size was.
+        """Continue where another order with as many images and the same batch size stopped.
 
         Raises:
-            ValueError: no such state.
+            ValueError: the state has another form.
         """
         if {name: tensor.shape for name, tensor in state.items()} != self._shapes():
             raise ValueError(f"state of an order with {sorted(state)} found, expected its own")

@@ -1,4 +1,4 @@
-"""What lies below a network's first masked layer, computed once for each image and kept."""
+"""Values below a network's first masked layer, computed once for each image and kept."""
 
 import torch
 from torch import Tensor
@@ -9,25 +9,24 @@ from supsup_cli.core.learning.recipes import Recipe
 from supsup_cli.core.networks.parts import Between, Parts
 from supsup_cli.core.seeds import generator
 
-# Bytes that are kept at most: a number of its own, so that what is learned does not depend on how
-# much memory a machine has.
+# Largest number of bytes to keep: fixed, so that learning does not depend on a machine's memory.
 _MOST_BYTES = 1 << 30
-_BLOCK = 64  # images of one pass
+_BLOCK = 64  # images per pass
 
 
 class LowerValues:
     """Values between a network's parts, for batches of a task's images.
 
-    They are kept where that pays: if each image comes several times, is at most mirrored, and all
-    of them take no more than 1 GiB. A mirrored image is an image of its own.
+    They are kept if that pays: each image is used several times, is at most mirrored, and all
+    values take no more than 1 GiB. A mirrored image counts as another image.
 
     Args:
         parts: of the network.
         data: the task's training images.
-        pixels: how bytes become inputs.
+        pixels: turns bytes into inputs.
         recipe: steps, batch size and augmentation.
         seed: of the augmentation, together with `task`.
-        task: name that sets the random streams of tasks apart.
+        task: name, which keeps the random streams of tasks apart.
     """
 
     def __init__(
@@ -51,17 +50,22 @@ class LowerValues:
             if size * views * len(data) <= _MOST_BYTES:
                 self._kept = tuple(self._all(mirrored=bool(view)) for view in range(views))
 
+    @property
+    def plain(self) -> Between | None:
+        """Values of all images as they are, in their order; None where none are kept."""
+        return self._kept[0] if self._kept else None
+
     def batch(self, places: Tensor, step: int) -> Between:
-        """Give the values of a batch.
+        """Return the values of a batch.
 
         Args:
             places: (B,) int64 among the images, on their device.
-            step: which one it is, that decides what is mirrored.
+            step: its number, which decides what is mirrored.
 
         Returns:
             tensors of B rows each.
         """
-        # a stream for each step: there is no state to keep
+        # a stream for each step, so that there is no state to save
         stream = generator(self._seed, "augmentation", self._task, str(step))
         if self._augment == "flip":
             mirrored = (torch.rand(len(places), generator=stream) < 0.5).to(places.device)
@@ -92,6 +96,6 @@ class LowerValues:
 
     def _values(self, images: Tensor) -> Between:
         inputs = self._pixels(images)
-        # Channels side by side are faster by a quarter on a CPU.
+        # Channels last is faster by a quarter on a CPU.
         values = self._parts.lower(inputs.contiguous(memory_format=torch.channels_last))
         return tuple(one.contiguous() for one in values)

@@ -1,7 +1,7 @@
-"""Images that are none of a task's classes, made from its own, and what to learn from them.
+"""Make images of none of a task's classes from the task's own images, and learn from them.
 
-Tasks that share the look of their inputs are told apart by what a mask answers to images it has
-never seen. Images of the task itself, displaced until its classes are gone, stand in for those.
+Tasks with similar inputs are told apart by what a mask answers to images it has never seen. The
+task's own images, displaced until no class is left, take the place of those.
 """
 
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ _CONTROL_POINTS = 5
 class Warp:
     """Displace an image's content by a smooth random field.
 
-    Simard et al. 2003, section 2, displace a little and keep the label. A large displacement leaves
-    nothing of the class, yet strokes, edges and grey values stay those of the task.
+    Simard et al. 2003, section 2, displace a little and keep the label. A large displacement
+    destroys the class but keeps the task's strokes, edges and grey values.
 
     Attributes:
         rows: (H, 5) float32, weights of the field's control points for each row of pixels.
@@ -29,7 +29,7 @@ class Warp:
     columns: Tensor
 
     def __call__(self, images: Tensor, displacement: float, stream: torch.Generator) -> Tensor:
-        """Warp every image by a field of its own.
+        """Warp every image by its own field.
 
         Args:
             images: (B, C, H, W) float32.
@@ -38,12 +38,11 @@ class Warp:
             stream: CPU generator of the fields, so that every device draws the same.
 
         Returns:
-            (B, C, H, W) float32, each pixel one of its image's own: blur would tell warped images
-            from others, whatever they show. Beyond its edge an image goes on as its outermost
-            pixels.
+            (B, C, H, W) float32, each pixel copied from its image, because blur would mark warped
+            images. Beyond its edge an image repeats its outermost pixels.
         """
         size = (len(images), 2, _CONTROL_POINTS, _CONTROL_POINTS)
-        # grid_sample's coordinates run from −1 to 1, so that a share of the side counts twice.
+        # grid_sample's coordinates run from −1 to 1, so a share of the side counts twice.
         points = torch.randn(size, generator=stream).mul_(2 * displacement).to(images.device)
         field = self.rows @ points @ self.columns.T
         across = _clamped(field[:, 0] + _middles(self.columns))
@@ -53,12 +52,12 @@ class Warp:
 
 
 def make_warp(height: int, width: int, device: torch.device) -> Warp:
-    """Prepare warps of images of height x width pixels on a device."""
+    """Prepare warps of height x width images on a device."""
     return Warp(_bicubic(height).to(device), _bicubic(width).to(device))
 
 
 def loss_with_negatives(logits: Tensor, targets: Tensor, outputs: Tensor, weight: float) -> Tensor:
-    """Add the losses of a task's images and of the negatives that follow them, if any do.
+    """Add the losses of a task's images and of the negatives that follow them, if any.
 
     Args:
         logits: (B, O) or (2 B, O) float32.
@@ -70,7 +69,7 @@ def loss_with_negatives(logits: Tensor, targets: Tensor, outputs: Tensor, weight
         () float32, nats.
 
     Raises:
-        ValueError: negatives, and no output is superfluous.
+        ValueError: there are negatives, but no superfluous outputs.
     """
     if len(logits) == len(targets):
         return F.cross_entropy(logits, targets)
@@ -79,14 +78,14 @@ def loss_with_negatives(logits: Tensor, targets: Tensor, outputs: Tensor, weight
 
 
 def rejection(logits: Tensor, outputs: Tensor) -> Tensor:
-    """Cross-entropy of negatives with an even answer of all superfluous outputs.
+    """Cross-entropy of negatives against an even answer of all superfluous outputs.
 
-    An even answer and not one output of their own, so that what is foreign has a high entropy: H
-    then ranks masks as well as R does. The least possible value is log(O − K).
+    The target is an even answer instead of one extra output, so that foreign images have a high
+    entropy; H then ranks masks as well as R. The least possible value is log(O − K).
 
     Args:
         logits: (B, O) float32.
-        outputs: (K,) int64, the task's own outputs; the O − K others are superfluous to it.
+        outputs: (K,) int64, the task's own outputs; the O − K others are superfluous for it.
 
     Returns:
         (B,) float32, nats.
@@ -108,12 +107,12 @@ def _bicubic(pixels: int) -> Tensor:
 
 
 def _middles(weights: Tensor) -> Tensor:
-    """Place the middle of each pixel along one side in grid_sample's coordinates."""
+    """Compute the middle of each pixel along one side in grid_sample's coordinates."""
     count = len(weights)
     return (torch.arange(count, device=weights.device) * 2 + 1) / count - 1
 
 
 def _clamped(places: Tensor, dim: int = -1) -> Tensor:
-    """Keep places between the outermost pixels' middles: not every device pads by the border."""
+    """Clamp places to the outermost pixels' middles; not every device pads by the border."""
     edge = 1 - 1 / places.shape[dim]
     return places.clamp_(-edge, edge)

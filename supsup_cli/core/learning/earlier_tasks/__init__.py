@@ -1,1 +1,1 @@
-"""What a new task takes from the masks of earlier ones."""
+"""What a new task takes from the masks of earlier tasks."""

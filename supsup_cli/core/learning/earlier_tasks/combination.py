@@ -1,4 +1,4 @@
-"""Making a task's mask from those of earlier tasks: a few coefficients are all that is learned."""
+"""Combine earlier tasks' masks into a new one: only a few coefficients are learned."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,14 +20,14 @@ from supsup_cli.core.seeds import generator
 
 from .transfer import fit_loss
 
-# Coefficients at the start: of the parent that fits best, which alone decides, and of the others.
+# First coefficients: of the best fitting parent, which decides alone at first, and of the others.
 _BEST, _OTHERS = 1.0, 0.2
 _RATE = 0.02
 
 
 @dataclass(frozen=True)
 class Coefficients:
-    """How K masks are combined: kept where Σₖ aₖ (2 Mₖ − 1) > b.
+    """How K masks are combined: a weight is kept if Σₖ aₖ (2 Mₖ − 1) > b.
 
     Attributes:
         values: parameter name → (K + 1,) float32 on the CPU: a₁ … a_K, then b.
@@ -36,10 +36,10 @@ class Coefficients:
     values: Masks
 
     def masks(self, votes: Masks) -> Masks:
-        """Combine: parameter name → bool of its shape.
+        """Combine masks: parameter name → bool of its shape.
 
         Args:
-            votes: parameter name → (K, *shape) float32, +1 where a mask keeps, else −1.
+            votes: parameter name → (K, *shape) float32, +1 where a mask keeps the weight, else −1.
         """
         return {
             name: torch.tensordot(one[:-1].to(votes[name]), votes[name], 1) > one[-1]
@@ -60,21 +60,21 @@ def learn_coefficients(
 ) -> Coefficients:
     """Learn how to combine masks, layer by layer.
 
-    The masks themselves stay as they are. Gradients pass the threshold as if it were not there:
+    The masks themselves do not change. Gradients pass straight through the threshold:
     ∂L/∂aₖ = Σₚ ∂L/∂Mₚ (2 Mₖₚ − 1). Learning starts from the first parent's mask alone.
 
     Args:
         network: frozen network, in evaluation mode.
         parents: K packed masks, the best fitting first.
         data: training images on the network's device.
-        pixels: how bytes become inputs.
+        pixels: turns bytes into inputs.
         recipe: steps, batch size, scale of the logits, and whether masks are sparse.
         seed: of the order of the images, together with `task`.
-        task: name that sets the random streams of tasks apart.
+        task: name, which keeps the random streams of tasks apart.
         on_step: called after every step with the number of steps done.
 
     Returns:
-        what was learned, or the first parent alone where that fits no worse.
+        the combination, or only the first parent if that fits no worse.
     """
     kept = [MaskStack(parents.packed, parents.layout).masks(row) for row in range(len(parents))]
     votes = {name: torch.stack([mask[name] for mask in kept]) * 2 - 1 for name in kept[0]}

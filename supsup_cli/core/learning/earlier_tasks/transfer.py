@@ -1,4 +1,4 @@
-"""Starting a new task's scores from what earlier tasks have learned."""
+"""Start a new task's scores from what earlier tasks have learned."""
 
 import math
 
@@ -11,24 +11,24 @@ from supsup_cli.core.masks import bit_kernels
 from supsup_cli.core.masks.masks import Masks, MaskStack, initial_scores
 from supsup_cli.core.masks.superposition import masked_forward
 
-# Training images that earlier masks are tried on, and how many of those masks are then used.
+# Training images to try earlier masks on, and the number of masks then used.
 _IMAGES = 512
 MOST_PARENTS = 8
-# Nats of loss by which a mask must be worse to count e times less.
+# A mask with so many nats more loss counts e times less.
 _SCALE = 0.1
-# How far the earlier masks and the task's own draw move a score, in units of 1 / √fan_in. Measured
-# on RotatedMNIST: with less of the masks they are forgotten, with more the scores no longer move.
+# How far the earlier masks and the random draw move a score, in units of 1 / √fan_in. Measured on
+# RotatedMNIST: smaller masks' parts are forgotten, larger ones keep scores from moving.
 _FROM_MASKS, _OWN = 0.5, 0.25
 
 
 def fit_loss(network: nn.Module, masks: Masks, data: LabelledImages, pixels: Pixels) -> Tensor:
-    """Try masks on some training images, spread over all: those of a folder come class by class.
+    """Try masks on some training images, spread over all, because a folder's come class by class.
 
     Args:
         network: frozen network.
         masks: parameter name → float32 of its shape.
-        data: training images, with the outputs that stand for their classes.
-        pixels: how bytes become inputs.
+        data: training images, with the outputs of their classes.
+        pixels: turns bytes into inputs.
 
     Returns:
         () float32, nats: mean cross-entropy over all outputs.
@@ -64,15 +64,15 @@ def choose_parents(losses: Tensor) -> list[int]:
 def transferred_scores(
     parents: MaskStack, losses: Tensor, *, sparse: bool, seed: int, task: str
 ) -> Masks:
-    """Start scores from the mean of earlier masks, the better fitting ones weighing more.
+    """Start scores from the mean of earlier masks, in which better fitting ones weigh more.
 
-    Wortsman et al. 2020, section 3.2, start from the plain mean of all earlier masks, which this is
-    where all fit alike. Where one fits, as with tasks that look alike, it is nearly that one.
+    Wortsman et al. 2020, section 3.2, start from the plain mean of all earlier masks. This is the
+    same if all fit equally well. If one fits best, as with similar tasks, it is nearly that one.
 
         score = (½ (2 M̄ − 1) + ¼ u) / √fan_in
         M̄ = Σₖ wₖ Mₖ,   w = softmax(−loss / 0.1),   u ~ U(−1, 1)
 
-    For a sparse mask, which ranks by |score|, ½ M̄ takes the place of ½ (2 M̄ − 1).
+    For a sparse mask, which ranks by |score|, ½ M̄ replaces ½ (2 M̄ − 1).
 
     Args:
         parents: K packed masks.

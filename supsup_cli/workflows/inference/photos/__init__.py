@@ -1,1 +1,1 @@
-"""Photos, once it is known what they show: drawn on a contact sheet, sorted into folders."""
+"""Photos after classification: draw a contact sheet, sort them into folders."""

@@ -1,4 +1,4 @@
-"""Drawing a page of a contact sheet: thumbnails with the task, the class and the probability."""
+"""Draw a page of a contact sheet: thumbnails with task, class and probability."""
 
 import math
 import warnings
@@ -18,17 +18,17 @@ COLUMNS: Final = 20
 
 _SIDE = 144  # pixels of a thumbnail's longer side
 _MARGIN = 8
-_LINE = 18  # from one line of text to the next
+_LINE = 18  # height of a line of text
 _CELL = (_SIDE + 2 * _MARGIN, _SIDE + 3 * _MARGIN + 3 * _LINE)
 _TEXT_SIZE = 14
-_LONGEST = 200  # characters that are looked at; the cell has room for some twenty
-_NARROWEST = 2  # pixels of a character; narrower ones are cut off sooner than need be
+_LONGEST = 200  # characters examined at most; the cell has room for some twenty
+_NARROWEST = 2  # pixels of a character; text with narrower ones is cut a little early
 _FRAME = 4  # around an image of no known task
 
 _PAPER, _BACK, _INK, _FAINT, _MARK = "#ffffff", "#e6e6e6", "#1a1a1a", "#6b6b6b", "#c2410c"
 _THREADS = 4
-# The font inside Pillow knows ASCII only. These come with systems, and know more; the first that
-# is there and has all the characters of a text writes it.
+# Pillow's own font has only ASCII. These fonts come with systems and have more; a text is written
+# in the first of them that is installed and has all its characters.
 _SYSTEM_FONTS = (
     "DejaVuSans.ttf",
     "NotoSans-Regular.ttf",
@@ -42,10 +42,10 @@ _Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
 
 
 def draw_page(results: Sequence[PredictedSource], max_pixels: int) -> Image.Image:
-    """Draw images in rows, in their order, with three lines of text under each.
+    """Draw images in rows, in order, with three lines of text under each.
 
-    An image of no known task has a frame, and its nearest task stands after "new?". One that could
-    not be read has an empty place with the file's name.
+    An image of no known task has a frame, and its nearest task follows "new?". An unreadable image
+    has an empty place with the file's name.
 
     Args:
         results: what is known of each image, at least one; a source is the image's path.
@@ -67,9 +67,9 @@ def draw_page(results: Sequence[PredictedSource], max_pixels: int) -> Image.Imag
 
 
 def shortened(text: str, width: int) -> str:
-    """Cut a text that is wider than so many pixels, with "…" at the cut; escape what no font has.
+    """Shorten a text that is wider than so many pixels with "…"; escape what no font has.
 
-    The cut is in the middle, as names of many classes differ at their ends.
+    The cut is in the middle, because names of many classes differ at their ends.
     """
     if len(text) > _LONGEST:
         text = text[: _LONGEST // 2] + text[-_LONGEST // 2 :]
@@ -111,7 +111,7 @@ def _draw_cell(
 
 
 def _lines(one: PredictedSource, *, read: bool) -> Iterator[str]:
-    """Say what stands under an image: task, class, probability."""
+    """Write the caption of an image: task, class, probability."""
     if one.task is None or one.label is None or one.probability is None:
         yield "not read"
         yield one.source.rpartition("/")[2]
@@ -125,12 +125,12 @@ def _thumbnails(
     results: Sequence[PredictedSource], max_pixels: int
 ) -> Iterator[Image.Image | None]:
     with warnings.catch_warnings(), ThreadPoolExecutor(_THREADS) as pool:
-        warnings.simplefilter("ignore")  # Pillow's, of odd but readable files
+        warnings.simplefilter("ignore")  # Pillow's warnings about odd but readable files
         yield from pool.map(lambda one: _thumbnail(one, max_pixels), results)
 
 
 def _thumbnail(one: PredictedSource, max_pixels: int) -> Image.Image | None:
-    """Read an image small; None where it could not be read, or can be no longer."""
+    """Read an image at a small size; None if it could not be read, or cannot any more."""
     if one.error is not None:
         return None
     try:
@@ -173,6 +173,6 @@ def _fonts() -> tuple[_Font, ...]:
 
 @cache
 def _has(place: int, one: str) -> bool:
-    """Tell whether a font draws a character otherwise than it draws those it has not."""
+    """Return whether a font draws a character unlike those it does not have."""
     font = _fonts()[place]
     return one == " " or bytes(font.getmask(one)) != bytes(font.getmask("\ufffe"))

@@ -1,7 +1,7 @@
-"""Where a contact sheet and a sorted folder may lie: apart from the images and from the bank.
+"""Check that a contact sheet and a sorted folder lie apart from the images and the bank.
 
-A folder of copies within the images would be read as images by the same command's next run; one
-around them would mix copies with originals. Checked on paths with every link resolved.
+If copies lay inside the images' folder, the next run would read them as images; a folder around the
+images would mix copies with originals. Paths are compared with all links resolved.
 """
 
 import glob
@@ -22,12 +22,12 @@ _HINT = "choose a folder of its own, such as ../sorted"
 def check_places(
     bank: Place, sheet: Path | None, folder: Path | None, arguments: Sequence[str], lines: list[str]
 ) -> None:
-    """Refuse places that would mix what is written with what is read.
+    """Refuse places that would mix written files with read ones.
 
     Args:
-        bank: where the bank lies.
+        bank: the bank's place.
         sheet: file of the contact sheet, if there is to be one.
-        folder: where to sort to, if images are to be sorted.
+        folder: folder to sort into, if images are to be sorted.
         arguments: images as they were typed: files, folders, patterns, "-".
         lines: what "-" stands for.
 
@@ -36,7 +36,7 @@ def check_places(
             folder would contain or lie in the bank or an input.
         NoInputError: as `find_images`.
     """
-    # masks/ may be a link to another disk; a store is apart from every folder
+    # masks/ may be a link to another disk; an object store is apart from every folder
     kept = {_real(one) for one in (bank, bank / MASKS)} if isinstance(bank, Path) else set()
     files = [one.path for one in find_images(arguments, lines)]
     inputs = _folders(_named(arguments, lines), files)
@@ -51,7 +51,7 @@ def check_places(
     _check_outside(f"--sort {folder}", place, {"the bank": kept, "an input": inputs})
     for what, inside in (("the bank", kept), ("an input", inputs)):
         _check_around(folder, place, what, inside)
-    # a folder at a time: resolving asks the system about every part of a path
+    # once per folder: resolving asks the system about every part of a path
     parents = {os.path.dirname(one) or "." for one in files}  # noqa: PTH120 - of what was typed
     _check_around(folder, place, "an input", (_real(one) for one in parents))
     links = (_real(one) for one in files if os.path.islink(one))  # noqa: PTH114 - faster
@@ -59,12 +59,12 @@ def check_places(
 
 
 def _real(path: Path | str) -> Path:
-    """Resolve links, also of what is not there; a loop of links stays as it is."""
+    """Resolve links, also in paths that do not exist; a loop of links stays as it is."""
     return Path(os.path.realpath(path))
 
 
 def _named(arguments: Sequence[str], lines: Iterable[str]) -> Iterator[str]:
-    """Go through the files and folders that were named, before any folder is entered."""
+    """List the files and folders that were named, before entering any folder."""
     for argument in arguments:
         if argument == "-":
             yield from (line.rstrip("\r\n") for line in lines)
@@ -75,7 +75,7 @@ def _named(arguments: Sequence[str], lines: Iterable[str]) -> Iterator[str]:
 
 
 def _folders(named: Iterable[str], files: Iterable[str]) -> set[Path]:
-    """Find the folders that images are read from, those that links within them lead to included."""
+    """Find the folders that images are read from, including those behind links in them."""
     tops = {one.rstrip("/") or "/" for one in named if os.path.isdir(one)}  # noqa: PTH112
     found = {*tops}
     for file in files:

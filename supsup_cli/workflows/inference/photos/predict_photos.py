@@ -1,4 +1,4 @@
-"""`predict` with what people with photos ask for: a contact sheet, and the photos sorted."""
+"""`predict` with a contact sheet and sorted photos."""
 
 import io
 from collections.abc import Callable
@@ -18,12 +18,12 @@ from supsup_cli.workflows.results.inference import PredictResult
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is to be made of the answers.
+    """What to make from the answers.
 
     Attributes:
         sheet: file of the contact sheet; None for none.
         sort: folder to sort images into; None for none.
-        link: give images a second name there in place of a copy.
+        link: make hard links there instead of copies.
     """
 
     sheet: Path | None = None
@@ -38,20 +38,20 @@ def predict_photos(
     predict: Callable[[InputRequest], PredictResult],
     reporter: Reporter,
 ) -> PredictResult:
-    """Predict, then draw and sort; whatever can be refused is refused before.
+    """Predict, then draw and sort; everything that can be refused is refused first.
 
     Args:
-        bank: where the bank lies.
-        inputs: image files; read from a list on standard input once alone.
-        wanted: what to make of the answers.
-        predict: gives the answers to these inputs.
-        reporter: hears of the progress.
+        bank: the bank's place.
+        inputs: image files; a list on standard input is read only once.
+        wanted: what to make from the answers.
+        predict: answers these inputs.
+        reporter: gets the progress.
 
     Returns:
         the answers, with the files of the sheet and of the sorted images.
 
     Raises:
-        UsageError: options that do not go together, or places for the files that cannot be used.
+        UsageError: options do not go together, or a place cannot be used.
         NameTakenError: another file has the name of a page.
         StorageError (of the bank's format): a file cannot be written.
         Others: as `predict`.

@@ -1,4 +1,4 @@
-"""`predict --sheet`: a contact sheet of the images, in pages of PNG that never replace a file."""
+"""`predict --sheet`: write a contact sheet as PNG pages that never replace a file."""
 
 import io
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from supsup_cli.workflows.reporting import Reporter
 from supsup_cli.workflows.results.inference import PredictedSource
 
 MOST_ON_A_PAGE = 400
-_MOST_BYTES = 2**28  # of a page that may be the one there already
+_MOST_BYTES = 2**28  # of an existing file, to compare with a page
 
 
 def check_sheet_name(file: Path) -> None:
@@ -33,14 +33,14 @@ def draw_sheet(
 ) -> tuple[str, ...]:
     """Draw all images, 400 a page: FILE.png, FILE-2.png, FILE-3.png, ….
 
-    A page that is there already, byte by byte, stays; if one of the names holds anything else,
+    A page that already exists with the same bytes stays; if one of the names has any other content,
     nothing is written.
 
     Args:
         results: finished answers; a source is the image's path.
-        file: of the first page; its folder is made if it is not there.
+        file: first page; its folder is created if missing.
         max_pixels: an image with more is not read.
-        reporter: hears of the progress.
+        reporter: gets the progress.
 
     Returns:
         the pages' files, in order.
@@ -55,7 +55,7 @@ def draw_sheet(
     }
     there = {name: part for name, part in pages.items() if files.exists(name)}
     with reporter.track("drawing", len(results), "images") as advance:
-        # what is there is compared before the first page is written: a refusal changes nothing
+        # compare existing files before writing the first page, so that a refusal changes nothing
         for name, part in there.items():
             if not _holds(name, _png(part, max_pixels)):
                 raise NameTakenError(

@@ -1,11 +1,11 @@
-"""`predict --sort`: images copied into folders of their task and class.
+"""`predict --sort`: copy images into folders of their task and class.
 
     FOLDER/TASK/CLASS/IMAGE     of a known task
-    FOLDER/_new/IMAGE           of none; no task's name begins with "_"
+    FOLDER/_new/IMAGE           of no known task; no task's name begins with "_"
 
-Names of classes come from banks that others made: `folder_names` makes them names of folders. What
-stands in the way is never overwritten, entered by a link, or followed. A copy appears whole: it is
-written under a hidden name, forced to the disk, and then given its own.
+Class names come from banks that others made; `folder_names` turns them into names of folders.
+Nothing in the way is overwritten, and links are not followed. A copy appears whole: it is written
+under a hidden name, forced to the disk, and then renamed.
 """
 
 import errno
@@ -29,12 +29,12 @@ from supsup_cli.workflows.results.inference import PredictedSource, SortedImage,
 
 NEW = "_new"
 
-# Another file system, one that has none, a file of others, or too many names of the file.
+# Another file system, one without hard links, someone else's file, or too many links to it.
 _NO_LINKS = {errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 _CHUNK = 2**20  # bytes
 _LONGEST_NAME = 255  # bytes, of a file
 _LONGEST_PATH = os.pathconf("/", "PC_PATH_MAX")  # bytes, the final NUL included
-_DIGITS = (12, 64)  # of the digest that tells files of one name apart; the second is all of it
+_DIGITS = (12, 64)  # digits of the digest that keeps files with one name apart; then all
 
 
 def sort_images(
@@ -42,15 +42,15 @@ def sort_images(
 ) -> tuple[SortedImage, ...]:
     """Copy each image that could be read into the folder of its task and class.
 
-    A copy keeps the image's bytes, name and time. If another image has the name there already, the
-    copy's name gets the beginning of its SHA-256; the same image again is left as it is. So the
-    same command, typed again, changes nothing.
+    A copy keeps the image's bytes, name and time. If another image already has that name there, the
+    copy's name gets the first digits of its SHA-256; if it is the same image, nothing happens. So
+    typing the same command again changes nothing.
 
     Args:
         results: finished answers; a source is the image's path.
-        folder: where to; made if it is not there.
-        link: give the image a second name (a hard link) in place of a copy.
-        reporter: hears of the progress.
+        folder: folder to sort into; created if missing.
+        link: make a hard link instead of a copy.
+        reporter: gets the progress.
 
     Returns:
         one for each result without error, in order.
@@ -84,12 +84,12 @@ def _parts(one: PredictedSource) -> tuple[str, ...]:
 
 
 def _too_long(folder: Path) -> int:
-    """Count the bytes that are too many in the path of a file in a folder."""
+    """Count by how many bytes the path of a file in a folder is too long."""
     return len(os.fsencode(folder)) + 1 + _LONGEST_NAME + 1 - _LONGEST_PATH
 
 
 def _check_folders(top: Path, folder: Path) -> None:
-    """Refuse what is no folder on the way down from `top`, which may be a link itself."""
+    """Refuse anything but folders on the way down from `top`, which itself may be a link."""
     for above in _down(top, folder):
         try:
             mode = above.stat().st_mode if above == top else above.lstat().st_mode
@@ -117,13 +117,13 @@ def _make_folders(top: Path, folder: Path) -> None:
             one.mkdir(exist_ok=True)
     except OSError as error:
         raise storage_error("make the folder", Path(error.filename or folder), error) from error
-    _check_folders(top, folder)  # where another command made something meanwhile
+    _check_folders(top, folder)  # another command created something meanwhile
 
 
 def _place(one: PredictedSource, folder: Path, *, link: bool) -> SortedImage:
     source = one.source
     if (bytes_over := _too_long(folder)) > 0:
-        # such a class is rare and hostile: it stops nobody's other images
+        # such a class is rare and hostile, and must not stop the other images
         reason = f"{source}: the name of its class makes a path {bytes_over} bytes too long"
         return SortedImage(source, None, "failed", reason)
     try:
@@ -145,7 +145,7 @@ def _place(one: PredictedSource, folder: Path, *, link: bool) -> SortedImage:
 
 
 def _opened(source: str) -> BufferedReader:
-    """Open an image for reading; one that became a pipe meanwhile must not block."""
+    """Open an image for reading; if it has become a pipe, that must not block."""
     try:
         descriptor = os.open(source, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
@@ -153,7 +153,7 @@ def _opened(source: str) -> BufferedReader:
     file = os.fdopen(descriptor, "rb")
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         file.close()
-        raise ImageError(source, "no regular file any more")
+        raise ImageError(source, "not a regular file any more")
     return file
 
 
@@ -165,20 +165,20 @@ def _digest(source: str, file: BufferedReader) -> str:
 
 
 def _names(source: str, digest: str) -> Iterable[str]:
-    """Go through the names a copy may have: the image's own, then with more and more digest."""
+    """Yield the names a copy may have: the image's own, then with more and more of the digest."""
     name = os.path.basename(source)  # noqa: PTH119 - surely a part of the path as it was typed
     yield name
     stem, extension = os.path.splitext(name)  # noqa: PTH122
     for digits in _DIGITS:
         suffix = f"-{digest[:digits]}{extension}"
-        if len(os.fsencode(suffix)) > _LONGEST_NAME:  # all but nothing is extension
+        if len(os.fsencode(suffix)) > _LONGEST_NAME:  # almost the whole name is extension
             suffix = f"-{digest[:digits]}"
         room = _LONGEST_NAME - len(os.fsencode(suffix))
         yield os.fsdecode(os.fsencode(stem)[:room]) + suffix
 
 
 def _holds(target: Path, file: BufferedReader, digest: str) -> bool:
-    """Tell whether a regular file of the same bytes stands there; a link is another's."""
+    """Return whether a regular file with the same bytes is there; a link does not count."""
     try:
         found, own = target.lstat(), os.fstat(file.fileno())
         if os.path.samestat(found, own):
@@ -192,7 +192,7 @@ def _holds(target: Path, file: BufferedReader, digest: str) -> bool:
 
 
 def _linked(source: str, target: Path) -> SortStatus | None:
-    """Give the file a second name; None if the name has just been taken."""
+    """Link the file to a second name; None if that name has just been taken."""
     try:
         os.link(os.path.realpath(source), target)
     except FileExistsError:

@@ -244,7 +244,7 @@ def test_an_image_that_went_away_is_named_and_the_others_are_sorted(
     placed = sort(tmp_path / "sorted", said(tmp_path / "gone.jpg"), said(pipe), said(photo))
     assert statuses(placed) == ["failed", "failed", "copied"]
     assert "gone.jpg: cannot be read again (No such file" in str(placed[0].error)
-    assert "pipe.jpg: no regular file any more" in str(placed[1].error)
+    assert "pipe.jpg: not a regular file any more" in str(placed[1].error)
 
 
 def test_a_name_that_is_nearly_too_long_is_cut_for_its_digest(tmp_path: Path) -> None:
