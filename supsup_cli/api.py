@@ -12,10 +12,9 @@ Errors are those of `supsup_cli.errors` and `bank_format.errors`; nothing is pri
 """
 
 import sys
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypedDict, TypeVar, Unpack
+from typing import Any, TypedDict, Unpack
 
 from bank_format.bank import Bank as _BankOnDisk
 from bank_format.store.tasks import task_path
@@ -31,14 +30,10 @@ from supsup_cli.workflows.inference.rules import DecisionRequest
 from supsup_cli.workflows.lazy_tasks import open_lazily
 from supsup_cli.workflows.learning import learn_task
 from supsup_cli.workflows.learning.plan import LearnRequest
+from supsup_cli.workflows.left_out import warned
 from supsup_cli.workflows.opening import OpenTasks, open_tasks
 from supsup_cli.workflows.reporting import Silent
-from supsup_cli.workflows.results.inference import (
-    InferredSource,
-    InferResult,
-    PredictedSource,
-    PredictResult,
-)
+from supsup_cli.workflows.results.inference import InferredSource, PredictedSource
 from supsup_cli.workflows.results.learning import LearnedTask
 from supsup_cli.workflows.results.tasks import ListedTask
 from supsup_cli.workflows.tasks import list as listing
@@ -46,7 +41,6 @@ from supsup_cli.workflows.tasks import list as listing
 __all__ = ["Bank", "InferredSource", "LearnedTask", "ListedTask", "PredictedSource", "create"]
 
 _SILENT = Silent()
-_Answered = TypeVar("_Answered", InferResult, PredictResult)
 
 
 class LearnOptions(TypedDict, total=False):
@@ -173,7 +167,7 @@ class Bank:
         opened = self._opened() if task is None else open_tasks(self.path, self._device, [task])
         inputs = self._inputs(images)
         decision = DecisionRequest("auto", None, "image", self._device)
-        return _warned(predict.predict_open(opened, inputs, decision, task, _SILENT)).results
+        return warned(predict.predict_open(opened, inputs, decision, task, _SILENT)).results
 
     def infer(
         self,
@@ -203,7 +197,7 @@ class Bank:
         decision = DecisionRequest(method, objective, group, self._device)
         inputs = self._inputs(images)
         found = infer_task.infer_open(self._opened(), inputs, decision, top, _SILENT)
-        return _warned(found).results
+        return warned(found).results
 
     def _learn(
         self,
@@ -288,13 +282,6 @@ def create(
     request = BaseRequest(arch, input_shape, outputs, real_outputs, seed, init, file, new_head)
     init_base.init_base(Path(path), request)
     return Bank(path, device=device)
-
-
-def _warned(result: _Answered) -> _Answered:
-    """Warn of the tasks that an answer had to do without."""
-    for one in result.left_out:
-        warnings.warn(f"{one.message}; the other tasks answer", RuntimeWarning, stacklevel=3)
-    return result
 
 
 def _examples(dataset: Any) -> Iterator[tuple[Any, int]]:

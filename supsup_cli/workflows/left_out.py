@@ -1,13 +1,18 @@
 """Telling of tasks that had to be left out of an answer, and of an index that is done without."""
 
+import warnings
 from collections.abc import Callable
+from typing import TypeVar
 
 from bank_format.errors import NoSuchTaskError
 from supsup_cli.workflows.lazy_tasks import LazyTasks
 from supsup_cli.workflows.opening import OpenTasks
 from supsup_cli.workflows.results.common import LeftOutTask
+from supsup_cli.workflows.results.inference import InferResult, PredictResult
 
-__all__ = ["LeftOut"]
+__all__ = ["LeftOut", "warned"]
+
+_Answered = TypeVar("_Answered", InferResult, PredictResult)
 
 
 class LeftOut:
@@ -45,3 +50,10 @@ class LeftOut:
             for name, error in sorted(self._opened.failures.items())
             if not isinstance(error, NoSuchTaskError)
         )
+
+
+def warned(result: _Answered) -> _Answered:
+    """Warn whoever called from Python of the tasks that an answer had to do without."""
+    for one in result.left_out:
+        warnings.warn(f"{one.message}; the other tasks answer", RuntimeWarning, stacklevel=3)
+    return result
