@@ -13,11 +13,11 @@ from bank_format.index.task_rows import signature_of
 from bank_format.kinds.gaussians import read_gaussians
 from bank_format.kinds.task_arrays import Arrays
 from supsup_cli.core.signatures.features import FrozenFeatures, TrainedFeatures
+from supsup_cli.core.signatures.looks import CoarseSignatures
 from supsup_cli.core.signatures.pooled import by_means, pooled_covariance, whitening
 from supsup_cli.core.signatures.table import (
     FREEDOM,
     POOLED_FREEDOM,
-    CoarseSignatures,
     SignatureTable,
     TaskSignature,
     fit_score,

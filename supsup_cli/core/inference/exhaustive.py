@@ -8,14 +8,16 @@ those that the rounding cannot rule out once more in float32.
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from supsup_cli.core.masks import bit_kernels
 from supsup_cli.core.masks.masks import MaskStack
 from supsup_cli.core.masks.superposition import Objective, images_at_once, misfit
 from supsup_cli.core.networks.specs import MultilayerPerceptron
 
-from .perceptrons import CHUNK_IMAGES, MaskedPerceptron, few_logits, joined_weights
+from .perceptrons import CHUNK_IMAGES, MaskedPerceptron
 from .single_mask import single_mask_misfit
 
 # Images and tasks from which on comparing twice pays.
@@ -23,6 +25,9 @@ _LEAST_IMAGES, _LEAST_TASKS = 32, 32
 # bfloat16 keeps eight binary digits. A task is out of the race if it lies behind by more than this
 # many nats and this share of its logits' size: several times the largest error that was measured.
 _MARGIN, _MARGIN_SHARE = 0.25, 2**-6
+# Images up to which compiled loops, one row of weights at a time, are faster than unpacking a mask
+# for matrix products.
+_FEW_IMAGES = 8
 # Tasks that are run, then judged, at a time: logits of 16 MB for 500 outputs and 8 images.
 _TASKS_AT_ONCE = 1024
 
@@ -208,14 +213,21 @@ def few_misfits(
         own: (T, O) bool, each task's own outputs.
 
     Returns:
-        (B, T) float32 misfits, nats; None where `few_logits` gives none.
+        (B, T) float32 misfits, nats; None where the images are too many, or there are no compiled
+        loops for the masks.
     """
+    count = len(images)
+    if not 0 < count <= _FEW_IMAGES or not bit_kernels.worth_compiling(stack.packed):
+        return None
     columns = []
-    weights = joined_weights(network, stack)
+    run = MaskedPerceptron(network, stack, torch.float32)
+    if run.compiled is None:
+        return None
     for start in range(0, len(stack), _TASKS_AT_ONCE):
-        some = slice(start, start + _TASKS_AT_ONCE)
-        logits = few_logits(weights, stack, images, some)
-        if logits is None:
-            return None
-        columns.append(misfit(objective, logits, own[some, None]))
+        tasks = np.arange(start, min(start + _TASKS_AT_ONCE, len(stack)))
+        starts = np.arange(len(tasks) + 1) * count
+        members = np.tile(np.arange(count), len(tasks))
+        logits = run.on_pairs(images, tasks, starts, members)
+        by_task = logits.unflatten(0, (len(tasks), count))
+        columns.append(misfit(objective, by_task, own[tasks, None]))
     return torch.cat(columns).T

@@ -7,10 +7,10 @@ stranger's image to fit by accident.
 """
 
 import math
+from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cache
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -66,6 +66,15 @@ class Calibration:
     levels: tuple[float, ...]
     values: tuple[float, ...]
 
+    def quantile(self, level: float) -> float:
+        """Interpolate the misfit at a level; beyond the outermost levels it stays."""
+        beyond = bisect_right(self.levels, level)
+        if beyond in (0, len(self.levels)):
+            return self.values[min(beyond, len(self.levels) - 1)]
+        low, high = self.levels[beyond - 1], self.levels[beyond]
+        below, above = self.values[beyond - 1], self.values[beyond]
+        return below + (above - below) * (level - low) / (high - low)
+
 
 def damped_log_odds(logits: Tensor, own: Tensor, images: Tensor) -> Tensor:
     """R of logits that are divided by the image's energy where that exceeds one: (B,), nats.
@@ -79,8 +88,12 @@ def damped_log_odds(logits: Tensor, own: Tensor, images: Tensor) -> Tensor:
         own: (O,) bool, the task's own outputs.
         images: (B, *input_shape) float32, normalised.
     """
-    energy = images.flatten(1).square().mean(1, keepdim=True).sqrt()
-    return log_odds(logits / energy.clamp_min(1), own)
+    return log_odds(logits / damping(images)[:, None], own)
+
+
+def damping(images: Tensor) -> Tensor:
+    """Give what logits are divided by: images (B, *input_shape) float32 → (B,) float32, ≥ 1."""
+    return images.flatten(1).square().mean(1).sqrt().clamp_min(1)
 
 
 def run_mask(
@@ -114,20 +127,20 @@ def run_mask(
         inputs = pixels(part)
         told = typical if misfit == DOUBT_AND_TRAITS else None
         logits, unusualness = forward_alone(network, masks, inputs, told)
-        found, log_p = judge_logits(logits, inputs, outputs, misfit)
+        found, log_p = judge_logits(logits, damping(inputs), outputs, misfit)
         values.append((found + unusualness if misfit == DOUBT_AND_TRAITS else found).double().cpu())
         classes.append(log_p)
     return torch.cat(values), torch.cat(classes)
 
 
 def judge_logits(
-    logits: Tensor, inputs: Tensor, outputs: Tensor, misfit: str
+    logits: Tensor, divisors: Tensor, outputs: Tensor, misfit: str
 ) -> tuple[Tensor, Tensor]:
     """Tell from a mask's logits how badly images fit it, and their classes; see `run_mask`.
 
     Args:
         logits: (B, O) float32.
-        inputs: (B, *input_shape) float32, normalised.
+        divisors: (B,) float32, see `damping`.
         outputs: (K,) int64, the task's own.
         misfit: of `MISFITS`; of `DOUBT_AND_TRAITS` the doubt alone.
 
@@ -139,8 +152,7 @@ def judge_logits(
         return entropy(logits), log_p
     own = torch.zeros(logits.shape[-1], dtype=torch.bool, device=logits.device)
     own[outputs] = True
-    plain = misfit == _LOG_ODDS
-    return log_odds(logits, own) if plain else damped_log_odds(logits, own, inputs), log_p
+    return log_odds(logits if misfit == _LOG_ODDS else logits / divisors[:, None], own), log_p
 
 
 def calibration_quantiles(
@@ -220,8 +232,8 @@ def novelty_threshold(
         return math.inf
     beyond = 1 - group_level(images, false_alarm_share(tasks) / witnesses)
     read = max(beyond, _IMAGES_BEYOND / calibration.images)
-    levels = (1 - min(1.0, _TAIL_RATIO * read), 1 - read)
-    inner, outer = np.interp(levels, calibration.levels, calibration.values).tolist()
+    inner = calibration.quantile(1 - min(1.0, _TAIL_RATIO * read))
+    outer = calibration.quantile(1 - read)
     scale = (outer - inner) / math.log(_TAIL_RATIO)
     return float(outer + scale * math.log(read / beyond))
 

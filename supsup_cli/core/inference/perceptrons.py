@@ -1,11 +1,14 @@
 """A perceptron under one mask after the other, without memory being asked for between two."""
 
-from collections.abc import Sequence
+from functools import cached_property
+from types import ModuleType
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from supsup_cli.core import loops
 from supsup_cli.core.masks import bit_kernels
 from supsup_cli.core.masks.bit_kernels import bit_table
 from supsup_cli.core.masks.masks import MaskStack
@@ -13,9 +16,9 @@ from supsup_cli.core.networks.specs import MultilayerPerceptron
 
 # Images that go through a network at once: logits of 256 images stay in a core's cache.
 CHUNK_IMAGES = 256
-# Images up to which compiled loops, one row of weights at a time, are faster than unpacking a mask
-# for matrix products.
-_FEW_IMAGES = 8
+# Masks under which one image or more are run that are worth a thread.
+_MASKS_FOR_A_THREAD = 8
+_PADDING = 16  # numbers beyond the weights that compiled loops may read
 
 
 class MaskedPerceptron:
@@ -27,7 +30,7 @@ class MaskedPerceptron:
         dtype: of the arithmetic.
 
     Attributes:
-        weights: (P,) of `dtype`, see `joined_weights`.
+        weights: (8 · bytes,) of `dtype`, see `joined_weights`.
         AT_ONCE: images that go through at once, at most.
     """
 
@@ -60,41 +63,74 @@ class MaskedPerceptron:
             values = torch.mm(values, layer.T, out=room[: len(values)])
         return values
 
+    @cached_property
+    def compiled(self) -> ModuleType | None:
+        """Compiled loops over these masks' bits; None on a GPU, for masks too few to make up for
+        loading them, or where there is no compiler.
+        """
+        # They check no bounds: the layers must be the chain that they take them for.
+        chain = zip(self._sizes[1:].tolist(), self._sizes[:-1].tolist(), strict=True)
+        if [tuple(layer.shape) for layer in self._layers] != list(chain):
+            return None
+        worth = bit_kernels.worth_compiling(self._stack.packed)
+        return loops.load(loops.OF_PERCEPTRONS) if worth else None
+
+    def on_pairs(
+        self,
+        images: Tensor,
+        tasks: NDArray[np.int64],
+        starts: NDArray[np.int64],
+        members: NDArray[np.int64],
+    ) -> Tensor:
+        """Run masks, each on images of its own, by compiled loops over packed bits.
+
+        What comes of an image does not depend on what else is run, to the last bit.
+
+        Args:
+            images: (B, …) float32, normalised.
+            tasks: (K,) int64, which masks.
+            starts: (K + 1,) int64, where each one's images begin among `members`.
+            members: (P,) int64, which of the images.
+
+        Returns:
+            (P, O) float32.
+
+        Raises:
+            ValueError: there are no compiled loops for these masks, see `compiled`.
+        """
+        stack, kernels = self._stack, self.compiled
+        if kernels is None:
+            raise ValueError("no compiled loops for these masks")
+        gains = torch.ones(1, 1) if stack.gains is None else stack.gains
+        logits = np.empty((len(members), self._layers[-1].shape[0]), np.float32)
+        loops.in_threads(
+            kernels.run_perceptrons,
+            len(tasks),
+            self._planes,
+            self._sizes,
+            stack.packed.contiguous().numpy(),
+            gains.expand(len(stack), len(self._layers)).numpy(),
+            images.flatten(1).contiguous().numpy(),
+            tasks,
+            starts,
+            members,
+            out=logits,
+            least=_MASKS_FOR_A_THREAD,
+        )
+        return torch.from_numpy(logits)
+
+    @cached_property
+    def _sizes(self) -> NDArray[np.int64]:
+        """Inputs, then the units of every layer: (L + 1,)."""
+        return np.array([self._layers[0].shape[1], *(len(layer) for layer in self._layers)])
+
+    @cached_property
+    def _planes(self) -> NDArray[np.float32]:
+        """The weights by their bit's place in its byte, (8, bytes + 16), zero at the end."""
+        planes = torch.nn.functional.pad(self.weights.view(-1, 8).T, (0, _PADDING))
+        return np.asarray(planes.contiguous().numpy())
+
 
 def joined_weights(network: MultilayerPerceptron, stack: MaskStack) -> Tensor:
     """Lay a perceptron's weights end to end as the masks' bits lie: (8 · bytes,) float32."""
     return stack.layout.join(dict(network.named_parameters())).detach()
-
-
-def few_logits(
-    weights: Tensor,
-    stack: MaskStack,
-    images: Tensor,
-    rows: slice | Sequence[int],
-) -> Tensor | None:
-    """Run a perceptron under some masks of a stack, by compiled loops over packed bits.
-
-    Args:
-        weights: of the network, see `joined_weights`; float32.
-        stack: T packed masks.
-        images: (B, …) float32, normalised.
-        rows: which K of the masks.
-
-    Returns:
-        (K, B, O) float32; None where the images are too many, the stack too small for compiled
-        loops, or the layers no chain.
-    """
-    kernels = bit_kernels.compiled(stack.packed) if 0 < len(images) <= _FEW_IMAGES else None
-    shapes = list(stack.layout.shapes.values())
-    sizes = np.array([images[:1].numel(), *(shape[0] for shape in shapes)])
-    # Compiled loops check no bounds: the masks' layers must be the chain that they take them for.
-    if kernels is None or shapes != list(zip(sizes[1:], sizes[:-1], strict=True)):
-        return None
-    table = bit_kernels.bit_table(images.device, torch.float32).numpy()
-    inputs = images.flatten(1).contiguous().numpy()
-    packed = stack.packed[rows].contiguous().numpy()
-    gains = torch.ones(len(packed), len(shapes)) if stack.gains is None else stack.gains[rows]
-    logits = np.empty((len(packed), len(images), sizes[-1]), np.float32)
-    arguments = (weights.numpy(), sizes, packed, gains.contiguous().numpy(), table, inputs)
-    bit_kernels.in_threads(kernels.run_perceptrons, len(packed), *arguments, out=logits)
-    return torch.from_numpy(logits)

@@ -13,8 +13,6 @@ FEW_TRIED = 8
 # names .847 of 36 rotations (`separable`), at 1 .860, while split MNIST and permutations hardly
 # change; H on tasks of photos is best at ½.
 _OF_ODDS, _OF_DOUBT = 1.0, 0.5
-# Tasks that are sorted as a whole, equals in their order; of more the best alone are picked.
-_SORTED = 256
 # From a level of .9 to one standard deviation of a normal distribution.
 _DEVIATIONS = 1.2816
 
@@ -31,10 +29,7 @@ def short_lists(scores: Tensor, most: int = MOST_TRIED) -> tuple[Tensor, Tensor]
         at least 1 − 10⁻⁴ under the softmax of the scores; (G,) bool, whether `most` cut it.
     """
     every = scores.double()
-    if every.shape[1] <= _SORTED:
-        best, order = every.sort(stable=True, dim=1, descending=True)
-    else:  # one more than may be tried tells whether the list was cut; the rest need no order
-        best, order = every.topk(min(most + 1, every.shape[1]), dim=1)
+    best, order = every.sort(stable=True, dim=1, descending=True)
     ordered = (best - every.logsumexp(1, keepdim=True)).exp()
     before = ordered.cumsum(1) - ordered
     wanted = (before < 1 - LEFT_OUT) & (ordered > 0)
@@ -44,21 +39,22 @@ def short_lists(scores: Tensor, most: int = MOST_TRIED) -> tuple[Tensor, Tensor]
     return chosen.scatter(1, order, wanted), truncated
 
 
-def mask_evidence(misfits: Tensor, middle: float, beyond: float, *, odds: bool) -> Tensor:
-    """Say how much worse than a task's own images these fit its mask.
+def evidence_scale(middle: float, beyond: float, *, odds: bool) -> float:
+    """Say what a nat of misfit counts, so that it means the same for all masks.
+
+    How much worse than a task's own images others fit its mask is
 
         e = (misfit − q₀.₅) / s,   s = (q₀.₉ − q₀.₅) / 1.2816
 
-    with quantiles of the task's own calibration images, so that it means the same for all masks.
+    with quantiles of the task's own calibration images.
 
     Args:
-        misfits: (N,) float64, nats.
         middle: the median of the task's own.
         beyond: their quantile at .9.
         odds: whether misfits are log-odds, R; these weigh 1, others ½.
 
     Returns:
-        (N,) float64, e or ½ e: nats to be taken from the signature's score.
+        1 / s or ½ / s: times misfit − q₀.₅, the nats to be taken from the signature's score.
     """
     deviation = max((beyond - middle) / _DEVIATIONS, 1e-3)
-    return (_OF_ODDS if odds else _OF_DOUBT) * (misfits - middle) / deviation
+    return (_OF_ODDS if odds else _OF_DOUBT) / deviation

@@ -6,31 +6,24 @@ multiplied as matrices; every compiled loop is tested against that. Kernels do n
 caller of `MaskStack.packed` must apply them.
 """
 
-import sys
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
+from collections.abc import Iterator
 from types import ModuleType
 
 import numpy as np
 import torch
 from torch import Tensor
 
-# Floats unpacked at a time. For a few vectors 16 MiB, which are reused: 100 masks times one vector
-# took 8 ms this way, and 117 ms in blocks of 64 MiB that the system provides anew each time. For
-# many vectors 64 MiB, because products of larger blocks gain more than that costs.
+from supsup_cli.core import loops
+
+# Floats that are unpacked at a time. For a few vectors 16 MiB, which are kept at hand: 100 masks
+# times one vector took 8 ms so, and 117 ms in blocks of 64 MiB, asked of the system each time. For
+# many vectors 64 MiB, as products of larger blocks gain more than that.
 _FEW_BLOCK_VALUES, BLOCK_VALUES = 1 << 22, 1 << 24
 _MANY_VECTORS = 16
 # With up to so many vectors, reading bits once for each is faster than unpacking them once.
 _FEW_VECTORS = 6
 # With so many bytes of masks, compiled loops make up for loading them, about half a second.
 _WORTH_COMPILED = 1 << 22
-
-
-def compilations() -> int:
-    """Count the loops that this process had to compile, which takes seconds each."""
-    kernels = sys.modules.get(f"{__package__}.compiled_kernels")
-    return 0 if kernels is None else sum(map(kernels.compilations, kernels.KERNELS))
 
 
 def unpack(packed: Tensor) -> Tensor:
@@ -71,7 +64,7 @@ def products(vectors: Tensor, packed: Tensor) -> Tensor:
     rows = []
     for planes in _planes(vectors):
         total = np.zeros(len(masks))
-        in_threads(kernels.add_products, len(masks), planes, masks, out=total)
+        loops.in_threads(kernels.add_products, len(masks), planes, masks, out=total)
         rows.append(torch.from_numpy(total).to(torch.float32))
     return torch.stack(rows)
 
@@ -98,11 +91,11 @@ def weighted_sum(alphas: Tensor, packed: Tensor) -> Tensor:
         if bool((row[chosen] == one).all()):
             # For equal coefficients, as in the even superposition, counting bits is enough.
             kept = (row != 0).numpy()
-            in_threads(kernels.add_counts, masks.shape[1], masks, kept, out=planes)
+            loops.in_threads(kernels.add_counts, masks.shape[1], masks, kept, out=planes)
             planes *= float(one.sum())
         else:
             coefficients = row.contiguous().numpy()
-            in_threads(kernels.add_weighted, masks.shape[1], coefficients, masks, out=planes)
+            loops.in_threads(kernels.add_weighted, masks.shape[1], coefficients, masks, out=planes)
         rows.append(torch.from_numpy(planes).T.reshape(-1))
     return torch.stack(rows)
 
@@ -130,39 +123,20 @@ def plain_weighted_sum(alphas: Tensor, packed: Tensor) -> Tensor:
 
 
 def compiled(packed: Tensor) -> ModuleType | None:
-    """Return the compiled loops; None on a GPU, for few masks, or without a compiler."""
-    if packed.device.type != "cpu" or packed.numel() < _WORTH_COMPILED:
-        return None
-    try:
-        from . import compiled_kernels
-    except ImportError:  # numba refuses a numpy that is newer than it knows
-        return None
-    return compiled_kernels
+    """Give the compiled loops; None on a GPU, for masks too few to make up for loading them, or
+    where there is no compiler.
+    """
+    return loops.load(loops.OVER_BITS) if worth_compiling(packed) else None
+
+
+def worth_compiling(packed: Tensor) -> bool:
+    """Tell whether compiled loops, on a CPU alone, make up for loading them."""
+    return packed.device.type == "cpu" and packed.numel() >= _WORTH_COMPILED
 
 
 def _planes(vectors: Tensor) -> np.ndarray:
     """Sort values by their place in a byte: (B, 8 n) → (B, 8, n), contiguous."""
     return vectors.detach().view(len(vectors), -1, 8).transpose(1, 2).contiguous().numpy()
-
-
-def in_threads(kernel: Callable[..., None], count: int, *arguments: object, out: object) -> None:
-    """Run a compiled loop over 0…count in as many ranges as torch has threads.
-
-    Args:
-        kernel: of `compiled_kernels`; called with the arguments, a range's two ends, and `out`.
-        count: end of the last range.
-        arguments: of the kernel.
-        out: array it writes to; each range writes another part.
-    """
-    workers = min(torch.get_num_threads(), max(1, count))
-    edges = [count * place // workers for place in range(workers + 1)]
-    if workers == 1:
-        kernel(*arguments, 0, count, out)
-        return
-    with ThreadPoolExecutor(workers) as pool:
-        ranges = [pool.submit(kernel, *arguments, *one, out) for one in pairwise(edges)]
-    for one in ranges:
-        one.result()
 
 
 def _blocks(packed: Tensor, vectors: int, values: int | None = None) -> Iterator[Tensor]:

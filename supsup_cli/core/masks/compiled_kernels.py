@@ -1,22 +1,15 @@
-"""Loops over packed bits that no tensor operation has, compiled by numba for this processor.
-
-Arrays are numpy's. Every function computes a range of its result and releases the interpreter's
-lock, so that the caller's threads can share the work: numba's own threads do not survive a fork,
-and not all of its builds allow two callers at once. Compiling takes a few seconds; the code is kept
-on disk, next to this file or in the user's cache folder. If neither can be written, it lasts only
-for the process.
+"""Loops over packed bits that no tensor operation has; see `core.compiling`.
 
 Indices come from `len` of slices, because only then does LLVM know that they are not negative, and
 compute sixteen numbers at a time.
 """
 
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any
 
-import numba
 import numpy as np
 
-_Function = TypeVar("_Function", bound=Callable[..., Any])
+from supsup_cli.core.compiling import compiled
 
 # Bytes of a mask to work on at a time, so that their floats, eight per byte, stay in a core's
 # cache: for products, and for sums over the masks.
@@ -29,15 +22,7 @@ _COUNTED = 15
 _SUMMED = 64
 
 
-def _compiled(function: _Function) -> _Function:
-    options = {"nogil": True, "fastmath": {"reassoc", "contract", "nsz"}}
-    try:
-        return numba.njit(cache=True, **options)(function)  # type: ignore[no-any-return]
-    except RuntimeError:  # no writable folder
-        return numba.njit(**options)(function)  # type: ignore[no-any-return]
-
-
-@_compiled
+@compiled
 def _chosen_sum(row: Any, values: Any, bit: Any) -> Any:
     total = np.float32(0)
     for place in range(len(row)):
@@ -45,7 +30,7 @@ def _chosen_sum(row: Any, values: Any, bit: Any) -> Any:
     return total
 
 
-@_compiled
+@compiled
 def _four_chosen_sums(rows: Any, values: Any, bit: Any) -> Any:
     # One array per row, because LLVM cannot tell that an index with two places is in order.
     first, second, third, fourth = rows
@@ -60,13 +45,13 @@ def _four_chosen_sums(rows: Any, values: Any, bit: Any) -> Any:
     return one, two, three, four
 
 
-@_compiled
+@compiled
 def _add_chosen(row: Any, total: Any, bit: Any, value: Any) -> None:
     for place in range(len(row)):
         total[place] += value if row[place] & bit else np.float32(0)
 
 
-@_compiled
+@compiled
 def add_products(planes: Any, packed: Any, first: int, last: int, out: Any) -> None:
     """Multiply one vector by masks `first` to `last`.
 
@@ -98,7 +83,7 @@ def add_products(planes: Any, packed: Any, first: int, last: int, out: Any) -> N
                 out[task] += _chosen_sum(row, planes[place, start:end], np.uint8(1 << place))
 
 
-@_compiled
+@compiled
 def add_weighted(alphas: Any, packed: Any, start: int, end: int, out: Any) -> None:
     """Add up masks with coefficients, over bytes `start` to `end` of each.
 
@@ -123,7 +108,7 @@ def add_weighted(alphas: Any, packed: Any, start: int, end: int, out: Any) -> No
                 partial[:] = 0
 
 
-@_compiled
+@compiled
 def _count_digits(row: Any, ones: Any, twos: Any, fours: Any, eights: Any) -> None:
     for place in range(len(row)):
         carry = row[place]
@@ -139,7 +124,7 @@ def _count_digits(row: Any, ones: Any, twos: Any, fours: Any, eights: Any) -> No
         eights[place] |= carry
 
 
-@_compiled
+@compiled
 def add_counts(packed: Any, chosen: Any, start: int, end: int, out: Any) -> None:
     """Count how many of the chosen masks keep each weight, over bytes `start` to `end`.
 
@@ -173,86 +158,8 @@ def add_counts(packed: Any, chosen: Any, start: int, end: int, out: Any) -> None
                 held = 0
 
 
-@_compiled
-def _unpack(row: Any, table: Any, bits: Any) -> None:
-    for place in range(len(row)):
-        for bit in range(8):
-            bits[8 * place + bit] = table[row[place], bit]
-
-
-@_compiled
-def _masked_sum(bits: Any, weights: Any, values: Any) -> Any:
-    total = np.float32(0)
-    for place in range(len(weights)):
-        total += bits[place] * weights[place] * values[place]
-    return total
-
-
-@_compiled
-def _copy(source: Any, target: Any) -> None:
-    for place in range(len(source)):
-        target[place] = source[place]
-
-
-@_compiled
-def run_perceptrons(
-    weights: Any,
-    sizes: Any,
-    packed: Any,
-    gains: Any,
-    table: Any,
-    images: Any,
-    first: int,
-    last: int,
-    out: Any,
-) -> None:
-    """Run a perceptron under masks `first` to `last`, unpacking one row of weights at a time.
-
-    Args:
-        weights: (8 n,) float32, laid out as the masks' bits are.
-        sizes: (L + 1,) int64, inputs, then the units of every layer.
-        packed: (T, n) uint8, contiguous; each layer's bits begin on a byte.
-        gains: (T, L) float32, what a kept weight of each layer counts.
-        table: (256, 8) float32, the bits of every byte.
-        images: (B, inputs) float32, contiguous.
-        first: mask to begin with.
-        last: mask to end before.
-        out: (T, B, outputs) float32, written to.
-    """
-    widest, layers = sizes.max(), len(sizes) - 1
-    bits = np.zeros(widest + 16, np.float32)  # a row's bits may begin and end inside a byte
-    values = np.zeros((2, len(images), widest), np.float32)
-    for task in range(first, last):
-        for image in range(len(images)):
-            _copy(images[image], values[0, image])
-        byte = 0
-        for layer in range(layers):
-            inputs, units = sizes[layer], sizes[layer + 1]
-            here, there = layer % 2, (layer + 1) % 2
-            for unit in range(units):
-                begin = unit * inputs
-                lead, end = begin % 8, begin + inputs
-                row = packed[task, byte + begin // 8 : byte + (end + 7) // 8]
-                _unpack(row, table, bits)
-                own = weights[8 * byte + begin : 8 * byte + end]
-                for image in range(len(images)):
-                    total = _masked_sum(bits[lead : lead + inputs], own, values[here, image])
-                    total *= gains[task, layer]
-                    rectified = total if total > 0 or layer == layers - 1 else np.float32(0)
-                    values[there, image, unit] = rectified
-            byte += (units * inputs + 7) // 8
-        for image in range(len(images)):
-            _copy(values[layers % 2, image, : sizes[layers]], out[task, image])
-
-
 KERNELS: tuple[Callable[..., None], ...] = (
     add_products,
     add_weighted,
     add_counts,
-    run_perceptrons,
 )
-
-
-def compilations(kernel: Callable[..., None]) -> int:
-    """Count how often this process compiled a loop because it found no code on the disk."""
-    return sum(cast("Any", kernel).stats.cache_misses.values())

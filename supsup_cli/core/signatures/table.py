@@ -1,25 +1,21 @@
 """All tasks' signatures side by side: how well an image's features fit each.
 
-A cascade: one mean a task for all of them; the means of their classes for the best few hundred;
-the whole signatures for the best few dozen. Each leaves a margin for what the coarser one blurs.
+A cascade: two looks at means, see `looks`, leave a few dozen tasks at most; the whole signatures of
+these are compared. Each leaves a margin for what the coarser one blurs.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from types import ModuleType
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-# Tasks that the first and the second look leave; up to the second number there is no such look.
-# Among 2500 permutations the right task is among so many in .9998 and .9999 of single images.
-_AFTER_CENTRES, _AFTER_CLASSES = 256, 64
-# Nats behind the best by class means alone beyond which nothing catches up: among 300 permutations
-# the right task was never more than 0.7 behind in 10,000 single images.
-_MARGIN = 3.5
-# Groups that are compared by class means at once, and by whole signatures.
-_COARSE_AT_ONCE, _WHOLE_AT_ONCE = 256, 4096
-_LEAST_VARIANCE = 1e-6
+from .looks import CoarseSignatures, compiled_looks, near_tasks
+
 # ν of `fit_score`. Measured on split MNIST: cross-entropy of the right task .144 nats; that of the
 # plain Gaussian, at the best temperature, .17.
 FREEDOM = 40.0
@@ -63,6 +59,12 @@ class TaskSignature:
     noise: float
     quantiles: Tensor
 
+    @cached_property
+    def arrays(self) -> tuple[NDArray[np.float32], ...]:
+        """Means, directions, variances and shares as compiled loops take them, on a CPU."""
+        tensors = self.means, self.directions, self.variances, self.shares
+        return tuple(one.contiguous().numpy() for one in tensors)
+
     def distances(self, features: Tensor, noise: float) -> Tensor:
         """Give Q = −2 ln p(z | task) up to a constant that all tasks share: (B,) float32, ≥ 0.
 
@@ -98,57 +100,17 @@ class TaskSignature:
 
 
 @dataclass(frozen=True, eq=False)
-class CoarseSignatures:
-    """What is at hand of all tasks' signatures at once.
+class Candidates:
+    """Tasks that may be those of G groups, on the CPU.
 
     Attributes:
-        means: (ΣM, D) float32, of all components of all tasks.
-        shares: (ΣM,) float32.
-        starts: (T + 1,) int64, where each task's components begin; a task without a signature has
-            none.
-        within: (D,) float32, variances within components, mean over the tasks.
-        noise: σ², mean over the tasks.
+        tasks: (G, K) int64, the same K for all: a group's tasks in their order, −1 for none.
+        scores: (G, K) float64, nats: `fit_score`, summed over the images of a group; −∞ where there
+            is no task, or its signature cannot be read after all.
     """
 
-    means: Tensor
-    shares: Tensor
-    starts: Tensor
-    within: Tensor
-    noise: float
-
-    def __len__(self) -> int:
-        return len(self.starts) - 1
-
-    @property
-    def size(self) -> int:
-        """D, numbers for each image."""
-        return self.means.shape[1]
-
-    @cached_property
-    def owners(self) -> Tensor:
-        """Which task each component belongs to: (ΣM,) int64."""
-        return torch.repeat_interleave(self.starts.diff())
-
-    @cached_property
-    def signed(self) -> Tensor:
-        """Which tasks have a signature: (T,) bool."""
-        return self.starts.diff() > 0
-
-    @cached_property
-    def by_classes(self) -> tuple[Tensor, Tensor]:
-        """Weights (ΣM, D) and biases (ΣM,) of the log-likelihood under each class mean alone."""
-        scaled = self.means / self.within.clamp_min(_LEAST_VARIANCE)
-        return scaled, self.shares.log() - (self.means * scaled).sum(1) / 2
-
-    @cached_property
-    def by_centres(self) -> tuple[Tensor, Tensor]:
-        """Weights (T, D) and biases (T,) of the log-likelihood under one mean a task."""
-        centres = self.means.new_zeros(len(self), self.means.shape[1])
-        centres.index_add_(0, self.owners, self.means * self.shares[:, None])
-        apart = (self.means - centres[self.owners]).square() * self.shares[:, None]
-        spread = self.within + apart.sum(0) / max(1, int(self.signed.sum()))
-        scaled = centres / spread.clamp_min(_LEAST_VARIANCE)
-        return scaled, -(centres * scaled).sum(1) / 2
+    tasks: Tensor
+    scores: Tensor
 
 
 class SignatureTable:
@@ -176,72 +138,56 @@ class SignatureTable:
     def __len__(self) -> int:
         return len(self.coarse)
 
-    def scores(self, features: Tensor) -> Tensor:
-        """Score tasks for groups of images that share a decision.
+    @cached_property
+    def _loops(self) -> ModuleType | None:
+        return compiled_looks(self.coarse)
+
+    def candidates(self, features: Tensor) -> "Candidates":
+        """Score the tasks that may be those of groups of images that share a decision.
 
         Args:
             features: (G, n, D) float32.
-
-        Returns:
-            (G, T) float32, nats: `fit_score`, summed over the images of a group; −∞ for tasks that
-            the cascade left behind, or that have no signature.
         """
         if self._turn is not None:
             features = features @ self._turn
-        found = features.new_full((len(features), len(self)), -torch.inf)
-        for start in range(0, len(features), _WHOLE_AT_ONCE):
-            some = features[start : start + _WHOLE_AT_ONCE]
-            near = torch.cat([self._near(part) for part in some.split(_COARSE_AT_ONCE)])
-            rows, columns = near.nonzero(as_tuple=True)
-            order = columns.argsort(stable=True)
-            tasks, counts = columns[order].unique_consecutive(return_counts=True)
-            parts = rows[order].split(counts.tolist())
-            for task, members in zip(tasks.tolist(), parts, strict=True):
-                whole = self._whole(task)
-                if whole is None:
-                    continue
-                distances = whole.distances(some[members].flatten(0, 1), self.coarse.noise)
-                values = fit_score(distances, features.shape[2], self.freedom)
-                found[start + members, task] = values.unflatten(0, (len(members), -1)).sum(1)
-        return found
-
-    def _near(self, features: Tensor) -> Tensor:
-        """Choose the tasks whose whole signatures are worth a look: (G, T) bool."""
-        coarse = self.coarse
-        signed = coarse.signed.expand(len(features), -1)
-        if len(self) <= _AFTER_CLASSES:
-            return signed
-        near = torch.arange(len(self), device=features.device).expand(len(features), -1)
-        if len(self) > _AFTER_CENTRES:
-            scaled, biases = coarse.by_centres
-            values = features.sum(1) @ scaled.T + biases * features.shape[1]
-            values.masked_fill_(~signed, -torch.inf)
-            near = values.topk(_AFTER_CENTRES, dim=1).indices
-        values = self._by_classes(features, near)
-        best = values.topk(_AFTER_CLASSES, dim=1)
-        # An image's own part of Q, which ranks did not need.
-        own = (features.square() / coarse.within.clamp_min(_LEAST_VARIANCE)).sum((1, 2))[:, None]
-        apart = (own - 2 * best.values).clamp_min(0) / features.shape[1]
-        rough = fit_score(apart, coarse.size, self.freedom)
-        kept = (rough - rough[:, :1]) * features.shape[1] >= -_MARGIN
-        chosen = torch.zeros_like(signed)
-        return chosen.scatter(1, near.gather(1, best.indices), kept) & signed
-
-    def _by_classes(self, features: Tensor, near: Tensor) -> Tensor:
-        """Score some tasks of each group by the nearest of their class means: (G, N) float32."""
-        coarse = self.coarse
-        scaled, biases = coarse.by_classes
-        wanted = near.unique()
-        sizes = coarse.starts.diff()[wanted]
-        owners = torch.repeat_interleave(wanted, sizes)
-        firsts = coarse.starts[wanted]
-        places = torch.arange(len(owners), device=near.device)
-        places += torch.repeat_interleave(firsts - (sizes.cumsum(0) - sizes), sizes)
+        tasks = near_tasks(self.coarse, features, self.freedom)
+        groups, columns = (one.numpy() for one in (tasks >= 0).nonzero(as_tuple=True))
+        images = features.shape[1]
+        wanted = tasks.numpy()[groups, columns]
+        order = wanted.argsort(kind="stable")
+        places = (groups[order, None] * images + np.arange(images)).reshape(-1)
         flat = features.flatten(0, 1)
-        values = torch.addmm(biases[places], flat, scaled[places].T)
-        slots = torch.zeros(len(self), dtype=torch.int64, device=near.device)
-        slots[wanted] = torch.arange(len(wanted), device=near.device)
-        best = values.new_full((len(flat), len(wanted)), -torch.inf)
-        best.scatter_reduce_(1, slots[owners].expand_as(values), values, "amax")
-        summed: Tensor = best.unflatten(0, features.shape[:2]).sum(1)
-        return summed.gather(1, slots[near])
+        found = np.full(len(places), np.inf, np.float32)
+        ends = np.flatnonzero(np.diff(wanted[order], append=-1)) + 1
+        start = 0
+        for end in ends.tolist():
+            whole = self._whole(int(wanted[order[end - 1]]))
+            here = slice(start * images, end * images)
+            if whole is not None:
+                found[here] = self.distances(whole, flat, places[here], self.coarse.noise)
+            start = end
+        fits = fit_score(torch.from_numpy(found).double(), self.coarse.size, self.freedom)
+        scores = torch.full(tasks.shape, -torch.inf, dtype=torch.float64)
+        scores[groups[order], columns[order]] = fits.view(-1, images).sum(1)
+        return Candidates(tasks, scores)
+
+    def distances(
+        self, whole: TaskSignature, features: Tensor, places: NDArray[np.int64], noise: float
+    ) -> NDArray[np.float32]:
+        """Give Q of some images under one task's signature; see `TaskSignature.distances`.
+
+        Args:
+            whole: the signature.
+            features: (N, D) float32.
+            places: (P,) int64, which of the images.
+            noise: σ².
+
+        Returns:
+            (P,) float32.
+        """
+        if self._loops is None or features.device.type != "cpu":
+            some = features[torch.from_numpy(places).to(features.device)]
+            return np.asarray(whole.distances(some.to(whole.means.device), noise).cpu().numpy())
+        found = np.empty(len(places), np.float32)
+        self._loops.distances(features.numpy(), places, *whole.arrays, noise, found)
+        return found

@@ -33,6 +33,7 @@ from supsup_cli.workflows.results.inference import (
 # Images of several tasks are measured together up to this number; a task with more is measured
 # alone. If signatures choose the masks, each is unpacked once for all images together.
 _IMAGES_TOGETHER, _BYTES_TOGETHER = 1024, 2**24
+_SCORES_TOGETHER = 2**26  # of all tasks for all these images
 
 
 def images_together(rule: Rule, input_shape: Sequence[int]) -> int:
@@ -44,7 +45,10 @@ def images_together(rule: Rule, input_shape: Sequence[int]) -> int:
         return 1
     if rule.signatures is None:
         return _IMAGES_TOGETHER
-    return max(_IMAGES_TOGETHER, _BYTES_TOGETHER // math.prod(input_shape))
+    most = min(
+        _BYTES_TOGETHER // math.prod(input_shape), _SCORES_TOGETHER // len(rule.signatures.table)
+    )
+    return max(_IMAGES_TOGETHER, most)
 
 
 @dataclass(frozen=True)
@@ -164,12 +168,12 @@ def _measured(
         masks_tried=float(decisions.tried.mean()),
     )
     told = [report(one, opened.names) for one in decisions.recovered or ()]
+    counted = np.unique(inferred, return_counts=True)
     return Measured(
         shares,
         tuple(
             NamedTask(content.task, opened.names[task], count)
-            for task, count in enumerate(np.bincount(inferred).tolist())
-            if count
+            for task, count in zip(*(one.tolist() for one in counted), strict=True)
         ),
         tuple(
             TaskRecovery(**dataclasses.asdict(one), of=content.task, right=one.task == content.task)

@@ -148,7 +148,7 @@ def _known(
 def _listed(listed: Listed) -> Decisions:
     return Decisions(
         listed.scores,
-        best_tasks(listed.scores),
+        listed.best,
         listed.known,
         listed.run.labels,
         listed.run.probabilities,

@@ -50,12 +50,28 @@ def within_threshold(
     Returns:
         (G,) bool, also true if nothing is known of the task: see `novelty_threshold`.
     """
-    thresholds = {
-        size: novelty_threshold(calibration, tasks, size, witnesses) for size in map(len, values)
+    sizes = np.array([len(one) for one in values], np.int64)
+    middles = lower_medians(np.concatenate(values), sizes)
+    return np.asarray(middles <= thresholds(calibration, tasks, sizes, witnesses))
+
+
+def thresholds(
+    calibration: Calibration | None, tasks: int, sizes: NDArray[np.int64], witnesses: int
+) -> NDArray[np.float64]:
+    """Set the thresholds of groups of these sizes: see `novelty_threshold`."""
+    by_size = {
+        size: novelty_threshold(calibration, tasks, size, witnesses) for size in set(sizes.tolist())
     }
-    # The lower median, so that one bad image does not make a group of two new.
-    middles = [np.sort(one)[(len(one) - 1) // 2] for one in values]
-    return np.array(
-        [middle <= thresholds[len(one)] for one, middle in zip(values, middles, strict=True)],
-        dtype=np.bool_,
-    )
+    return np.array([by_size[size] for size in sizes.tolist()])
+
+
+def lower_medians(values: NDArray[np.float64], sizes: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Take the median of each group, of an even number the lower: two are not new for one image.
+
+    Args:
+        values: (N,) float64, group after group.
+        sizes: (G,) int64, of the groups.
+    """
+    owners = np.repeat(np.arange(len(sizes)), sizes)
+    ordered = values[np.lexsort((values, owners))]
+    return np.asarray(ordered[sizes.cumsum() - sizes + (sizes - 1) // 2])

@@ -8,14 +8,23 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from supsup_cli.core.inference.novelty import DAMPED_LOG_ODDS, DOUBT, judge_logits, run_mask
-from supsup_cli.core.inference.perceptrons import few_logits
+from supsup_cli.core.inference.novelty import (
+    DAMPED_LOG_ODDS,
+    DOUBT,
+    damping,
+    judge_logits,
+    run_mask,
+)
+from supsup_cli.core.inference.perceptrons import MaskedPerceptron
 from supsup_cli.core.masks.superposition import effective_weights, entropy
 from supsup_cli.core.networks.parts import Between
 from supsup_cli.workflows.inference.known import calibration_of
 from supsup_cli.workflows.labelled import device_images
 from supsup_cli.workflows.opening import OpenTasks
 
+# Images up to which running a mask where its bits lie is faster than unpacking it for products, and
+# logits that are judged at a time.
+_FEW_IMAGES, _LOGITS_AT_ONCE = 32, 1 << 20
 _ABOVE_AT_ONCE = 256  # images
 
 
@@ -37,6 +46,17 @@ class MaskRun:
         """Take the results of some of the images."""
         here = np.asarray(places, dtype=np.int64)
         return MaskRun(self.misfits[here], self.labels[here], self.probabilities[here])
+
+    @staticmethod
+    def blank(images: int) -> "MaskRun":
+        """Make room for what is said of N images."""
+        return MaskRun(np.zeros(images), np.zeros(images, np.int64), np.zeros(images))
+
+    def put(self, places: slice | NDArray[np.int64], other: "MaskRun") -> None:
+        """Write down what is said of some of the images."""
+        self.misfits[places] = other.misfits
+        self.labels[places] = other.labels
+        self.probabilities[places] = other.probabilities
 
 
 def misfit_of(opened: OpenTasks, index: int) -> str:
@@ -66,7 +86,7 @@ def run(
     if lower is not None:
         return _run_above(opened, index, lower)
     net, misfit = opened.net, misfit_of(opened, index)
-    outputs = _outputs(opened, index)
+    outputs = torch.tensor(_outputs(opened, index), device=opened.net.device)
     there = device_images(images, net.device)
     layers = opened.perceptron
     if layers is None:
@@ -76,13 +96,14 @@ def run(
     parts = []
     for part in there.split(layers.AT_ONCE):
         inputs = net.pixels(part)
-        parts.append(judge_logits(layers(inputs.flatten(1)), inputs, outputs, misfit))
+        parts.append(judge_logits(layers(inputs.flatten(1)), damping(inputs), outputs, misfit))
     return _said(*(torch.cat(one) for one in zip(*parts, strict=True)))
 
 
 def _run_above(opened: OpenTasks, index: int, lower: Between) -> MaskRun:
     """Run the masked layers of a library's network: its tasks are judged by their doubt."""
-    net, outputs = opened.net, _outputs(opened, index)
+    net = opened.net
+    outputs = torch.tensor(_outputs(opened, index), device=net.device)
     values = effective_weights(net.network, opened.masks(index))
     parts = []
     for block in zip(*(one.split(_ABOVE_AT_ONCE) for one in lower), strict=True):
@@ -91,41 +112,82 @@ def _run_above(opened: OpenTasks, index: int, lower: Between) -> MaskRun:
     return _said(*(torch.cat(one) for one in zip(*parts, strict=True)))
 
 
-def run_few(
-    opened: OpenTasks, indices: Sequence[int], images: NDArray[np.uint8]
-) -> list[MaskRun] | None:
-    """Run several packed masks on the same few images; None if that is not faster.
+def run_pairs(
+    opened: OpenTasks,
+    images: NDArray[np.uint8],
+    tasks: NDArray[np.int64],
+    starts: NDArray[np.int64],
+    members: NDArray[np.int64],
+    lower: Between | None = None,
+) -> MaskRun:
+    """Run several masks, each once on images of its own.
 
     Args:
         opened: the tasks.
-        indices: of K tasks.
         images: (N, C, H, W) uint8.
+        tasks: (K,) int64, indices, each once.
+        starts: (K + 1,) int64, where each one's images begin among `members`.
+        members: (P,) int64, which of the images.
+        lower: as `run`.
 
     Returns:
-        what each mask says about all the images.
+        what each mask says of its images, in the order of `members`.
     """
+    found = MaskRun.blank(len(members))
+    few = np.zeros(len(tasks), np.bool_)
     layers = opened.perceptron
-    if layers is None:
-        return None
+    if layers is not None and layers.compiled is not None:
+        few = np.diff(starts) <= _FEW_IMAGES
+        _run_few(opened, layers, images, tasks, starts, members, few, found)
+    for place in np.flatnonzero(~few).tolist():
+        here = slice(starts[place], starts[place + 1])
+        mine = members[here]
+        found.put(here, run(opened, int(tasks[place]), images[mine], _rows_of(lower, mine)))
+    return found
+
+
+def _run_few(
+    opened: OpenTasks,
+    layers: MaskedPerceptron,
+    images: NDArray[np.uint8],
+    tasks: NDArray[np.int64],
+    starts: NDArray[np.int64],
+    members: NDArray[np.int64],
+    wanted: NDArray[np.bool_],
+    found: MaskRun,
+) -> None:
+    """Run the wanted ones of the masks of `run_pairs` where their bits lie."""
     inputs = opened.net.pixels(device_images(images, opened.net.device))
-    outputs = [_outputs(opened, index) for index in indices]  # each task is read by now
-    logits = few_logits(layers.weights, opened.stack, inputs, list(indices))
-    if logits is None:
-        return None
-    return [
-        _said(*judge_logits(one, inputs, own, misfit_of(opened, index)))
-        for one, own, index in zip(logits, outputs, indices, strict=True)
-    ]
+    divisors = damping(inputs)
+    ways = [(misfit_of(opened, index), _outputs(opened, index)) for index in tasks.tolist()]
+    most = max(1, _LOGITS_AT_ONCE // opened.own.shape[1])
+    places = np.flatnonzero(wanted)
+    sizes = np.diff(starts)[places]
+    chunks = (np.cumsum(sizes) - 1) // most
+    for chunk in np.unique(chunks).tolist():
+        some = places[chunks == chunk]
+        counts = np.diff(starts)[some]
+        firsts = np.concatenate(([0], np.cumsum(counts)))
+        here = np.repeat(starts[some] - firsts[:-1], counts) + np.arange(firsts[-1])
+        logits = layers.on_pairs(inputs, tasks[some], firsts, members[here])
+        by_way: dict[tuple[str, tuple[int, ...]], list[int]] = {}
+        for place, one in enumerate(some.tolist()):
+            by_way.setdefault(ways[one], []).append(place)
+        for (misfit, outputs), those in by_way.items():
+            rows = np.concatenate([np.arange(firsts[one], firsts[one + 1]) for one in those])
+            own = torch.tensor(outputs)
+            scale = divisors[torch.from_numpy(members[here[rows]])]
+            told = logits if len(by_way) == 1 else logits[torch.from_numpy(rows)]
+            found.put(here[rows], _said(*judge_logits(told, scale, own, misfit)))
 
 
-def rows_of(lower: Between | None, places: NDArray[np.int64]) -> Between | None:
-    """Take some images' rows of the values below every mask."""
+def _rows_of(lower: Between | None, places: NDArray[np.int64]) -> Between | None:
+    """Take some images' rows of what lies below every mask."""
     return None if lower is None else tuple(one[torch.from_numpy(places)] for one in lower)
 
 
-def _outputs(opened: OpenTasks, index: int) -> Tensor:
-    classes = opened.tasks[index].content.classes
-    return torch.tensor([one.output for one in classes], device=opened.net.device)
+def _outputs(opened: OpenTasks, index: int) -> tuple[int, ...]:
+    return tuple(one.output for one in opened.tasks[index].content.classes)
 
 
 def _said(misfits: Tensor, log_p: Tensor) -> MaskRun:
@@ -149,11 +211,9 @@ def classify(
         chosen: (N,) int64, index of each image's task.
         lower: as `run`.
     """
-    found = MaskRun(np.zeros(len(images)), np.zeros(len(images), np.int64), np.zeros(len(images)))
-    for index in np.unique(chosen).tolist():
-        members = np.flatnonzero(chosen == index)
-        one = run(opened, index, images[members], rows_of(lower, members))
-        found.misfits[members] = one.misfits
-        found.labels[members] = one.labels
-        found.probabilities[members] = one.probabilities
+    order = chosen.argsort(kind="stable")
+    tasks, firsts = np.unique(chosen[order], return_index=True)
+    starts = np.append(firsts, len(order))
+    found = MaskRun.blank(len(images))
+    found.put(order, run_pairs(opened, images, tasks, starts, order, lower))
     return found

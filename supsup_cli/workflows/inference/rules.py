@@ -13,7 +13,7 @@ from supsup_cli.choices import OBJECTIVES as ALL_OBJECTIVES
 from supsup_cli.choices import check_choice
 from supsup_cli.core.inference.methods import METHODS, Method
 from supsup_cli.core.inference.short_list import FEW_TRIED, MOST_TRIED
-from supsup_cli.core.masks.bit_kernels import compilations
+from supsup_cli.core.loops import compilations
 from supsup_cli.core.masks.superposition import OBJECTIVES, Objective
 from supsup_cli.core.networks.head import find_head
 from supsup_cli.errors import NoInputError, UsageError

@@ -10,20 +10,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from supsup_cli.core.inference.novelty import ODDS
-from supsup_cli.core.inference.short_list import mask_evidence, short_lists
+from supsup_cli.core.inference.short_list import evidence_scale, short_lists
 from supsup_cli.core.networks.parts import Between
 from supsup_cli.workflows.inference.known import (
     calibration_of,
+    lower_medians,
     signature_calibration,
-    within_threshold,
+    thresholds,
 )
-from supsup_cli.workflows.inference.masks_run import (
-    MaskRun,
-    misfit_of,
-    rows_of,
-    run,
-    run_few,
-)
+from supsup_cli.workflows.inference.masks_run import MaskRun, misfit_of, run_pairs
 from supsup_cli.workflows.inference.rules import Rule
 from supsup_cli.workflows.labelled import device_images
 from supsup_cli.workflows.open_signatures import OpenSignatures
@@ -42,6 +37,7 @@ class Listed:
     Attributes:
         scores: (G, T) float32, nats: logarithm of the probability of each task that was compared,
             NaN for the others.
+        best: (G,) int64, index of each group's task.
         known: (G,) bool.
         run: results of each image under the mask of its group's best task.
         tried: (G,) int64, number of masks run.
@@ -49,10 +45,33 @@ class Listed:
     """
 
     scores: NDArray[np.float32]
+    best: NDArray[np.int64]
     known: NDArray[np.bool_]
     run: MaskRun
     tried: NDArray[np.int64]
     truncated: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class _Groups:
+    """Groups of images laid end to end.
+
+    Attributes:
+        members: (N,) int64, places of the images, group after group.
+        sizes: (G,) int64.
+        starts: (G,) int64, where each group begins among the members.
+    """
+
+    members: NDArray[np.int64]
+    sizes: NDArray[np.int64]
+    starts: NDArray[np.int64]
+
+    def places(self, wanted: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Give where among the members the images of some groups are, group after group."""
+        sizes = self.sizes[wanted]
+        ends = sizes.cumsum()
+        firsts = np.repeat(self.starts[wanted] - (ends - sizes), sizes)
+        return np.asarray(firsts + np.arange(len(firsts)), np.int64)
 
 
 def decide_by_signatures(
@@ -73,143 +92,140 @@ def decide_by_signatures(
         groups: positions of the images of each group; each image is in one.
         lower: values below every mask, if already known; see `lower_values`.
     """
+    sizes = np.array([len(one) for one in groups], np.int64)
+    members = np.concatenate([np.asarray(one, np.int64) for one in groups])
+    laid = _Groups(members, sizes, sizes.cumsum() - sizes)
     if lower is None:
         there = device_images(images, opened.net.device)
         features = image_features(opened.net, signatures.features, there)
     else:
         features = features_above(opened.net, lower)
-    scores = _signature_scores(opened, signatures, features, groups)
+    tasks, scores = _candidates(opened, signatures, features, groups)
     alone = rule.method == "signature"
     if alone:
         wanted = torch.zeros_like(scores, dtype=torch.bool)
         wanted.scatter_(1, scores.argmax(1, keepdim=True), value=True)
         truncated = torch.zeros(len(groups), dtype=torch.bool)
     else:
-        # Tasks without a signature are always added: they keep no other task off the list, and
-        # score as if the images were their own.
         wanted, truncated = short_lists(scores, rule.most_tried)
-        unsigned = torch.from_numpy(signatures.unsigned)
-        wanted[:, unsigned] = True
-        counts = torch.tensor([len(one) for one in groups], dtype=torch.float64)
-        scores[:, unsigned] = signatures.usual_score * counts[:, None]
-    runs = _run_masks(opened, images, groups, wanted.numpy(), lower)
+        # Tasks without a signature come on top: they keep no other off the list, and score as if
+        # the images were their own.
+        unsigned = torch.from_numpy(signatures.unsigned).expand(len(groups), -1)
+        usual = signatures.usual_score * torch.from_numpy(sizes).double()[:, None]
+        tasks = torch.cat((tasks, unsigned), dim=1)
+        scores = torch.cat((scores, usual.expand(unsigned.shape)), dim=1)
+        wanted = torch.cat((wanted, torch.ones_like(unsigned, dtype=torch.bool)), dim=1)
+    rows, columns = wanted.numpy().nonzero()
+    order = tasks.numpy()[rows, columns].argsort(kind="stable")
+    rows, columns = rows[order], columns[order]  # pairs of group and task, task after task
+    owners = tasks.numpy()[rows, columns]
+    used, firsts = np.unique(owners, return_index=True)
+    places = laid.places(rows)
+    ends = sizes[rows].cumsum()
+    starts = np.append((ends - sizes[rows])[firsts], len(places))
+    run = run_pairs(opened, images, used, starts, members[places], lower)
     if not alone:
         scores = scores.masked_fill(~wanted, -torch.inf)
-        for index, (places, one, sizes) in runs.items():
-            nats = _evidence(opened, index, torch.from_numpy(one.misfits))
-            scores[places, index] -= torch.stack([part.sum() for part in nats.split(sizes)])
+        nats = _evidence(opened, used, np.diff(starts), run.misfits)
+        scores[rows, columns] -= torch.from_numpy(np.add.reduceat(nats, ends - sizes[rows]))
     logarithms = scores.log_softmax(1)
-    best = logarithms.argmax(1).numpy()
-    chosen = MaskRun(np.zeros(len(images)), np.zeros(len(images), np.int64), np.zeros(len(images)))
-    known = np.ones(len(groups), dtype=np.bool_)
-    for index, (places, one, sizes) in runs.items():
-        won = best[places] == index
-        if not won.any():
-            continue
-        ends = np.cumsum(sizes)
-        parts = [np.arange(end - size, end) for end, size in zip(ends, sizes, strict=True)]
-        mine = [part for part, wins in zip(parts, won.tolist(), strict=True) if wins]
-        winners = places[won].tolist()
-        here = np.concatenate([np.asarray(groups[place]) for place in winners])
-        taken = one.take(np.concatenate(mine))
-        chosen.misfits[here] = taken.misfits
-        chosen.labels[here] = taken.labels
-        chosen.probabilities[here] = taken.probabilities
-        known[winners] = _known(
-            opened,
-            signatures,
-            index,
-            [one.misfits[part] for part in mine],
-            [features[np.asarray(groups[place])] for place in winners],
-        )
-    told = logarithms.to(torch.float32).numpy()
-    told[~np.isfinite(told)] = np.nan
+    winners = logarithms.argmax(1)
+    pairs = np.zeros(wanted.shape, np.int64)
+    pairs[rows, columns] = np.arange(len(rows))
+    won = pairs[np.arange(len(groups)), winners.numpy()]
+    chosen = MaskRun.blank(len(images))
+    by_pair = _Groups(members[places], sizes[rows], ends - sizes[rows])
+    chosen.put(members, run.take(by_pair.places(won)))
+    best = owners[won]
+    told = np.full((len(groups), len(opened.tasks)), np.nan, np.float32)
+    compared = logarithms.isfinite().numpy().nonzero()
+    told[compared[0], tasks.numpy()[compared]] = logarithms.numpy()[compared]
     tried = np.zeros(len(groups), np.int64) if alone else wanted.sum(1).numpy()
-    return Listed(told, known, chosen, tried, truncated.numpy())
+    known = _known(opened, signatures, best, chosen.misfits[members], features[members], laid)
+    return Listed(told, best, known, chosen, tried, truncated.numpy())
 
 
-def _signature_scores(
+def _candidates(
     opened: OpenTasks,
     signatures: OpenSignatures,
     features: Tensor,
     groups: Sequence[Sequence[int]],
-) -> Tensor:
-    """Score each group by the signatures only: (G, T) float64 on the CPU, nats."""
-    scores = [torch.empty(0, len(opened.tasks))]
+) -> tuple[Tensor, Tensor]:
+    """Score each group by the signatures alone: (G, K) int64 tasks, (G, K) float64 nats."""
+    parts = []
     for _, same in groupby(groups, key=len):
         picked = torch.from_numpy(np.array(list(same)))
-        scores.append(signatures.table.scores(features[picked].to(opened.net.device)).cpu())
-    return torch.cat(scores).double()
+        parts.append(signatures.table.candidates(features[picked].to(opened.net.device)))
+    return torch.cat([one.tasks for one in parts]), torch.cat([one.scores for one in parts])
 
 
-def _run_masks(
+def _evidence(
     opened: OpenTasks,
-    images: NDArray[np.uint8],
-    groups: Sequence[Sequence[int]],
-    wanted: NDArray[np.bool_],
-    lower: Between | None,
-) -> dict[int, tuple[NDArray[np.int64], MaskRun, list[int]]]:
-    """Run each wanted mask once on the images of all groups that want it.
+    tasks: NDArray[np.int64],
+    counts: NDArray[np.int64],
+    misfits: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Give the nats that masks' answers take from their tasks' scores, image by image.
 
-    Returns:
-        task → the groups, the mask's results on all their images, and the size of each group.
+    Args:
+        opened: the tasks.
+        tasks: (K,) int64, whose masks.
+        counts: (K,) int64, of the misfits that are each one's.
+        misfits: (P,) float64, task after task.
     """
-    few = np.flatnonzero(wanted.any(0)).tolist()
-    if len(images) <= len(few):
-        together = run_few(opened, few, images)
-        if together is not None:
-            return {
-                index: _part(one, wanted[:, index], groups)
-                for index, one in zip(few, together, strict=True)
-            }
-    runs = {}
-    for index in np.flatnonzero(wanted.any(0)).tolist():
-        places = np.flatnonzero(wanted[:, index])
-        members = [np.asarray(groups[place]) for place in places.tolist()]
-        here = np.concatenate(members)
-        found = run(opened, index, images[here], rows_of(lower, here))
-        runs[index] = places, found, [len(one) for one in members]
-    return runs
-
-
-def _part(
-    one: MaskRun, wanted: NDArray[np.bool_], groups: Sequence[Sequence[int]]
-) -> tuple[NDArray[np.int64], MaskRun, list[int]]:
-    """Select the wanting groups' results from a run over all images."""
-    places = np.flatnonzero(wanted)
-    members = [np.asarray(groups[place]) for place in places.tolist()]
-    return places, one.take(np.concatenate(members)), [len(each) for each in members]
-
-
-def _evidence(opened: OpenTasks, index: int, misfits: Tensor) -> Tensor:
-    """Compute how many nats a mask's answer takes off its task's score, for each image."""
-    calibration = calibration_of(opened.tasks[index])
-    if calibration is None:
-        middle, beyond = _PRIORS[misfit_of(opened, index)]
-    else:
-        middle, beyond = np.interp((0.5, 0.9), calibration.levels, calibration.values).tolist()
-    odds = misfit_of(opened, index) in ODDS
-    return mask_evidence(misfits, middle, beyond, odds=odds)
+    middles, scales = np.empty(len(tasks)), np.empty(len(tasks))
+    for place, index in enumerate(tasks.tolist()):
+        calibration, misfit = calibration_of(opened.tasks[index]), misfit_of(opened, index)
+        if calibration is None:
+            middle, beyond = _PRIORS[misfit]
+        else:
+            middle, beyond = calibration.quantile(0.5), calibration.quantile(0.9)
+        middles[place] = middle
+        scales[place] = evidence_scale(middle, beyond, odds=misfit in ODDS)
+    return (misfits - np.repeat(middles, counts)) * np.repeat(scales, counts)
 
 
 def _known(
     opened: OpenTasks,
     signatures: OpenSignatures,
-    index: int,
-    misfits: list[NDArray[np.float64]],
-    features: list[Tensor],
+    best: NDArray[np.int64],
+    misfits: NDArray[np.float64],
+    features: Tensor,
+    laid: _Groups,
 ) -> NDArray[np.bool_]:
-    """Call a group new if its median image fits the mask too badly, or is too far in features."""
-    task, signature = opened.tasks[index], signatures.signatures[index]
-    tasks, calibration = len(opened.tasks), calibration_of(task)
-    if signature is None:
-        return within_threshold(calibration, misfits, tasks, 1)
-    near = signature_calibration(task, signature.quantiles.tolist())
-    witnesses = 1 if near is None else 2
-    known = within_threshold(calibration, misfits, tasks, witnesses)
-    if near is None:
-        return known
-    together = torch.cat(features).to(opened.net.device)
-    distances = signature.distances(together, signature.noise).double().cpu().numpy()
-    parts = np.split(distances, np.cumsum([len(one) for one in features])[:-1])
-    return known & within_threshold(near, parts, tasks, witnesses)
+    """Call groups new whose median image fits the mask too badly, or lies too far in features.
+
+    Args:
+        opened: the tasks.
+        signatures: of the tasks.
+        best: (G,) int64, each group's task.
+        misfits: (N,) float64, group after group.
+        features: (N, D) float32, in the same order.
+        laid: the groups.
+    """
+    count = len(opened.tasks)
+    order = best.argsort(kind="stable")
+    distances = np.zeros(len(misfits))
+    bars = np.empty((2, len(best)))
+    for index, mine in zip(*_runs(best[order], order), strict=True):
+        task, signature = opened.tasks[index], signatures.signatures[index]
+        near = None
+        if signature is not None:
+            near = signature_calibration(task, signature.quantiles.tolist())
+        witnesses = 1 if near is None else 2
+        bars[0, mine] = thresholds(calibration_of(task), count, laid.sizes[mine], witnesses)
+        bars[1, mine] = thresholds(near, count, laid.sizes[mine], witnesses)
+        if signature is not None and near is not None:
+            here = laid.places(mine)
+            noise = signature.noise
+            distances[here] = signatures.table.distances(signature, features, here, noise)
+    fits = lower_medians(misfits, laid.sizes) <= bars[0]
+    return np.asarray(fits & (lower_medians(distances, laid.sizes) <= bars[1]))
+
+
+def _runs(
+    keys: NDArray[np.int64], values: NDArray[np.int64]
+) -> tuple[list[int], list[NDArray[np.int64]]]:
+    """Part values by their keys, which are in order."""
+    present, firsts = np.unique(keys, return_index=True)
+    return present.tolist(), np.split(values, firsts[1:])

@@ -2,7 +2,7 @@
 
 import shutil
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from bank_format.store.signatures import signature_path
 from supsup_cli.data import catalog
 from supsup_cli.workflows.inference import signature_decisions
 from supsup_cli.workflows.inference.decisions import decide
-from supsup_cli.workflows.inference.masks_run import MaskRun
+from supsup_cli.workflows.inference.masks_run import MaskRun, run_pairs
 from supsup_cli.workflows.inference.rules import DecisionRequest, Rule, choose_rule
 from supsup_cli.workflows.opening import OpenTasks, open_tasks
 from supsup_cli.workflows.reporting import Silent
@@ -121,17 +121,13 @@ def test_every_mask_on_a_list_runs_once_the_winner_s_included(
     opened, rule = _opened(alike)
     ran: Counter[int] = Counter()
 
-    def counted(way: Callable[..., Any]) -> Callable[..., Any]:
-        def call(tasks: OpenTasks, index: Any, images: NDArray[np.uint8], *more: Any) -> Any:
-            found: MaskRun | list[MaskRun] | None = way(tasks, index, images, *more)
-            if found is not None:
-                ran.update(index if isinstance(index, list) else [index])
-            return found
+    def counted(
+        tasks: OpenTasks, images: NDArray[np.uint8], wanted: NDArray[np.int64], *more: Any
+    ) -> MaskRun:
+        ran.update(wanted.tolist())
+        return run_pairs(tasks, images, wanted, *more)
 
-        return call
-
-    for name in ("run", "run_few"):
-        monkeypatch.setattr(signature_decisions, name, counted(getattr(signature_decisions, name)))
+    monkeypatch.setattr(signature_decisions, "run_pairs", counted)
     found = decide(opened, rule, _digits(count), [[place] for place in range(count)])
     tried = np.flatnonzero(np.isfinite(found.scores).any(0))
     assert ran == Counter(tried.tolist())

@@ -8,7 +8,7 @@ import torch
 from supsup_cli.core.inference.short_list import (
     LEFT_OUT,
     MOST_TRIED,
-    mask_evidence,
+    evidence_scale,
     short_lists,
 )
 
@@ -66,8 +66,7 @@ def test_equals_are_listed_in_their_order_and_what_is_out_of_the_race_never() ->
 
 
 def test_evidence_counts_half_a_nat_for_a_deviation_of_the_task_s_own() -> None:
-    misfits = torch.tensor([-5.0, -5 + 3 / 1.2816, -5 - 3 / 1.2816], dtype=torch.float64)
-    assert mask_evidence(misfits, -5.0, -2.0, odds=False).tolist() == pytest.approx([0, 0.5, -0.5])
-    assert mask_evidence(misfits, -5.0, -2.0, odds=True).tolist() == pytest.approx([0, 1, -1])
+    assert evidence_scale(-5.0, -2.0, odds=False) == pytest.approx(0.5 * 1.2816 / 3)
+    assert evidence_scale(-5.0, -2.0, odds=True) == pytest.approx(1.2816 / 3)
     # A mask that answers all its own alike is not believed beyond measure.
-    assert mask_evidence(torch.tensor([1.0]).double(), 0.0, 0.0, odds=False).tolist() == [500]
+    assert evidence_scale(0.0, 0.0, odds=False) == 500

@@ -7,8 +7,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from supsup_cli.core.signatures.table import (
+from supsup_cli.core.signatures import looks
+from supsup_cli.core.signatures.looks import (
     CoarseSignatures,
+    compiled_looks,
+    near_tasks,
+    plain_near_tasks,
+)
+from supsup_cli.core.signatures.table import (
     SignatureTable,
     TaskSignature,
     fit_score,
@@ -41,6 +47,15 @@ def _table(tasks: list[TaskSignature | None]) -> SignatureTable:
         float(np.mean([one.noise for one in signed])),
     )
     return SignatureTable(coarse, tasks.__getitem__)
+
+
+def _scores(table: SignatureTable, features: Tensor) -> Tensor:
+    """Give the scores of all tasks, −∞ where one was not compared: (G, T)."""
+    found = table.candidates(features)
+    scores = torch.full((len(features), len(table)), -torch.inf)
+    groups, columns = (found.tasks >= 0).nonzero(as_tuple=True)
+    scores[groups, found.tasks[groups, columns]] = found.scores[groups, columns].float()
+    return scores
 
 
 def _images_of(tasks: list[TaskSignature | None], wanted: list[int]) -> Tensor:
@@ -117,20 +132,20 @@ def test_few_tasks_are_all_scored_in_full_and_groups_are_sums() -> None:
     tasks[4] = None
     table = _table(tasks)
     singles = _images_of(tasks, [0, 0, 3, 3, 8, 8])
-    scores = table.scores(singles)
+    scores = _scores(table, singles)
     for index, task in enumerate(tasks):
         if task is None:
             assert bool(scores[:, index].isneginf().all())
             continue
         own = fit_score(task.distances(singles[:, 0], table.coarse.noise), SIZE)
         torch.testing.assert_close(scores[:, index], own)
-    groups = table.scores(singles.reshape(3, 2, SIZE))
+    groups = _scores(table, singles.reshape(3, 2, SIZE))
     torch.testing.assert_close(groups, scores.reshape(3, 2, 9).sum(1))
     assert groups.argmax(1).tolist() == [0, 3, 8]
 
 
 @pytest.mark.parametrize("count", [65, 200, 700])  # one look before the whole, and two
-def test_the_cascade_finds_what_all_signatures_in_full_find(count: int) -> None:
+def test_the_cascade_finds_what_all_signatures_in_full_find(count: int, ways: str) -> None:
     tasks: list[TaskSignature | None] = [_signature(seed) for seed in range(count)]
     for gone in range(5, count, 11):
         tasks[gone] = None
@@ -138,7 +153,7 @@ def test_the_cascade_finds_what_all_signatures_in_full_find(count: int) -> None:
     table = _table(tasks)
     wanted = signed[:: max(1, len(signed) // 60)]
     features = _images_of(tasks, wanted)
-    scores = table.scores(features)
+    scores = _scores(table, features)
     full = torch.full((len(wanted), count), -torch.inf)
     for index in signed:
         task = tasks[index]
@@ -156,7 +171,7 @@ def test_the_cascade_finds_what_all_signatures_in_full_find(count: int) -> None:
 def test_one_whose_file_is_gone_meanwhile_is_left_out() -> None:
     tasks: list[TaskSignature | None] = [_signature(seed) for seed in range(4)]
     table = SignatureTable(_table(tasks).coarse, lambda index: None if index == 2 else tasks[index])
-    scores = table.scores(_images_of(tasks, [2]))
+    scores = _scores(table, _images_of(tasks, [2]))
     assert scores[0].isneginf().tolist() == [False, False, True, False]
 
 
@@ -164,8 +179,68 @@ def test_an_image_s_scores_do_not_depend_on_its_neighbours() -> None:
     tasks: list[TaskSignature | None] = [_signature(seed) for seed in range(300)]
     table = _table(tasks)
     features = _images_of(tasks, list(range(0, 300, 10)))
-    together = table.scores(features)
+    together = _scores(table, features)
     for place in (0, 17, 29):
-        alone = table.scores(features[place : place + 1])[0]
+        alone = _scores(table, features[place : place + 1])[0]
         assert torch.equal(alone.isfinite(), together[place].isfinite())
         torch.testing.assert_close(alone, together[place], rtol=1e-5, atol=1e-4)
+
+
+@pytest.fixture(params=["plain", "compiled"])
+def ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Look at signatures in plain PyTorch, and by compiled loops however few they are."""
+    monkeypatch.setattr(looks, "_WORTH_COMPILED", 0 if request.param == "compiled" else math.inf)
+    return str(request.param)
+
+
+@pytest.mark.parametrize("images", [1, 3])
+@pytest.mark.parametrize("most", [(256, 64), (40, 7), (500, 64)])
+def test_compiled_loops_find_what_plain_products_find(
+    images: int, most: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(looks, "_WORTH_COMPILED", 0)
+    monkeypatch.setattr(looks, "_MOST", most)
+    tasks: list[TaskSignature | None] = [_signature(seed, apart=1.5) for seed in range(300)]
+    for gone in range(4, 300, 7):
+        tasks[gone] = None
+    coarse = _table(tasks).coarse
+    assert compiled_looks(coarse) is not None
+    stream = torch.Generator().manual_seed(2)
+    features = 2 * torch.randn(50, images, SIZE, generator=stream)
+    found = near_tasks(coarse, features, 40)
+    assert torch.equal(found, plain_near_tasks(coarse, features, 40))
+    counts = set((found >= 0).sum(1).tolist())
+    assert 1 <= min(counts) < max(counts) <= most[1]
+
+
+def test_equals_beyond_the_most_are_left_out_in_their_order(ways: str) -> None:
+    tasks: list[TaskSignature | None] = [_signature(0)] * 90
+    found = near_tasks(_table(tasks).coarse, torch.randn(2, 1, SIZE), 40)
+    assert found.tolist() == [list(range(64))] * 2
+
+
+def test_whole_signatures_by_compiled_loops(monkeypatch: pytest.MonkeyPatch) -> None:
+    tasks: list[TaskSignature | None] = [_signature(seed) for seed in range(5)]
+    tasks.append(_signature(6, classes=1, directions=0))
+    features = torch.cat((_images_of(tasks, [0, 3])[:, 0], 9 * torch.randn(4, SIZE)))
+    places = np.array([5, 0, 1, 1])
+    monkeypatch.setattr(looks, "_WORTH_COMPILED", 0)
+    table = _table(tasks)
+    for task in tasks:
+        assert task is not None
+        found = torch.from_numpy(table.distances(task, features, places, 0.7))
+        torch.testing.assert_close(found, task.distances(features[places], 0.7))
+
+
+def test_by_compiled_loops_no_bit_depends_on_the_neighbours(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(looks, "_WORTH_COMPILED", 0)
+    tasks: list[TaskSignature | None] = [_signature(seed, apart=1) for seed in range(100)]
+    table = _table(tasks)
+    features = _images_of(tasks, list(range(0, 100, 5)))
+    together = table.candidates(features)
+    for place in (0, 11, 19):
+        alone = table.candidates(features[place : place + 1])
+        assert torch.equal(alone.tasks[0], together.tasks[place])
+        assert torch.equal(alone.scores[0], together.scores[place])
