@@ -1,12 +1,14 @@
 """The signatures of open tasks side by side: coarse ones of all, whole ones of those in doubt."""
 
+import warnings
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from bank_format.index.coarse import CoarseRows, coarse_row, from_bfloat16, joined_rows
 from bank_format.index.task_rows import signature_of
@@ -137,7 +139,7 @@ class OpenSignatures:
         counts = np.zeros(tasks, np.int64)
         counts[list(compared)] = [len(one.means) for one in compared.values()]
         ones = list(compared.values())
-        coarse = CoarseSignatures(
+        coarse = CoarseSignatures.of(
             means=torch.cat([one.means for one in ones]),
             shares=torch.cat([one.shares for one in ones]),
             starts=torch.from_numpy(np.cumsum([0, *counts])).to(self._net.device),
@@ -216,24 +218,44 @@ def _coarse(
         features: D.
         net: the open network.
     """
-    counts = np.zeros(tasks, np.int64)
-    means, shares = np.empty((0, features), np.float32), np.empty(0, np.float32)
-    within, noise = np.ones(features), 1.0
+    counts, here = np.zeros(tasks, np.int64), list(signed)
+    centres, scales = np.zeros((tasks, features), np.int8), np.zeros(tasks, np.float32)
+    within, between, noise = np.ones(features), np.zeros(features), 1.0
+    means, own_scales = np.empty((0, features), np.int8), np.empty(0, np.float32)
+    shares = np.empty(0, np.float32)
     if rows is not None and len(rows):
-        counts[list(signed)] = rows.counts
-        means, shares = rows.means * rows.scales[:, None], rows.shares
-        within = np.zeros(features)
-        for start in range(0, len(rows), _AT_ONCE):
-            part = slice(start, start + _AT_ONCE)
-            some = from_bfloat16(rows.within[part])[trusted[part]]
-            within += some.sum(0, dtype=np.float64)
-        within /= max(1, int(trusted.sum()))
+        counts[here], scales[here] = rows.counts, rows.centre_scales
+        means, own_scales, shares = rows.means, rows.scales, rows.shares
+        if len(here) == tasks:
+            centres = rows.centres
+        else:
+            centres[here] = rows.centres
+        within, between = (_mean(one, trusted) for one in (rows.within, rows.between))
         noise = float(rows.noise[trusted].mean()) if trusted.any() else 1.0
-    device = net.device
     return CoarseSignatures(
-        means=torch.from_numpy(means).to(device),
-        shares=torch.from_numpy(shares.copy()).to(device),
-        starts=torch.from_numpy(np.cumsum([0, *counts])).to(device),
-        within=torch.from_numpy(within.astype(np.float32)).to(device),
+        means=_tensor(means, net),
+        scales=_tensor(own_scales, net),
+        shares=_tensor(shares, net),
+        starts=_tensor(np.cumsum([0, *counts]), net),
+        centres=_tensor(centres, net),
+        centre_scales=_tensor(scales, net),
+        within=_tensor(within.astype(np.float32), net),
+        between=_tensor(between.astype(np.float32), net),
         noise=noise,
     )
+
+
+def _mean(values: NDArray[np.uint16], trusted: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Average rows of bfloat16 numbers, those that are trusted: (D,) float64."""
+    total = np.zeros(values.shape[1])
+    for start in range(0, len(values), _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        total += from_bfloat16(values[part])[trusted[part]].sum(0, dtype=np.float64)
+    return total / max(1, int(trusted.sum()))
+
+
+def _tensor(array: NDArray[Any], net: OpenNetwork) -> Tensor:
+    """Put an array on the network's device; nobody writes to it, be it read-only or not."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        return torch.from_numpy(array).to(net.device)
