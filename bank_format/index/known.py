@@ -44,6 +44,7 @@ class KnownTasks:
     faults: Mapping[str, BankError]
 
 
+@many_objects()
 def know_tasks(
     bank: Bank, features: int, *, indexed: bool = True, names: Sequence[str] | None = None
 ) -> KnownTasks:
@@ -89,6 +90,7 @@ def know_tasks(
     return KnownTasks(names, rows, coarse, places, read, failed, told, wrong)
 
 
+@many_objects()
 def list_rows(bank: Bank) -> tuple[dict[str, ListRow], dict[str, BankError]]:
     """Tell what lists show of each task, sorted by name, and which tasks cannot be read.
 
@@ -115,12 +117,11 @@ def _read(
     read: dict[str, ReadTask] = {}
     failed: dict[str, BankError] = {}
     expect_tasks(bank.path, names)
-    with many_objects():
-        for name in names:
-            try:
-                read[name] = read_task_row(bank, name, found.stamps[name], found.later.get(name))
-            except NoSuchTaskError:
-                continue  # removed since the folder was listed
-            except BankError as error:
-                failed[name] = error
+    for name in names:
+        try:
+            read[name] = read_task_row(bank, name, found.stamps[name], found.later.get(name))
+        except NoSuchTaskError:
+            continue  # removed since the folder was listed
+        except BankError as error:
+            failed[name] = error
     return read, failed

@@ -70,8 +70,10 @@ def name_of(task: int) -> str:
 
 
 def class_images(task: int) -> NDArray[np.uint8]:
-    """Draw an image for each class of a task: (classes, pixels) uint8."""
-    return np.random.default_rng((7, task)).integers(0, 256, (CLASSES, SIDE * SIDE), dtype=np.uint8)
+    """Draw an image for each class of a task, alike within the task: (classes, pixels) uint8."""
+    random = np.random.default_rng((7, task))
+    pattern = random.integers(20, 236, SIDE * SIDE)
+    return (pattern + random.integers(-20, 20, (CLASSES, SIDE * SIDE))).astype(np.uint8)
 
 
 def write_image(task: int, path: Path) -> None:
