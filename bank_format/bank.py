@@ -1,4 +1,4 @@
-"""A bank: a folder with a frozen base and a file per task, which grows a file at a time."""
+"""A bank: a folder with a frozen base and one file per task, which grows file by file."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -40,11 +40,11 @@ __all__ = ["Bank"]
 
 @dataclass(frozen=True, slots=True)
 class Bank:
-    """An open bank. Opening reads bank.json alone; every read of another file is checked in full.
+    """An open bank. Opening reads only bank.json; every read of another file is checked in full.
 
     Args:
-        path: the bank's folder, or where it lies in an object store.
-        record: what bank.json says.
+        path: the bank's folder, or its place in an object store.
+        record: the content of bank.json.
     """
 
     path: Place
@@ -52,9 +52,9 @@ class Bank:
 
     @classmethod
     def create(cls, path: Path, spec: BankSpec, tensors: Mapping[str, Tensor]) -> tuple[Self, bool]:
-        """Create a bank, or open the one of an equal spec and base that is there already.
+        """Create a bank, or open an existing one with an equal spec and base.
 
-        bank.json is written last: what a killed create left is completed by the next.
+        bank.json is written last, so that the next call completes a killed one.
 
         Args and Raises: see `create_bank`.
 
@@ -77,10 +77,10 @@ class Bank:
 
     @property
     def folder(self) -> Path:
-        """The bank's folder, for whoever writes.
+        """The bank's folder, for writing.
 
         Raises:
-            StorageError: it lies in an object store, where it can only be read.
+            StorageError: it is in an object store, where it can only be read.
         """
         if isinstance(self.path, StorePath):
             raise StorageError(
@@ -110,7 +110,7 @@ class Bank:
         return task_folder.list_tasks(self.path)
 
     def task_path(self, name: str) -> Place:
-        """Return where a task's file stands, or would stand.
+        """Return the path of a task's file, whether it exists or not.
 
         Raises:
             BadNameError: no task can have that name.
@@ -128,7 +128,7 @@ class Bank:
         return self.read_sealed(name)[0]
 
     def read_sealed(self, name: str) -> tuple[Task, bytes]:
-        """Read a task, checked in full, and its file's bytes.
+        """Read a task, checked in full, together with its file's bytes.
 
         Raises:
             BankError: as `read_task`.
@@ -137,7 +137,7 @@ class Bank:
         return self._parse(name, data), data
 
     def children(self, name: str) -> list[str]:
-        """Name the combinations that cannot be read without a task, sorted.
+        """List the combinations that cannot be read without a task, sorted.
 
         Raises:
             BadNameError: no task can have that name.
@@ -148,16 +148,16 @@ class Bank:
     def read_tasks(
         self, names: Sequence[str] | None = None
     ) -> tuple[list[Task], NDArray[np.uint8]]:
-        """Read many tasks, each file checked in full, their masks into one array.
+        """Read many tasks, each checked in full, with their masks in one array.
 
         Args:
-            names: the tasks, in the order of the rows; all of `tasks()` if None, less those that
-                are removed meanwhile.
+            names: the tasks, in the order of the rows; if None, all of `tasks()` except those
+                removed meanwhile.
 
         Returns:
-            The tasks, whose masks are views of the array, and (T, mask_bytes) uint8, contiguous:
-            a row holds the packed bits of all masked parameters in the record's order, each
-            beginning on a byte.
+            The tasks, with masks that are views of the array, and (T, mask_bytes) uint8,
+            contiguous: a row holds the packed bits of all masked parameters in the record's order,
+            each starting on a byte.
 
         Raises:
             BankError: as `read_task`.
@@ -175,22 +175,22 @@ class Bank:
         provenance: Provenance,
         arrays: Arrays | None = None,
     ) -> Task:
-        """Add a task: its file appears whole and durably, or not at all.
+        """Add a task: its file appears whole and durable, or not at all.
 
         Args:
-            facts: what the learner knows; the name among it.
+            facts: what the learner knows, including the name.
             masks: see `build_task`.
             statistics: float32 arrays by name.
             provenance: where and when.
-            arrays: its own head or signature, see `build_task`.
+            arrays: its head or signature, see `build_task`.
 
         Returns:
-            The task as a reader finds it.
+            The task as a reader would get it.
 
         Raises:
-            NameTakenError: a task of that name is there; it is untouched.
+            NameTakenError: there is a task with that name; it is unchanged.
             StorageError: the system refused.
-            ValueError: masks, statistics, arrays or facts that do not fit the bank.
+            ValueError: masks, statistics, arrays or facts do not fit the bank.
         """
         data = build_task(self.record, facts, masks, statistics, provenance, arrays)
         return self._add(facts.task, data)
@@ -207,16 +207,16 @@ class Bank:
 
         Raises:
             NameTakenError, StorageError, ValueError: as `add_task`.
-            DamagedError: a parent is missing, or not the one that was combined.
+            DamagedError: a parent is missing, or is not the one that was combined.
         """
         data = build_combination(self.record, facts, coefficients, statistics, provenance, arrays)
         return self._add(facts.task, data)
 
     def copy_task(self, name: str, source: Self, as_name: str | None = None) -> Task:
-        """Copy a task of a bank of the same base into this one; provenance goes with it.
+        """Copy a task from a bank of the same base into this one, with its provenance.
 
-        Under its own name the file's bytes are copied; under another its content is the same but
-        for the name. The parents of a combination come with it where they are not here.
+        Under its own name the file's bytes are copied; under another name only the name in its
+        content changes. The parents of a combination are copied too if they are missing here.
 
         Raises:
             OtherBaseError: the banks have different bases.
@@ -252,9 +252,9 @@ class Bank:
         signatures.remove_signature(self.folder, name)
 
     def settle(self) -> None:
-        """Force the tasks' names to the disk, before telling that one is there, or is gone.
+        """Force the tasks' names to the disk, before reporting that one exists or is gone.
 
-        Whoever gave or took the name may have been killed before doing so.
+        The command that added or removed it may have been killed before doing so.
 
         Raises:
             StorageError: the system refused.
@@ -268,7 +268,7 @@ class Bank:
         Best effort across machines: whoever commits first has the name.
 
         Yields:
-            Where the learner keeps its state, and finds what one before it left.
+            The place for the learner's state, and for what an earlier learner left.
 
         Raises:
             BadNameError: no task can have that name.
@@ -280,7 +280,7 @@ class Bank:
             yield WorkFolder(folder, name, self.record)
 
     def check_claimable(self, name: str) -> None:
-        """Refuse early what `claim` and `add_task` would come to refuse; nothing is claimed.
+        """Refuse early what `claim` and `add_task` would refuse; claims nothing.
 
         Raises:
             BankError: as `claim`.
@@ -288,7 +288,7 @@ class Bank:
         claims.check_claimable(self._work_folder(name), self.folder / MASKS)
 
     def unfinished(self) -> list[str]:
-        """Name the tasks whose learner stopped and left something under work/, sorted.
+        """List the tasks with unfinished work of stopped learners under work/, sorted.
 
         Raises:
             StorageError: the system refused.

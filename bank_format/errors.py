@@ -12,7 +12,7 @@
     ├── NewerFormatError   12   newer-format   a version or kind this reader does not know
     └── StorageError       13   storage        no space, read-only, another failure of the system
 
-A programming mistake is no BankError but a plain ValueError, raised where the value is used.
+A programming mistake is not a BankError but a plain ValueError, raised where the value is used.
 """
 
 from typing import ClassVar
@@ -38,7 +38,7 @@ class BankError(Exception):
     Args:
         message: one line; line breaks (from a name or the system) become spaces.
         hint: the next command to type or thing to do; empty when there is none.
-        invariant: which one of FORMAT.md a file breaks, as "I4"; empty when it is none of them.
+        invariant: the one of FORMAT.md that a file breaks, such as "I4"; empty if none.
     """
 
     slug: ClassVar[str] = "bank"
@@ -101,7 +101,7 @@ class InUseError(BankError):
 
 
 class OtherBaseError(BankError):
-    """A task whose masks belong to another base network."""
+    """A task with masks of another base network."""
 
     slug = "other-base"
     exit_code = 12

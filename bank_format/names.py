@@ -32,7 +32,7 @@ def check_task_name(name: str) -> str:
     """Return the name if a task can have it.
 
     Raises:
-        BadNameError: it cannot; the hint says what can.
+        BadNameError: it cannot; the hint says which names can.
     """
     if not is_task_name(name):
         raise BadNameError(
@@ -53,7 +53,7 @@ def check_parameter_name(name: str) -> None:
 
 
 def check_digest(digest: str) -> None:
-    """Refuse a text that is no SHA-256.
+    """Refuse a text that is not a SHA-256.
 
     Raises:
         ValueError: it is not 64 lower-case hexadecimal digits.
@@ -63,23 +63,23 @@ def check_digest(digest: str) -> None:
 
 
 def check_text(text: str) -> None:
-    """Refuse a text that would not stay on one line of a terminal.
+    """Refuse a text that would not fit on one line of a terminal.
 
     Raises:
         ValueError: it holds control characters, or more than 4,096 characters.
     """
-    # No printable character is among these: most texts need no search.
+    # None of these is printable, so that most texts need no search.
     if len(text) > 4096 or (not text.isprintable() and _CONTROL.search(text)):
         raise ValueError(f"text {text[:80]!r} found, expected no control characters, at most 4096")
 
 
 def few_of(names: Sequence[str]) -> str:
-    """Write the first names for a message, quoted, and how many more there are."""
+    """Format the first names for a message, quoted, and how many more there are."""
     more = len(names) - _FEW
     return ", ".join(map(repr, names[:_FEW])) + (f" and {more} more" if more > 0 else "")
 
 
 def shortened(value: object, most: int) -> str:
-    """Write a value for a message, in so many characters at most."""
+    """Format a value for a message, in at most so many characters."""
     text = str(value)
     return text if len(text) <= most else f"{text[:most]}…"

@@ -19,7 +19,7 @@ def text(x: int, y: int, words: str) -> str:
 
 
 def grid(x: int, y: int, signs: str, kept: str) -> list[str]:
-    """Draw nine weights (signs `+-`) as 3 x 3 cells; those whose bit in `kept` is 1 are filled."""
+    """Draw nine weights (signs `+-`) as 3 x 3 cells; a 1 in `kept` fills the cell."""
     drawn = []
     for place, (sign, bit) in enumerate(zip(signs, kept, strict=True)):
         left, top = x + place % 3 * CELL, y + place // 3 * CELL

@@ -44,7 +44,7 @@ _SILENT = Silent()
 
 
 class LearnOptions(TypedDict, total=False):
-    """How `Bank.learn` and `Bank.learn_dataset` learn a mask; each may be left out.
+    """How `Bank.learn` and `Bank.learn_dataset` learn a mask; every option may be left out.
 
     Attributes:
         recipe: default, fast, paper or separable; `fast` is for thousands of tasks.
@@ -52,7 +52,7 @@ class LearnOptions(TypedDict, total=False):
         batch_size: images per update; None takes the recipe's.
         density: weights to keep, a share or er:S; None keeps about half.
         augment: flip, shift or flip,shift changes images at random in each step; None none.
-        seed: of every draw, 0 unless given.
+        seed: for all random draws; default 0.
     """
 
     recipe: str
@@ -66,7 +66,7 @@ class LearnOptions(TypedDict, total=False):
 class Bank:
     """A bank on disk, opened.
 
-    Tasks that others learn meanwhile, in this process or in another, are seen by the next call.
+    The next call sees tasks that this or another process has learned meanwhile.
 
     Args:
         path: its folder.
@@ -83,7 +83,7 @@ class Bank:
         self._open: tuple[object, OpenTasks] | None = None
 
     def tasks(self) -> tuple[ListedTask, ...]:
-        """List the tasks in order of their names, each with what its file says.
+        """List the tasks sorted by name, each with its file's content.
 
         Raises:
             BankError: a task cannot be read.
@@ -98,11 +98,11 @@ class Bank:
         data_root: str = "",
         **options: Unpack[LearnOptions],
     ) -> LearnedTask:
-        """Learn a mask from a folder of class folders, or from named data as `data list` has it.
+        """Learn a mask from a folder of class folders, or from named data (see `data list`).
 
         Args:
             data: the folder or the name.
-            name: the task's; None takes the data's own.
+            name: the task's name; None uses the data's.
             data_root: folder of CIFAR and ImageNet.
             options: how, see `LearnOptions`.
 
@@ -127,11 +127,11 @@ class Bank:
 
         Args:
             name: the task's.
-            dataset: (image, label) again and again, as a torch Dataset or `zip(images, labels)`
-                gives them. An image is a PIL image, a path, or a tensor or array (C, H, W), uint8
-                or from 0 to 1; a label counts from 0.
+            dataset: pairs (image, label), such as a torch Dataset or `zip(images, labels)`. An
+                image is a PIL image, a path, or a tensor or array (C, H, W), uint8 or from 0 to 1;
+                labels count from 0.
             test: the same for the test; None holds out a seeded 15 % of each class.
-            classes: a name for each label; None takes `dataset.classes`, or else the numbers.
+            classes: a name for each label; None uses `dataset.classes`, or else the numbers.
             options: how, see `LearnOptions`.
 
         Returns:
@@ -147,11 +147,11 @@ class Bank:
         return self._learn((), name, given=given, **options)
 
     def predict(self, images: Any, *, task: str | None = None) -> tuple[PredictedSource, ...]:
-        """Name task and class of each image.
+        """Name the task and class of each image.
 
         Args:
-            images: a path or several, files or folders; or images in memory, see `as_images`.
-            task: which task they are of (GG); None infers it for each image (GNs, GNu).
+            images: one or more paths of files or folders; or images in memory, see `as_images`.
+            task: their task (GG); None infers it for each image (GNs, GNu).
 
         Returns:
             one answer for each image; an image file that cannot be read has an `error`.
@@ -183,15 +183,15 @@ class Bank:
         Args:
             images: see `predict`.
             method: auto, signature, one-shot, binary, descent or exhaustive.
-            objective: H, G or R; None takes the method's best.
-            group: who shares a decision: image, folder, all, or a number of images.
-            top: how many scores each answer has.
+            objective: H, G or R; None uses the method's best.
+            group: images decided together: image, folder, all, or a number of images.
+            top: number of scores in each answer.
 
         Returns:
             one answer for each image or group.
 
         Raises:
-            UsageError: an option that cannot be used.
+            UsageError: an option cannot be used.
             NoInputError, BankError: see `predict`.
         """
         decision = DecisionRequest(method, objective, group, self._device)
@@ -239,7 +239,7 @@ class Bank:
         return InputRequest((), sys.stdin, (), None, 0, given=given)
 
     def _opened(self) -> OpenTasks:
-        """Open all tasks, or find them open since the last call: task files never change."""
+        """Open all tasks, or reuse those of the last call, because task files never change."""
         bank = _BankOnDisk.open(self.path)
         paths = [task_path(self.path, name) for name in bank.tasks()]
         now = [(str(path), path.stat().st_ino, path.stat().st_mtime_ns) for path in paths]
@@ -265,7 +265,7 @@ def create(
 
     Args:
         path: its folder.
-        arch: as `supsup init-base --arch` takes it.
+        arch: as for `supsup init-base --arch`.
         input_shape: (C, H, W).
         outputs: superfluous ones included.
         real_outputs: those that may be classes.
@@ -285,7 +285,7 @@ def create(
 
 
 def _examples(dataset: Any) -> Iterator[tuple[Any, int]]:
-    """Go through a dataset by its length where it has one: torch's may have no other end."""
+    """Iterate over a dataset by its length if it has one, because torch's may have no other end."""
     if hasattr(dataset, "__getitem__") and hasattr(dataset, "__len__"):
         for place in range(len(dataset)):
             yield dataset[place]

@@ -1,4 +1,4 @@
-"""A bank for Avalanche's users: a strategy over their benchmarks, beside the library's own.
+"""A bank as a strategy for Avalanche's benchmarks, like the library's own.
 
     from avalanche.benchmarks import SplitMNIST
     from torchvision.transforms import ToTensor
@@ -30,20 +30,20 @@ from supsup_cli.errors import NoInputError
 
 __all__ = ["SupSup"]
 
-# Of the classes that were not answered: their logit beside that of the answer.
+# Logit of the classes that were not answered; the answer has 0.
 _OTHER = -10.0
 
 
 class SupSup(SupervisedTemplate):  # type: ignore[misc]  # the library has no types
     """Learn each experience as a task of a bank; infer task and class of each image.
 
-    An experience is learned once and never changes, so nothing is forgotten; one that the bank has
-    already is found there. An image's answer does not depend on the others of its batch. Its
-    logits are 0 for the class that was named and −10 for all others, so that accuracies are exact
-    and losses are not those of a softmax. Classes are known by their numbers in the benchmark.
+    An experience is learned once and never changes, so nothing is forgotten; one that is already in
+    the bank is used as it is. An image's answer does not depend on the others in its batch. Its
+    logits are 0 for the named class and −10 for all others, so accuracies are exact, but losses are
+    not those of a softmax. Classes are known by their numbers in the benchmark.
 
     Args:
-        bank: its folder; a bank of other settings there is used as it is.
+        bank: its folder; an existing bank with other settings is used as it is.
         names: of the tasks, in the order of the experiences; None: experience-0 and so on.
         task_given: whether an image's task is given (GG): its experience, in `eval`.
         recipe: default, paper, separable or fast.
@@ -54,7 +54,7 @@ class SupSup(SupervisedTemplate):  # type: ignore[misc]  # the library has no ty
         arch: of a new bank, see `api.create`, as are the next two.
         outputs: superfluous ones included.
         real_outputs: the most classes of one experience.
-        eval_mb_size: images that are answered at once.
+        eval_mb_size: images answered at once.
         plugins: of the library.
         evaluator: of the library: metrics and loggers.
         eval_every: as in the library: 0 evaluates after each experience, −1 not by itself.
@@ -99,22 +99,22 @@ class SupSup(SupervisedTemplate):  # type: ignore[misc]  # the library has no ty
         )
 
     def make_optimizer(self, **_: Any) -> None:
-        """Keep the optimizer: masks are learned by the bank's own."""
+        """Do nothing to the optimizer, because the bank uses its own."""
 
     def forward(self) -> Tensor:
-        """Answer the images at hand: (B, classes) float32, the largest names the class."""
+        """Answer the current images: (B, classes) float32, the largest names the class."""
         images: Tensor = self.mb_x
         task = self._name(self.experience.current_experience) if self._task_given else None
         try:
             answers = self._opened(images).predict(images, task=task)
-        except NoInputError:  # before the first experience: no class is likelier than another
+        except NoInputError:  # before the first experience, no class is likelier than another
             return torch.zeros(len(images), int(self.mb_y.max()) + 1)
         named = torch.tensor([int(str(answer.label)) for answer in answers])
         classes = 1 + int(torch.cat((named, self.mb_y)).max())
         return torch.full((len(images), classes), _OTHER).scatter(1, named[:, None], 0.0)
 
     def _train_exp(self, experience: Any, eval_streams: Any = None, **_: Any) -> None:
-        """Learn an experience's mask; the library's plugins hear before and after it."""
+        """Learn an experience's mask; the library's plugins are called before and after."""
         dataset = experience.dataset
         classes = sorted({int(label) for label in dataset.targets})
         places = {label: place for place, label in enumerate(classes)}

@@ -1,4 +1,4 @@
-"""The one error boundary: whatever ends a command becomes one line, or one document, and a code."""
+"""The one error boundary: every error becomes one line, or one document, and an exit code."""
 
 import sys
 import time
@@ -15,14 +15,14 @@ from supsup_cli.output import flush_stdout, report_error
 from supsup_cli.stop_signals import StopSignals, stop_signals
 from supsup_cli.torchrun.place import Place, place
 
-# Ranks that fail before they have met fail alike. torchrun ends all others as soon as one goes, so
-# they leave it to rank 0 to go first.
+# Ranks that fail before they have met fail in the same way. torchrun ends all others as soon as one
+# exits, so they let rank 0 exit first.
 _PATIENCE = 3.0  # seconds
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What ended a command, as it is told; `beside` holds further keys of the document."""
+    """What ended a command, as it is reported; `beside` holds further keys of the document."""
 
     message: str
     hint: str
@@ -68,7 +68,7 @@ def _run(
     among: Place | None,
     speak: Callable[[], None] = lambda: None,
 ) -> int:
-    """Run one command; `speak` lets a rank print that is silent otherwise."""
+    """Run one command; `speak` lets an otherwise silent rank print."""
     try:
         code = _code(app, words)
         flush_stdout()
@@ -104,10 +104,10 @@ def _run(
 
 
 def _code(app: typer.Typer, words: Sequence[str]) -> int | None:
-    """Run the command; a reader of a pipe that has gone, such as `head`, has seen enough."""
+    """Run the command; it is no error if the reader of a pipe, such as `head`, has ended."""
     try:
         code: int | None = app(args=list(words), prog_name="supsup", standalone_mode=False)
-    except SystemExit as end:  # of Typer's help and its echo
+    except SystemExit as end:  # from Typer's help and its echo
         if isinstance(end.__context__, BrokenPipeError):
             return 0
         raise
@@ -119,7 +119,7 @@ def problem_of(error: BaseException, words: Sequence[str], stop: StopSignals) ->
 
     Args:
         error: what ended it.
-        words: what was typed after the program's name; nothing where no help is to be named.
+        words: what was typed after the program's name; empty if no help should be named.
         stop: whether a signal came meanwhile.
     """
     if isinstance(error, BankError | SupsupError):
@@ -130,7 +130,7 @@ def problem_of(error: BaseException, words: Sequence[str], stop: StopSignals) ->
         context = getattr(error, "ctx", None)
         hint = f"{context.command_path if context else 'supsup'} --help"
         return Problem(error.format_message(), hint, "usage", error.exit_code)
-    if isinstance(error, OSError):  # of a file that no one else named, or of stdout under help
+    if isinstance(error, OSError):  # about a file or stdout that nothing else named
         name = error.filename or "input or output"
         hint = "check the disk and the permissions, and type the command again"
         return Problem(f"{name}: {error.strerror or error}", hint, "storage", 13)

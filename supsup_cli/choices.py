@@ -30,7 +30,7 @@ OBJECTIVES = {
     "R": "log-odds of no class",
 }
 GROUPS = {
-    "image": "every image by itself",
+    "image": "every image alone",
     "folder": "the images of a folder together",
     "all": "all images together",
 }

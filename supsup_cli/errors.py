@@ -45,7 +45,7 @@ class NoInputError(SupsupError):
 
 
 class ImageError(NoInputError):
-    """Report one image file that cannot be read; beside good ones it is a result, not an end."""
+    """Report one image file that cannot be read; among good ones it is a result, not an end."""
 
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(f"{path}: {reason}")
@@ -80,7 +80,7 @@ class StoppedError(SupsupError):
     Args:
         message: see `SupsupError`.
         hint: see `SupsupError`.
-        beside: what is done, to stand beside the error in a JSON document.
+        beside: what is done, for the JSON document.
     """
 
     slug = "interrupted"
@@ -116,4 +116,4 @@ class RankFailedError(SupsupError):
 
 
 class PartDeliveredError(Exception):
-    """End the work of a rank whose part rank 0 has; nothing went wrong."""
+    """End the work of a rank after rank 0 got its part; nothing went wrong."""

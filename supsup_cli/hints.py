@@ -1,4 +1,4 @@
-"""Commands in hints, spelled for the bank that was meant."""
+"""Complete commands in hints with the user's bank."""
 
 import re
 import shlex
@@ -33,7 +33,7 @@ def keep_bank(hint: str, bank: str | None) -> str:
 
     Args:
         hint: any text.
-        bank: as the user gave it; None for the default, which the command takes by itself.
+        bank: as the user gave it; None for the default, which needs no option.
     """
     if bank is None:
         return hint
@@ -47,7 +47,7 @@ def keep_bank(hint: str, bank: str | None) -> str:
 
 
 def bank_of(words: Sequence[str]) -> str | None:
-    """Find the bank among the words that were typed; None where none was."""
+    """Find the bank among the typed words; None if there is none."""
     bank = None
     for place, word in enumerate(words):
         if word == "--":

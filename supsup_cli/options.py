@@ -27,10 +27,10 @@ _AnyPath = TypeVar("_AnyPath", Path, str, Path | None)
 
 
 def usable_path(path: _AnyPath) -> _AnyPath:
-    """Return a path that files can have, however odd.
+    """Return a path if files can have it, however odd.
 
     Raises:
-        typer.BadParameter: it holds a NUL, or what no name of a file can be.
+        typer.BadParameter: it holds a NUL, or cannot be a file's name.
     """
     try:
         if path is not None and b"\0" in os.fsencode(path):
@@ -41,18 +41,18 @@ def usable_path(path: _AnyPath) -> _AnyPath:
 
 
 def usable_folder(path: Path) -> Path:
-    """Return the folder of a bank that a command may write into.
+    """Return the folder of a bank to write into.
 
     Raises:
         typer.BadParameter: as `usable_path`.
-        UsageError: the address of a bank in an object store.
+        UsageError: it is the address of a bank in an object store.
     """
     refuse_address(usable_path(path))
     return path
 
 
 def usable_place(path: Path) -> Place:
-    """Return where a bank lies that a command reads: a folder, or an object store.
+    """Return the place of a bank to read: a folder, or an object store.
 
     Raises:
         typer.BadParameter: as `usable_path`.
@@ -62,11 +62,11 @@ def usable_place(path: Path) -> Place:
 
 
 def usable_uncached_place(path: Path) -> Place:
-    """Return where a bank lies, as `usable_place`; nothing is taken from the cache."""
+    """Return the place of a bank like `usable_place`, without the cache."""
     return place_of(str(usable_path(path)), cached=False)
 
 
-# Panels of the help; what every command has, and the bank, stands under "Options" above them.
+# Panels of the help; the bank, device and seed are in "Options" above them.
 NETWORK, DATA, LEARNING = "The network", "Data", "Learning"
 DECIDING, OUTPUT = "Telling tasks apart", "Output"
 
@@ -116,7 +116,7 @@ BankOption = Annotated[
     ),
 ]
 _PLACE_HELP = "The bank's folder, or s3://BUCKET/PREFIX (gs://, az://)."
-# Typer knows of no unions. What a callback returns is what the command gets, here a `Place`.
+# Typer does not know unions. The command gets what the callback returns, here a `Place`.
 ReadBankOption = Annotated[
     Path,
     typer.Option(

@@ -24,7 +24,7 @@ _BOLD, _PLAIN = "\x1b[1m", "\x1b[0m"
 
 
 class ReaderGoneError(Exception):
-    """Whoever read the answers has gone: there is no one to work for."""
+    """The reader of the answers has ended, so there is nothing left to do."""
 
 
 class Terminal:
@@ -40,11 +40,11 @@ class Terminal:
             _tell(f"supsup: {text}")
 
     def confirm(self, question: str, *, hint: str) -> None:
-        """Ask before something is done that cannot be undone.
+        """Ask before doing something that cannot be undone.
 
         Args:
             question: what is about to be done.
-            hint: the command that needs not ask.
+            hint: the command that does not ask.
 
         Raises:
             UsageError: the answer is not yes, or there is no terminal to ask on.
@@ -61,7 +61,7 @@ class Terminal:
 
         Args:
             description: what is being done.
-            total: how many units there are; None if that is not known.
+            total: number of units; None if unknown.
             unit: what is counted.
         """
         if self._quiet or not sys.stderr.isatty():
@@ -79,7 +79,7 @@ class Terminal:
 
         Args:
             result: what was done.
-            exit_code: where the process cannot end with it, for the document; None elsewhere.
+            exit_code: for the document, if the process cannot end with it; else None.
 
         Raises:
             StorageError: stdout cannot be written.
@@ -94,18 +94,18 @@ class Terminal:
             self.note(f"this would end with {exit_code} without torchrun")
 
     def line(self, answer: "DataclassInstance") -> None:
-        """Print one answer of a stream as a JSON object on a line of its own, at once.
+        """Print one answer of a stream at once, as a JSON object on its own line.
 
         Raises:
             StorageError: stdout cannot be written.
-            ReaderGoneError: whoever read it has seen enough.
+            ReaderGoneError: the reader has ended.
         """
         with _writing_stdout(told=True):
             _print_json(dataclasses.asdict(answer))
 
 
 def flush_stdout() -> None:
-    """Write what is still in the buffer, while an error can be told.
+    """Write the rest of the buffer while an error can still be reported.
 
     Raises:
         StorageError: stdout cannot be written.
@@ -131,7 +131,7 @@ def report_error(
         slug: the error's name in the document.
         exit_code: its number there.
         as_json: whether a document was asked for.
-        beside: further keys of the document, what was done before the error.
+        beside: further keys of the document: what was done before the error.
     """
     with suppress(StorageError):
         flush_stdout()
@@ -146,21 +146,21 @@ def report_error(
 
 
 def _tell(line: str) -> None:
-    """Print a line on stderr; a reader that has gone changes nothing."""
+    """Print a line on stderr, even if its reader has ended."""
     with suppress(OSError):
         print(printable(line), file=sys.stderr, flush=True)
 
 
 @contextmanager
 def _writing_stdout(*, told: bool = False) -> Iterator[None]:
-    """Write to stdout and flush it; a reader that has gone, such as `head`, has seen enough.
+    """Write to stdout and flush it; it is no error if the reader, such as `head`, has ended.
 
     Args:
-        told: whether the caller has more to write, and wants to know.
+        told: whether the caller wants to know that, because it has more to write.
 
     Raises:
         StorageError: stdout cannot be written.
-        ReaderGoneError: the reader has gone, and `told` asks for that.
+        ReaderGoneError: the reader has ended, and `told` is true.
     """
     try:
         yield
@@ -184,7 +184,7 @@ def _print_json(document: dict[str, object]) -> None:
             hint="type the command again with a standard output: what is done stays done",
         )
     # Lone surrogates of file names that are not UTF-8 survive as escapes in ASCII.
-    # DEL is ASCII and yet drives terminals; inside texts it may be escaped, and elsewhere is none.
+    # DEL is ASCII but controls terminals; it can only be inside texts, where it may be escaped.
     print(json.dumps(document, allow_nan=False).replace("\x7f", "\\u007f"))
 
 
@@ -202,7 +202,7 @@ def _print_text(result: Result) -> None:
 
 
 def _close_stdout() -> None:
-    # What is still in the buffer would fail once more when the interpreter ends.
+    # The rest of the buffer would fail once more when the interpreter ends.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

@@ -1,4 +1,4 @@
-"""Text that may be printed: what users and files name may hold anything."""
+"""Make text printable, because users and files may name anything."""
 
 
 def printable(text: str) -> str:

@@ -1,26 +1,26 @@
-"""The standard streams of a process, as whoever started it left them: open, closed, or narrow."""
+"""The standard streams of a process, which may be closed, or a narrow terminal."""
 
 import io
 import os
 import sys
 from typing import TextIO
 
-_WIDTH = 80  # characters of a terminal that does not tell
+_WIDTH = 80  # characters of a terminal that does not report its width
 
 
 class ClosedStdout(io.TextIOWrapper):
-    """Stands for a stdout that was closed from the start: what is written there is lost."""
+    """Replaces a stdout that was closed from the start; what is written there is lost."""
 
     def __init__(self) -> None:
         super().__init__(open(os.devnull, "wb"), encoding="utf-8")  # noqa: PTH123, SIM115
 
 
 def prepare_streams() -> None:
-    """Let closed streams be empty ones, and let names on stdin be any bytes that files may have."""
+    """Replace closed streams by empty ones, and let stdin hold any bytes of file names."""
     if sys.stdin is None:
         sys.stdin = io.StringIO()
     elif isinstance(sys.stdin, io.TextIOWrapper):
-        sys.stdin.reconfigure(errors="surrogateescape")  # as Python reads names of files
+        sys.stdin.reconfigure(errors="surrogateescape")  # as Python reads file names
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # as Python sets stderr
     if sys.stdout is None:

@@ -1,4 +1,4 @@
-"""SIGINT, SIGTERM and SIGHUP end a command alike: as a KeyboardInterrupt, or after the step."""
+"""SIGINT, SIGTERM and SIGHUP end a command in one way: by KeyboardInterrupt, or after the step."""
 
 import signal
 import threading
@@ -13,8 +13,8 @@ class StopSignals:
     """The signals of one command; the `Stop` of its workflow.
 
     Attributes:
-        asked: whether any signal came. Some code ignores every exception, an interruption too; what
-            looks here between two steps stops all the same.
+        asked: whether any signal came. Some code ignores every exception, including an
+            interruption; code that checks this between two steps still stops.
     """
 
     def __init__(self) -> None:
@@ -23,7 +23,7 @@ class StopSignals:
 
     @contextmanager
     def steps(self) -> Iterator[None]:
-        """Let the first signal wait while steps run; the next one interrupts all the same."""
+        """Let the first signal wait while steps run; the next one interrupts."""
         self._steps_run = True
         try:
             yield
@@ -46,8 +46,8 @@ class StopSignals:
 def stop_signals() -> Iterator[StopSignals]:
     """Handle the signals while a command runs, and as before afterwards.
 
-    Whoever asks again meanwhile gets the same. A signal that is ignored, as under nohup, stays so.
-    Outside the main thread, which alone may handle signals, nothing changes.
+    Nested calls return the same object. A signal that is ignored, as under nohup, stays ignored.
+    Outside the main thread nothing changes, because only that may handle signals.
     """
     stop = StopSignals()
     before = {}

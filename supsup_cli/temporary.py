@@ -1,15 +1,15 @@
-"""The folder for temporary files: whether there is one, and imports that ask for it in vain."""
+"""The folder for temporary files: whether there is one, and imports that need one."""
 
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# Stands for the folder where there is none; nothing is ever written there.
+# Replaces a missing folder; nothing is ever written there.
 _NOWHERE = "/nonexistent"
 
 
 def temporary_folder() -> str | None:
-    """Name the folder for temporary files; None where none of the usual ones can be written."""
+    """Return the folder for temporary files; None if none of the usual ones can be written."""
     try:
         return tempfile.gettempdir()
     except FileNotFoundError:
@@ -20,8 +20,7 @@ def temporary_folder() -> str | None:
 def imports_without_temporary_folder() -> Iterator[None]:
     """Let torchvision be imported on a read-only root.
 
-    It asks for the folder while it is imported, to name a cache that nothing here uses, and without
-    one it fails.
+    Its import needs the folder, to name a cache that nothing here uses, and fails without one.
     """
     if temporary_folder() is not None:
         yield
@@ -30,4 +29,4 @@ def imports_without_temporary_folder() -> Iterator[None]:
     try:
         yield
     finally:
-        tempfile.tempdir = None  # found again by whoever asks
+        tempfile.tempdir = None  # the next caller looks for it again

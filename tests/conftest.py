@@ -25,7 +25,7 @@ TASKS = ("mnist-perm-0..2", "mnist-split-3")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the numeric tests, whose modules compute with torch: see tests/processors.sh."""
+    """Mark numeric tests, in modules that compute with torch: see tests/processors.sh."""
     for item in items:
         if isinstance(item, pytest.Function) and hasattr(item.module, "torch"):
             item.add_marker(pytest.mark.numeric)

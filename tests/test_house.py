@@ -37,6 +37,18 @@ def test_no_file_is_long() -> None:
     assert {path for path, count in lines.items() if count > MOST_LINES} == LONG
 
 
+def test_docstrings_begin_with_what_is_done() -> None:
+    """Not with "Tell", "Say" or "Give": a function returns, computes, prints, reports or raises."""
+    begun = [
+        f"{path}:{node.body[0].lineno}"
+        for path in FILES
+        for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8")))
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        and (ast.get_docstring(node) or "").startswith(("Tell ", "Say ", "Give "))
+    ]
+    assert begun == []
+
+
 @pytest.mark.parametrize("room", sorted(ROOMS), ids=str)
 def test_every_room_says_what_it_is_for(room: Path) -> None:
     face = ROOT / room / "__init__.py"

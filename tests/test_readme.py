@@ -6,25 +6,14 @@ from pathlib import Path
 
 import pytest
 import torch
-import typer
 
-from bank_format.errors import BankError
-from supsup_cli.cli import app, main
-from supsup_cli.errors import SupsupError
+from supsup_cli.cli import main
 from tests.support.trained import library_network
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 GUIDE = (ROOT / "supsup_cli" / "GUIDE.md").read_text(encoding="utf-8")
 FORMAT = (ROOT / "bank_format" / "README.md").read_text(encoding="utf-8")
-PAGES = (
-    "README.md",
-    "supsup_cli/GUIDE.md",
-    "supsup_cli/core/README.md",
-    "bank_format/README.md",
-    "tests/README.md",
-    "tests/benchmarks/README.md",
-)
 
 
 def shape(line: str) -> str:
@@ -64,39 +53,6 @@ def test_the_tour_runs_and_prints_what_it_shows(
     exec(compile(code_block, "bank_format/README.md", "exec"), {})
     kept = capsys.readouterr().out
     assert kept.count("layers.0.weight (300, 784) 0.5") == 3
-
-
-def test_every_command_is_in_the_table() -> None:
-    waiting = [("", typer.main.get_command(app))]
-    registered = set()
-    while waiting:
-        name, command = waiting.pop()
-        commands = getattr(command, "commands", {})
-        if name and (not commands or getattr(command, "invoke_without_command", False)):
-            registered.add(name)
-        waiting += [(f"{name} {short}".strip(), each) for short, each in commands.items()]
-    rows = re.findall(r"^\| `([a-z -]+)` \|", GUIDE, re.MULTILINE)
-    assert sorted(rows) == sorted(registered)
-    lines = re.findall(r"^- `([a-z -]+)`: ", README, re.MULTILINE)
-    assert sorted(lines) == sorted(registered)
-
-
-def test_every_exit_code_is_in_the_table() -> None:
-    def codes(kind: type[Exception]) -> set[int]:
-        return {kind.exit_code} | {code for one in kind.__subclasses__() for code in codes(one)}
-
-    raised = codes(BankError) | codes(SupsupError)
-    table = GUIDE.split("## Exit codes")[1].split("## ")[0]
-    documented = set(map(int, re.findall(r"^\| (\d+) \|", table, re.MULTILINE)))
-    assert documented == {0, 1, 2, 3, 4, 5, 10, 11, 12, 13, 130}
-    assert raised <= documented
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_every_link_to_a_file_leads_somewhere(page: str) -> None:
-    text = (ROOT / page).read_text(encoding="utf-8")
-    links = [link for link in re.findall(r"\]\(([^)]+)\)", text) if "://" not in link]
-    assert [link for link in links if not ((ROOT / page).parent / link).exists()] == []
 
 
 def test_readme_is_short_and_so_is_its_tour() -> None:

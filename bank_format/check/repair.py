@@ -140,7 +140,7 @@ def _missed(problems: tuple[Problem, ...], repairs: tuple[Repair, ...]) -> list[
 
 
 def _derived(bank: Path, repairs: tuple[Repair, ...]) -> list[str]:
-    """Say how to make again what was set aside and can be made of the bank's other files."""
+    """Explain how to remake what was set aside and can be made from the bank's other files."""
     hints = []
     if any(one.file == HOPFIELD_FILE for one in repairs):
         hints.append(f"{HOPFIELD_FILE} can be made again from the masks: {encode_command(bank)}")
@@ -151,7 +151,7 @@ def _derived(bank: Path, repairs: tuple[Repair, ...]) -> list[str]:
 
 
 def _is_trusted(report: VerifyReport) -> bool:
-    """Tell whether the base or a task confirms bank.json, or nothing speaks against it."""
+    """Return whether the base or a task confirms bank.json, or nothing contradicts it."""
     confirmed = report.tasks > 0 or all(one.file != BASE_FILE for one in report.problems)
     others = (one for one in report.problems if one.slug == OtherBaseError.slug)
     return confirmed or all(one.file == BASE_FILE for one in others)

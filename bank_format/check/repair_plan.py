@@ -137,7 +137,7 @@ class _Plan:
             self.misplaced[problem.file] = _Misplaced(problem, rightful, data)
 
     def place(self) -> None:
-        """Give misplaced files their names as far as these are free, and set aside the others."""
+        """Plan to rename misplaced files to their own names if free, else to set them aside."""
         leaving = {one.file for one in self.repairs} | self.misplaced.keys()
         holders: dict[str, str] = {}  # rightful name -> the file that has it, or will
         renames: list[Repair] = []

@@ -209,7 +209,7 @@ class _Survey:
         parse_features(read_bytes(path, file_limit(self.record)), self.record, str(path))
 
     def tell_stale(self) -> None:
-        """Tell what attractors lack or have too much; nothing is known of a damaged task."""
+        """Report what attractors lack or have too much; damaged tasks are left out."""
         if self.stored is None:
             return
         unknown = {problem.file for problem in self.problems}

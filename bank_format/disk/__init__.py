@@ -1,1 +1,1 @@
-"""What touches the disk: one door to the system, atomic steps, locks."""
+"""Everything that touches the disk: one door to the system, atomic steps, locks."""

@@ -1,6 +1,6 @@
-"""The steps that give a file its name: written whole beside it, forced to the disk, then named.
+"""Name files atomically: write the whole file next to its place, force it to the disk, name it.
 
-Raises what the system raises, an OSError; `files` names the file in it.
+Raises the system's OSError; `files` adds the file's name.
 """
 
 import errno
@@ -37,10 +37,10 @@ Identity: TypeAlias = tuple[int, int]
 
 
 def commit(path: Path, data: bytes, name: Callable[[Path, Path, Identity], None]) -> None:
-    """Write a file of these bytes under a temporary name, durably, and let `name` name it.
+    """Write these bytes durably under a temporary name, and let `name` name the file.
 
     Args:
-        path: the name it shall have.
+        path: its final name.
         data: all of its bytes.
         name: `give_name` or `give_name_over`.
     """
@@ -51,7 +51,7 @@ def commit(path: Path, data: bytes, name: Callable[[Path, Path, Identity], None]
         made = _write_temporary(temporary, data)
         try:
             name(temporary, path, made)
-        finally:  # also where the name was taken: by a command that was killed before this step
+        finally:  # also if the name was taken, by a command that was killed before this step
             sync_folder(path.parent)
     finally:
         with suppress(OSError):
@@ -75,13 +75,13 @@ def give_name(source: Path, target: Path, made: Identity) -> None:
                 raise
             _rename_exclusively(source, target)
     except FileExistsError:
-        # NFS repeats a request whose reply was lost, and then finds its own work.
+        # NFS repeats a request if the reply was lost, and then finds its own file.
         if identity_of(target) != made:
             raise NameTakenError(f"{target}: exists already, expected no such file") from None
 
 
 def give_name_over(source: Path, target: Path, made: Identity) -> None:
-    """Rename the file `made` in the place of what stands under the name."""
+    """Rename the file `made` over whatever has the name."""
     try:
         system_calls.rename(source, target)
     except FileNotFoundError:
@@ -90,7 +90,7 @@ def give_name_over(source: Path, target: Path, made: Identity) -> None:
 
 
 def identity_of(path: Path) -> Identity | None:
-    """Return what tells one file from any other, (device, inode); None where there is no file."""
+    """Return what identifies a file, (device, inode); None if there is no file."""
     try:
         status = system_calls.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -99,7 +99,7 @@ def identity_of(path: Path) -> Identity | None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Force a folder's entries to the disk, as far as its file system can."""
+    """Force a folder's entries to the disk, as far as the file system can."""
     with opened(folder, os.O_RDONLY | os.O_DIRECTORY) as descriptor:
         try:
             system_calls.fsync(descriptor)
@@ -115,7 +115,7 @@ def is_temporary(name: str) -> bool:
 
 @contextmanager
 def opened(path: Path, flags: int) -> Iterator[int]:
-    """Open a file or folder for a while and yield its descriptor."""
+    """Open a file or folder and yield its descriptor."""
     descriptor = system_calls.open_file(path, flags)
     try:
         yield descriptor

@@ -1,13 +1,13 @@
-"""What is done to files: read whole, create without overwriting, replace, move, remove, list.
+"""Read whole files, create them without overwriting, replace, move, remove and list them.
 
-A new file is written under a temporary name beginning with "." in the same folder, forced to
-the disk, and only then given its name; so a name stands for a whole file or for none, whenever
-the machine stops. The name is given by a hard link, which never overwrites, or where the file
-system has none by a rename that refuses to. Whoever is told that something is there, or is gone,
-is told so only after it is on the disk, also where an earlier, killed command did the work.
+A new file is written under a temporary name beginning with "." in the same folder, forced to the
+disk, and only then named. So a name stands for a whole file or for none, whenever the machine
+stops. A hard link gives the name, because it never overwrites; on a file system without links, a
+rename that refuses to overwrite does. These functions report that a file exists or is gone only
+after that is on the disk, even if an earlier, killed command did the work.
 
-An OSError becomes a StorageError that names the file; FileNotFoundError and NotADirectoryError
-pass through where a file is read, removed or listed: only the caller knows what they mean.
+An OSError becomes a StorageError that names the file. FileNotFoundError and NotADirectoryError pass
+through when a file is read, removed or listed, because only the caller knows what they mean.
 """
 
 import errno
@@ -63,13 +63,13 @@ def read_bytes(path: Place, limit: int) -> bytes:
 
     Raises:
         FileNotFoundError, NotADirectoryError: there is no such file.
-        DamagedError: it is no regular file, or longer than `limit`.
+        DamagedError: it is not a regular file, or longer than `limit`.
         StorageError: the system refused.
     """
     if isinstance(path, StorePath):
         return _read_object(path, limit)
     try:
-        # A FIFO under a bank's name must not hang the reader: O_NONBLOCK changes nothing else.
+        # O_NONBLOCK keeps a FIFO in a bank from blocking the reader; it changes nothing else.
         with opened(path, os.O_RDONLY | os.O_NONBLOCK) as descriptor:
             status = system_calls.fstat(descriptor)
             if stat.S_ISDIR(status.st_mode):
@@ -89,17 +89,17 @@ def read_bytes(path: Place, limit: int) -> bytes:
 
 
 def write_new(path: Path, data: bytes) -> None:
-    """Create a file of these bytes, durable when this returns; never overwrite one.
+    """Create a file of these bytes, durable on return; never overwrite one.
 
     Raises:
         NameTakenError: the name exists already, durably; it is untouched.
-        StorageError: the system refused; no part of a file stands under the name.
+        StorageError: the system refused; no part of a file has the name.
     """
     _commit(path, data, give_name)
 
 
 def replace(path: Path, data: bytes) -> None:
-    """Write a file of these bytes in the place of what stands there, at once and durably.
+    """Replace a file by these bytes, in one step and durably.
 
     Raises:
         StorageError: the system refused; the old file stands.
@@ -110,7 +110,7 @@ def replace(path: Path, data: bytes) -> None:
 def move_new(source: Path, target: Path) -> None:
     """Move a file, or a folder, to another folder of the file system, durably.
 
-    Never overwrites. Stopped in between it may have both names, never none; moving it again
+    Never overwrites. If stopped in between, it may have both names, but never none; moving it again
     completes that.
 
     Raises:
@@ -124,7 +124,7 @@ def move_new(source: Path, target: Path) -> None:
         status = system_calls.lstat(source)
         give_name(source, target, (status.st_dev, status.st_ino))
         sync_folder(target.parent)
-        with suppress(FileNotFoundError):  # where it was renamed
+        with suppress(FileNotFoundError):  # if it was renamed
             system_calls.unlink(source)
         sync_folder(source.parent)
     except OSError as error:
@@ -167,7 +167,7 @@ def list_names(folder: Place) -> list[str]:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and the folders above it, where they are missing, durably.
+    """Make a folder and all missing folders above it, durably.
 
     Raises:
         StorageError: the system refused, or a file stands there.
@@ -179,9 +179,9 @@ def make_folder(folder: Path) -> None:
 
 
 def settle(folder: Path) -> None:
-    """Force a folder's entries to the disk: what another command left there, perhaps killed.
+    """Force a folder's entries to the disk, which a killed command may have left.
 
-    A folder that may not be listed, or is missing, is left to whoever made it.
+    A folder that is missing, or may not be listed, is skipped.
 
     Raises:
         StorageError: the system refused.
@@ -217,7 +217,7 @@ def exists(path: Path) -> bool:
 
 
 def identity(path: Path) -> Identity | None:
-    """Return what tells one file from any other, (device, inode); None where there is no file.
+    """Return what identifies a file, (device, inode); None if there is no file.
 
     Raises:
         StorageError: the system refused.
@@ -229,7 +229,7 @@ def identity(path: Path) -> Identity | None:
 
 
 def storage_error(verb: str, path: Place, error: OSError) -> StorageError:
-    """Name the file in what the system said, with a hint that fits the reason."""
+    """Turn a system error into one that names the file, with a hint that fits the reason."""
     reason = error.strerror or str(error)
     if isinstance(path, StorePath):
         hint = "check the network, the address and your permissions there, and run it again"
@@ -276,7 +276,7 @@ def _make_one_folder(folder: Path) -> None:
 
 
 def _read_all(descriptor: int, expected: int, limit: int) -> bytes:
-    """Read to the end of the file, but one byte more than the limit at most."""
+    """Read to the end of the file, but at most one byte more than the limit."""
     parts: list[bytes] = []
     room = limit + 1
     while part := system_calls.read(descriptor, min(room, max(expected + 1, _SMALLEST_READ))):

@@ -1,4 +1,4 @@
-"""A lock on a file: one live process at a time, nothing left to clean up after a dead one.
+"""Lock a file: one live process at a time, and nothing to clean up after a dead one.
 
 Best effort across machines; the link that gives a task file its name decides.
 """
@@ -23,20 +23,20 @@ _ATTEMPTS = 100
 
 @contextmanager
 def lock(path: Path) -> Iterator[None]:
-    """Hold a lock on a file made for it, in a folder made for it; remove both afterwards.
+    """Hold a lock on a new file in a new folder; remove both afterwards.
 
-    The lock ends with its process, however that ends, so what a dead process left blocks nobody.
+    The lock ends with its process, however that ends, so that a dead process blocks nobody.
     On a file system that cannot lock, nothing is held.
 
     Raises:
-        LockedError: another live process holds it, or looks at it just now.
+        LockedError: another live process holds it, or is checking it right now.
         StorageError: the folder or the file cannot be made.
     """
     descriptor = _locked_descriptor(path)
     try:
         yield
     finally:
-        # Removed while still locked: whoever waits then finds another inode and starts anew.
+        # Removed while still locked, so that a waiting process finds another inode and starts anew.
         for end, what in ((system_calls.unlink, path), (system_calls.rmdir, path.parent)):
             with suppress(OSError):
                 end(what)
@@ -47,7 +47,7 @@ def lock(path: Path) -> Iterator[None]:
 def is_locked(path: Path) -> bool:
     """Return whether a live process of this machine locks a file; False if the file is gone.
 
-    Takes a shared lock for a moment: those who ask do not see each other.
+    It takes a shared lock for a moment, so processes that ask do not see each other.
     """
     try:
         descriptor = system_calls.open_file(path, os.O_RDONLY | os.O_NONBLOCK)

@@ -1,9 +1,9 @@
-"""Reading a bank that lies in an object store: what a store must be able to do, no more.
+"""What an object store must be able to do so that a bank in it can be read, and no more.
 
-A bank is written in a folder and may be copied into a store, where it can be read. A store has no
-folders, locks or links, and nothing here needs any: objects have names with slashes, and the file
-of a task never changes. An adapter does what `Store` says and raises FileNotFoundError where there
-is no such object, and another OSError where the store refused or failed in spite of retries.
+A bank is written in a folder and may be copied into a store to be read there. Nothing here needs
+folders, locks or links, which stores do not have: objects have names with slashes, and a task's
+file never changes. An adapter implements `Store`. It raises FileNotFoundError if there is no such
+object, and another OSError if the store refused or kept failing.
 """
 
 from collections.abc import Sequence
@@ -18,11 +18,11 @@ SEAL_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class ObjectStat:
-    """What tells whether an object is the one that was read before.
+    """What identifies the content of an object.
 
     Args:
         size: bytes.
-        version: changes with the content, as an ETag does; empty where the store has none.
+        version: changes with the content, like an ETag; empty if the store has none.
     """
 
     size: int
@@ -34,30 +34,30 @@ class Store(Protocol):
 
     @property
     def url(self) -> str:
-        """What a user calls the bank, without a slash at the end."""
+        """The bank's address, without a slash at the end."""
 
     def list(self, folder: str) -> list[str]:
-        """List the names of objects and folders right inside a folder ("" is the bank), sorted."""
+        """List names of objects and folders directly inside a folder ("" is the bank), sorted."""
 
     def read(self, name: str, limit: int) -> bytes:
-        """Read a whole object; one of more than `limit` bytes may be cut after one byte more."""
+        """Read a whole object; one with more than `limit` bytes may be cut after one byte more."""
 
     def read_seal(self, name: str) -> bytes:
-        """Read the last 32 bytes of an object, or all where it has fewer."""
+        """Read the last 32 bytes of an object, or all if it has fewer."""
 
     def stat(self, name: str) -> ObjectStat:
         """Return the size and version of an object."""
 
     def expect(self, names: Sequence[str]) -> None:
-        """Hear which objects are about to be read, in this order; they may be fetched ahead."""
+        """Learn which objects are about to be read, in this order; they may be fetched ahead."""
 
 
 @dataclass(frozen=True, slots=True)
 class StorePath:
-    """The place of an object or folder in a store, as `pathlib.Path` is in a file system.
+    """The place of an object or folder in a store, like `pathlib.Path` for a file system.
 
     Args:
-        store: that holds it.
+        store: the store.
         key: its name there; empty for the bank itself.
     """
 

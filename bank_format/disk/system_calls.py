@@ -1,9 +1,8 @@
 """The one door to the operating system: every effect on a bank's files passes through here.
 
-Each function is one system call and raises what Python raises for it, an OSError. Nothing is
-retried, cleaned up or explained here; that is what `files` and `locks` are for. Tests put faults
-and recorders in the place of these functions, so they are called by `system_calls.NAME` alone.
-Python itself repeats most calls that a signal interrupts (PEP 475).
+Each function is one system call and raises Python's OSError. `files` and `locks` retry, clean up
+and explain; this module does not. Tests replace these functions by faults and recorders, so callers
+use only `system_calls.NAME`. Python itself repeats most calls that a signal interrupts (PEP 475).
 """
 
 import ctypes
@@ -41,7 +40,7 @@ _RENAME_EXCL = 4
 
 def open_file(path: Path, flags: int) -> int:
     """Open a file or folder and return its descriptor; a new file's mode follows the umask."""
-    # Not the owner-only mode of tempfile: a bank is as readable as any file of its owner.
+    # Unlike tempfile's files, a bank is as readable as any other file of its owner.
     return os.open(path, flags | os.O_CLOEXEC, 0o666)
 
 
@@ -76,7 +75,7 @@ def stat(path: Path) -> os.stat_result:
 
 
 def lstat(path: Path) -> os.stat_result:
-    """Describe what stands under a path, a link included."""
+    """Describe the entry at a path, without following a link."""
     return path.lstat()
 
 
@@ -86,12 +85,12 @@ def link(source: Path, target: Path) -> None:
 
 
 def rename(source: Path, target: Path) -> None:
-    """Rename a file in the place of what stands under the new name."""
+    """Rename a file over whatever has the new name."""
     source.rename(target)
 
 
 def rename_exclusively(source: Path, target: Path) -> None:
-    """Rename a file; never overwrites. ENOSYS where the system has no such call."""
+    """Rename a file; never overwrites. ENOSYS if the system has no such call."""
     library = ctypes.CDLL(None, use_errno=True)
     old, new = os.fsencode(source), os.fsencode(target)
     try:
@@ -107,7 +106,7 @@ def rename_exclusively(source: Path, target: Path) -> None:
 
 
 def unlink(path: Path) -> None:
-    """Take a name away from a file."""
+    """Remove a name of a file."""
     path.unlink()
 
 

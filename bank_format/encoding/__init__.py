@@ -1,1 +1,1 @@
-"""How bytes are written and checked: bits, the codec, JSON, seals."""
+"""Write and check bytes: bits, the codec, JSON, seals."""

@@ -26,11 +26,11 @@ __all__ = [
 ]
 
 _MASKS_AT_ONCE = 8
-_BYTES_OF_32_BITS = 2**29 - 1  # whose ones are counted in 32 bits
+_BYTES_OF_32_BITS = 2**29 - 1  # up to so many bytes, ones are counted in 32 bits
 
 
 def packed_size(count: int) -> int:
-    """Return the bytes that `count` packed bits take: ceil(count / 8)."""
+    """Return the number of bytes of `count` packed bits: ceil(count / 8)."""
     return (count + 7) // 8
 
 
@@ -52,7 +52,7 @@ def unpack(packed: NDArray[np.uint8], count: int) -> NDArray[np.bool_]:
     """Unpack `count` bits.
 
     Args:
-        packed: (ceil(count / 8),) uint8; what its padding holds is not looked at.
+        packed: (ceil(count / 8),) uint8; its padding is ignored.
         count: number of weights; it comes from the network spec, never from the bytes.
 
     Returns:
@@ -96,7 +96,7 @@ def overlap(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> int:
 
 
 def distance(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> int:
-    """Count the weights in which two packed masks differ (XOR, the Hamming distance in bits).
+    """Count the weights at which two packed masks differ (XOR, the Hamming distance in bits).
 
     Raises:
         ValueError: the two differ in size.
@@ -107,8 +107,8 @@ def distance(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> int:
 def count_digits(masks: Iterable[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
     """Count how many packed masks keep each weight, eight weights a byte at a time.
 
-    Three digits of one value make a digit of that value and one of twice it (a carry-save adder),
-    so that a mask costs five logical operations on its bytes, however many masks there are.
+    A carry-save adder turns three binary digits of one value into one of that value and one of
+    twice it. So a mask costs five logical operations on its bytes, however many masks there are.
 
     Args:
         masks: (bytes,) uint8 each, all of one size.
@@ -155,7 +155,7 @@ def counted_overlaps(
     total = np.zeros(len(masks), dtype=np.int64)
     whole = masks.shape[1] // 8 * 8
     wide = np.uint32 if masks.shape[1] <= _BYTES_OF_32_BITS else np.uint64
-    # Eight bytes at a time as far as they go, and a few masks, which stay in the cache.
+    # Eight bytes at a time where possible, and few masks, which stay in the cache.
     for columns, word in ((slice(whole), np.uint64), (slice(whole, None), np.uint8)):
         for start in range(0, len(masks), _MASKS_AT_ONCE):
             rows = slice(start, start + _MASKS_AT_ONCE)

@@ -1,9 +1,9 @@
 """Canonical JSON: one value, one sequence of bytes, so that a digest can cover it.
 
-UTF-8, object keys sorted by code point, no white space, text unescaped where JSON allows it,
-no NaN or infinity. FORMAT.md fixes how numbers are written. A reader accepts a text only if
-writing its value again gives the same bytes; that refuses double keys, white space, other
-spellings of numbers, and text that is no valid Unicode.
+UTF-8, object keys sorted by code point, no white space, text unescaped where JSON allows it, no NaN
+or infinity. FORMAT.md fixes how numbers are written. A reader accepts a text only if writing its
+value again gives the same bytes; that refuses double keys, white space, other spellings of numbers,
+and text that is not valid Unicode.
 """
 
 import json
@@ -39,7 +39,7 @@ def parse_canonical(text: bytes) -> Json:
 
 
 def parse_parts(text: bytes) -> tuple[Json, dict[str, bytes]]:
-    """Read canonical JSON, and keep the text of each member, which a digest may cover by itself.
+    """Read canonical JSON, and keep the text of each member, because a digest may cover only that.
 
     Returns:
         The value; if it is an object, the canonical text of the value of each key.

@@ -1,11 +1,11 @@
-"""A mask's bytes: plain packed bits, or Rice coded gaps when those are fewer bytes.
+"""A mask's bytes: plain packed bits, or Rice coded gaps if those take fewer bytes.
 
 Golomb 1966 for a power-of-two parameter (Rice). Ones at positions p₀ < p₁ < … have the gaps
 gᵢ = pᵢ − pᵢ₋₁ − 1 with p₋₁ = −1. A gap is its remainder gᵢ mod 2ᵏ, k bits, and its quotient
 gᵢ // 2ᵏ in unary. All remainders come first, then all quotients, each part padded to a byte:
-so both parts are decoded as whole arrays. Where dropped weights are fewer than kept ones, the gaps
-are those between zeros. The number of weights is an input of the decoder, never an output:
-whatever the bytes say, no allocation exceeds it.
+so both parts are decoded as whole arrays. If fewer weights are dropped than kept, the gaps are
+those between zeros. The number of weights is an input of the decoder, never an output, so that no
+bytes can make it allocate more.
 """
 
 from dataclasses import dataclass
@@ -72,9 +72,9 @@ Encoding: TypeAlias = PackedCoding | RiceCoding | DroppedCoding
 
 
 def encode(bits: NDArray[np.bool_]) -> tuple[Encoding, NDArray[np.uint8]]:
-    """Encode one mask in the fewest bytes; among equals packed first, then the smallest k.
+    """Encode one mask in the fewest bytes; if equal, packed is preferred, then the smallest k.
 
-    The gaps are those between the rarer of kept and dropped weights; of equally many, kept ones.
+    The gaps are those between the rarer of kept and dropped weights; between kept ones if equal.
 
     Args:
         bits: bool, any shape, read in C order.
@@ -106,7 +106,7 @@ def decode(encoding: Encoding, data: NDArray[np.uint8], count: int) -> NDArray[n
         count: number of weights, from the network spec.
 
     Returns:
-        (ceil(count / 8),) uint8, padding zero; `data` itself where it is packed.
+        (ceil(count / 8),) uint8, padding zero; `data` itself if it is packed.
 
     Raises:
         ValueError: any deviation from the format: length, padding, ones, positions.
@@ -121,7 +121,7 @@ def decode(encoding: Encoding, data: NDArray[np.uint8], count: int) -> NDArray[n
 
 
 def stored_bytes(encoding: Encoding, mask: NDArray[np.uint8], count: int) -> int:
-    """Return the bytes that a mask takes in its file.
+    """Return the number of bytes that a mask takes in its file.
 
     Args:
         encoding: as written in the file.
@@ -150,7 +150,7 @@ def _gaps(positions: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _best_k(gaps: NDArray[np.int64]) -> tuple[int, int]:
-    """Return the k with the fewest bytes, the smallest among equals, and those bytes."""
+    """Return the k with the fewest bytes (the smallest if equal), and that number of bytes."""
     quotients = gaps
     best_size, best_k = packed_size(int(gaps.sum()) + gaps.size), 0
     for k in range(1, LARGEST_K + 1):
@@ -158,7 +158,8 @@ def _best_k(gaps: NDArray[np.int64]) -> tuple[int, int]:
         size = packed_size(gaps.size * k) + packed_size(int(quotients.sum()) + gaps.size)
         if size < best_size:
             best_size, best_k = size, k
-        # The bits are convex in k, and rounding to bytes adds less than two: it only grows now.
+        # The number of bits is convex in k, and rounding to bytes adds less than two: from here it
+        # grows.
         if size > best_size + 4:
             break
     return best_k, best_size
@@ -178,7 +179,7 @@ def _rice_decode(ones: int, k: int, data: NDArray[np.uint8], count: int) -> NDAr
     """Decode the gaps between `ones` bits among `count`: (count,) bool."""
     if data.dtype != np.uint8 or data.ndim != 1:
         raise ValueError(f"coded mask is {data.dtype} {data.shape}, expected uint8 (bytes,)")
-    # Smaller than packed is a rule of the format; it also bounds everything allocated below.
+    # The format requires fewer bytes than packed; that also bounds everything allocated below.
     if data.size >= packed_size(count):
         raise ValueError(
             f"coded mask of {data.size} bytes, expected fewer than {packed_size(count)} packed"

@@ -1,4 +1,4 @@
-"""Damage, told with the file's name and the invariant of FORMAT.md that the file breaks."""
+"""Report damage with the file's name and the invariant of FORMAT.md that the file breaks."""
 
 from types import TracebackType
 
@@ -10,15 +10,15 @@ __all__ = ["damage"]
 class damage:  # noqa: N801 - a context manager: the standard library writes those like functions
     """Turn a ValueError about what a file says into a DamagedError.
 
-    A class, for a bank of thousands of tasks enters it six times for each.
+    It is a class for speed, because a bank of thousands of tasks enters it six times for each.
 
     Args:
-        name: the file's.
-        invariant: which one it breaks, as "I4".
+        name: the file's name.
+        invariant: the one it breaks, such as "I4".
         hint: the next command to type or thing to do.
 
     Raises:
-        DamagedError: in the place of the ValueError; its message begins with the name.
+        DamagedError: instead of the ValueError; its message begins with the name.
     """
 
     __slots__ = ("_hint", "_invariant", "_name")

@@ -1,4 +1,4 @@
-"""Values that are decoded once: most of what the tasks of a bank say, they all say alike."""
+"""Decode equal values once: most values in a bank's task files are equal."""
 
 from collections.abc import Callable
 
@@ -6,17 +6,17 @@ from bank_format.encoding.canonical_json import Json
 
 __all__ = ["remembered"]
 
-# Values that are remembered, of one kind, and the characters that one may have: a bound on memory.
+# Remembered values of one kind, and characters of one value, at most: this bounds memory.
 _MOST, _LARGEST = 256, 4096
 
 
 def remembered(decode: Callable[[Json], object]) -> Callable[[Json], object]:
-    """Decode equal values once, so that they share what it gives, which nobody may change.
+    """Decode equal values once, so that they share the result, which must not be changed.
 
-    What `repr` writes tells 1 from 1.0 and from true, as `==` does not.
+    Values are compared by `repr`, which distinguishes 1, 1.0 and true, unlike `==`.
 
     Args:
-        decode: of a list or an object, never to None; what it refuses is not remembered.
+        decode: decodes a list or an object, never to None; refused values are not remembered.
     """
     known: dict[str, object] = {}
 

@@ -1,9 +1,9 @@
-"""A sealed file: a safetensors file whose last 32 bytes are the SHA-256 of all bytes before them.
+"""A sealed file: a safetensors file that ends in the SHA-256 of all bytes before.
 
-The seal is a U8 tensor named "~seal", which sorts after every other, so its bytes are the
-file's last. One metadata key, "supsup", holds canonical JSON: with two or more, safetensors
-does not write the same bytes twice. Whoever reads checks the seal first, then parses exactly
-the bytes checked. This finds damage; it does not stop a forger.
+The seal is a U8 tensor named "~seal", which sorts after every other, so its bytes are the file's
+last. One metadata key, "supsup", holds canonical JSON, because with two or more keys safetensors
+does not write the same bytes twice. A reader checks the seal first, then parses exactly the bytes
+it checked. This finds damage; it does not stop a forger.
 """
 
 import hashlib
@@ -52,10 +52,10 @@ _METADATA = "supsup"
 
 @dataclass(frozen=True, slots=True)
 class Unsealed:
-    """What a sealed file holds.
+    """The content of a sealed file.
 
     Attributes:
-        tensors: without the seal, writable and each in memory of its own.
+        tensors: without the seal; writable, each in its own memory.
         metadata: any JSON value.
         texts: if the metadata is an object, the canonical text of the value of each key.
         size: of the file, bytes.
@@ -109,7 +109,7 @@ def unseal(data: bytes, name: str) -> tuple[Tensors, Json]:
         The tensors and the metadata, as in `Unsealed`.
 
     Raises:
-        DamagedError: anything but what `seal` writes; names the file.
+        DamagedError: it is not what `seal` writes; the message names the file.
     """
     found = read_sealed(data, name)
     return found.tensors, found.metadata

@@ -1,11 +1,11 @@
-"""Frozen dataclasses <-> JSON by their type hints, refusing whatever the hints do not say.
+"""Convert frozen dataclasses to and from JSON by their type hints, and refuse everything else.
 
-A field with `OMITTED` in its metadata has no key while it has its default value.
+A field with `OMITTED` in its metadata has no key if it has its default value.
 
 Known hints: int, float, str, Literal of text, tuple[X, ...] and tuples of fixed length,
-Mapping[str, X], dataclasses, and unions of these with None. A dataclass in a union is told by
-its exact set of keys. No value is converted: 1 is no float, true is no int. A refusal is put
-together on the way out: nothing is spent on values in order, which a large bank has millions of.
+Mapping[str, X], dataclasses, and unions of these with None. The exact set of keys identifies a
+dataclass in a union. No value is converted: 1 is not a float, true is not an int. A message is only
+built when a value is refused, because a large bank has millions of good values.
 """
 
 import dataclasses
@@ -41,16 +41,16 @@ _DECODERS: dict[Any, _Decoder] = {}
 
 
 def from_json(record: type[_Record], value: Json, path: str = "") -> _Record:
-    """Make a record of a JSON value.
+    """Make a record from a JSON value.
 
     Args:
         record: a frozen dataclass.
         value: what was parsed.
-        path: the keys that lead to the value, for messages; empty at the top.
+        path: keys that lead to the value, for messages; empty at the top.
 
     Raises:
-        ValueError: an unknown or missing key, a wrong type, or a value that the record refuses;
-            names the path of keys.
+        ValueError: an unknown or missing key, a wrong type, or a value that the record refuses; the
+            message has the path of keys.
     """
     try:
         return cast("_Record", _decoder(record)(value))
@@ -59,7 +59,7 @@ def from_json(record: type[_Record], value: Json, path: str = "") -> _Record:
 
 
 def to_json(record: object) -> Json:
-    """Make a JSON value of a record; `from_json` gives an equal record back.
+    """Make a JSON value from a record; `from_json` returns an equal record.
 
     Raises:
         ValueError: a value of a type that JSON does not have.
@@ -90,7 +90,7 @@ class _RefusedError(Exception):
 
     Args:
         text: what was wrong.
-        where: ".key" or "[index]" for each step that leads there from the value at hand.
+        where: ".key" or "[index]" for each step from the current value to the refused one.
         named: whether the message needs a name of the value, even at the top.
     """
 
@@ -114,7 +114,7 @@ class _RefusedError(Exception):
 
 
 def _wrong(value: Json, expected: str) -> _RefusedError:
-    """Refuse a value of another type: what was found, in 60 characters, and what was expected."""
+    """Refuse a value of another type; name it, in 60 characters, and what was expected."""
     found = repr(value)
     if len(found) > 60:
         found = f"{found[:60]}…"
@@ -125,7 +125,7 @@ def _is_omitted(field: dataclasses.Field[Any]) -> bool:
     return "omitted" in field.metadata
 
 
-def _decoder(hint: Any) -> _Decoder:  # the hints of typing have no common type
+def _decoder(hint: Any) -> _Decoder:  # typing's hints have no common type
     if hint not in _DECODERS:
         _DECODERS[hint] = _build(hint)
     return _DECODERS[hint]
@@ -141,7 +141,9 @@ def _build(hint: Any) -> _Decoder:
         return _tuple(arguments)
     if origin is Mapping:
         known = remembered(_mapping(_decoder(arguments[1])))
-        return lambda value: dict(cast("dict[str, object]", known(value)))  # each its own
+        return lambda value: dict(
+            cast("dict[str, object]", known(value))
+        )  # a new dictionary each time
     if origin in (Union, types.UnionType):
         return _union(arguments)
     return _plain(hint)
@@ -149,7 +151,7 @@ def _build(hint: Any) -> _Decoder:
 
 def _plain(kind: type) -> _Decoder:
     def decode(value: Json) -> object:
-        # type() and not isinstance(): a bool is an int, and must not pass for one.
+        # type() instead of isinstance(), because a bool is an int but must not pass for one.
         if type(value) is not kind:
             raise _wrong(value, kind.__name__)
         return value
@@ -183,7 +185,7 @@ def _tuple(arguments: tuple[Any, ...]) -> _Decoder:
 
 
 def _list(item: _Decoder, plain: type | None = None) -> _Decoder:
-    """Decode lists; those of a plain type whose items all have it need no more."""
+    """Decode lists; a list of plain values of the right type is returned as it is."""
     whole = {plain}
 
     def decode(value: Json) -> object:

@@ -1,1 +1,1 @@
-"""What each kind of file says: bank.json, base, masks, attractors, states."""
+"""The content of each kind of file: bank.json, base, masks, attractors, states."""

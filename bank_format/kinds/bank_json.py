@@ -1,8 +1,8 @@
-"""bank.json: what it says, and canonical JSON with its own digest, read first of all of a bank.
+"""bank.json: its content, as canonical JSON with its own digest; a bank's first file to read.
 
-Records are frozen values that check themselves: what the format does not allow they refuse with a
-ValueError; who reads a file adds its name. `strict_json` turns records into JSON and back. See
-`task_records` for what a task file says.
+Records are frozen values that check themselves: they refuse what the format does not allow with a
+ValueError, and the reader of a file adds its name. `strict_json` turns records into JSON and back.
+See `task_records` for the content of task files.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ __all__ = [
 
 FORMAT_VERSION: Final = 1  # of bank.json and base.safetensors
 Init: TypeAlias = Literal["signed-constant", "kaiming-normal", "weights"]
-# Those that a seed decides; "weights" come from a file.
+# Those decided by a seed; "weights" come from a file.
 INITS: Final[tuple[Init, ...]] = ("signed-constant", "kaiming-normal")
 MOST_PARAMETERS = 10_000
 MOST_WEIGHTS = 2**33
@@ -95,17 +95,17 @@ class InputRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BankSpec:
-    """What a base network is made of; with the weights it decides base_sha256.
+    """The description of a base network; with the weights it decides base_sha256.
 
     Args:
-        arch: the architecture's name, as `init-base --arch` takes it.
+        arch: the architecture's name, as for `init-base --arch`.
         masking: what a mask's bits stand for: weights ("edges") or units' outputs ("units").
         init: where the weights come from.
         seed: of the weights, 0 <= seed < 2**63.
         input: how images enter.
-        outputs: number of outputs, superfluous ones included.
+        outputs: number of outputs, including superfluous ones.
         real_outputs: outputs below this one may stand for classes.
-        parameters: all parameters, in the network's order; the masked ones' bits are kept in it.
+        parameters: all parameters in the network's order, which is that of a mask's bits.
         weights_sha256: of the file that the weights came from, if init is "weights"; else "".
     """
 
@@ -163,7 +163,7 @@ class BankSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BankRecord(BankSpec):
-    """What bank.json says: the spec, and the base network it belongs to."""
+    """The content of bank.json: the spec, and the digest of the base network."""
 
     format: Literal["supsup-bank"] = "supsup-bank"
     version: Literal[1] = FORMAT_VERSION
@@ -171,7 +171,7 @@ class BankRecord(BankSpec):
     base_sha256: str
 
     def __post_init__(self) -> None:
-        # A slotted dataclass is a copy of its class, which the short form of super() misses.
+        # A slotted dataclass is a copy of its class, so the short form of super() does not work.
         BankSpec.__post_init__(self)
         check_digest(self.base_sha256)
 
@@ -198,7 +198,7 @@ def parse_bank_file(data: bytes, name: str) -> BankRecord:
     """Read bank.json, checked in full.
 
     Raises:
-        DamagedError: anything but what `build_bank_file` writes.
+        DamagedError: it is not what `build_bank_file` writes.
         NewerFormatError: a version or kind this reader does not know.
     """
     with damage(name, "I3", hint=_HINT):

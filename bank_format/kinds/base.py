@@ -1,4 +1,4 @@
-"""base.safetensors: the frozen weights, the digest that two equal bases share, a lost base anew."""
+"""base.safetensors: the frozen weights, the digest of equal bases, and remaking a lost base."""
 
 import hashlib
 import shlex
@@ -34,7 +34,7 @@ _TYPE_NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 
 def describe_tensors(tensors: Mapping[str, Tensor]) -> list[Json]:
-    """List tensors as digests cover them: name, dtype, shape and SHA-256 of the bytes, by name."""
+    """List tensors as digests cover them: sorted by name, with dtype, shape and SHA-256."""
     described: list[Json] = []
     for name, tensor in sorted(tensors.items()):
         dtype = tensor.dtype.newbyteorder("<")
@@ -64,7 +64,7 @@ def build_base(spec: BankSpec, tensors: Mapping[str, Tensor]) -> bytes:
     """Write base.safetensors.
 
     Args:
-        spec: what the base is made of.
+        spec: description of the base.
         tensors: as stored: see `signed_constant_tensors`; for other inits "weights/<name>",
             float32, of the parameter's shape, for each parameter.
 
@@ -92,7 +92,7 @@ def parse_base(data: bytes, spec: BankSpec, digest: str, name: str) -> Tensors:
     Raises:
         DamagedError: seal, content, tensors, digest, or signs that are not the seed's.
         NewerFormatError: a version or kind this reader does not know.
-        OtherBaseError: a whole base, but another one.
+        OtherBaseError: it is whole, but another base.
     """
     tensors, metadata = unseal(data, name)
     content = check_kind(metadata, "base", name)
@@ -141,7 +141,7 @@ def check_kind(metadata: Json, kind: str, name: str) -> JsonObject:
 
 
 def weights_of(spec: BankSpec, tensors: Mapping[str, Tensor]) -> dict[str, NDArray[np.float32]]:
-    """Make the weights of a stored base.
+    """Compute the weights of a stored base.
 
     Returns:
         For each parameter its float32 array, of the spec's shape.
@@ -197,10 +197,10 @@ def regenerate_base(record: BankRecord) -> bytes:
         record: what bank.json says.
 
     Returns:
-        The file's bytes, those that were lost.
+        The bytes of the lost file.
 
     Raises:
-        ValueError: the seed does not decide the base, or gives another than bank.json names.
+        ValueError: the seed does not decide the base, or gives another base than bank.json names.
     """
     if not can_regenerate(record):
         raise ValueError(f"a base of init {record.init!r} is not decided by its seed alone")
@@ -214,7 +214,7 @@ def regenerate_base(record: BankRecord) -> bytes:
 
 
 def init_command(record: BankRecord) -> str:
-    """Spell the command that makes a bank of this record, but for its folder."""
+    """Return the command that makes a bank like this record, without its folder."""
     shape = "x".join(map(str, record.input.shape))
     init = "--weights FILE.safetensors" if record.init == "weights" else f"--init {record.init}"
     return (

@@ -1,8 +1,8 @@
-"""A combination's file: how a task is made of other tasks' masks, in a few coefficients.
+"""A combination's file: a task made from other tasks' masks with a few coefficients.
 
-A layer's mask keeps a weight where the parents' votes, each +1 for kept and −1 for not, weighed by
-the layer's coefficients, exceed the layer's bias. So a few hundred bytes stand for a mask, and
-whoever reads the task gets an ordinary mask.
+A layer's mask keeps a weight if the parents' votes, +1 for kept and −1 for dropped, weighted by the
+layer's coefficients, exceed the layer's bias. So a few hundred bytes replace a mask, and a reader
+of the task gets an ordinary mask.
 """
 
 import dataclasses
@@ -52,7 +52,7 @@ def build_combination(
 
     Args:
         record: of the bank.
-        facts: what the learner knows; its parents are what is combined, in this order.
+        facts: what the learner knows; its parents are combined in this order.
         coefficients: see `combined_masks`; finite.
         statistics: float32 arrays by name, of any shape.
         provenance: where and when.
@@ -81,7 +81,7 @@ def build_combination(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Combination:
-    """A combination's file as read and checked by itself, before its parents are.
+    """A combination's file, read and checked before its parents are.
 
     Args:
         content: what content_sha256 covers besides the tensors.
@@ -103,7 +103,7 @@ class Combination:
 
 
 def parse_combination(sealed: Unsealed, record: BankRecord, task: str, name: str) -> Combination:
-    """Read an unsealed combination's file, checked as far as it stands by itself.
+    """Read an unsealed combination's file, checked as far as possible without its parents.
 
     Args:
         sealed: the file.
@@ -160,7 +160,8 @@ def combined_masks(
     coefficients: Mapping[str, NDArray[np.float32]],
     parents: Sequence[Mapping[str, NDArray[np.uint8]]],
 ) -> dict[str, NDArray[np.uint8]]:
-    """Combine masks: kept where Σₖ aₖ (2 Mₖ − 1) > b, summed in binary64 in the parents' order.
+    """Combine masks: keep a weight if Σₖ aₖ (2 Mₖ − 1) > b, summed in binary64 in the parents'
+    order.
 
     Args:
         record: of the bank.
@@ -184,16 +185,16 @@ def combined_masks(
 def read_combination(
     stated: Combination, record: BankRecord, name: str, read_parent: Callable[[str], Task]
 ) -> Task:
-    """Make the task that a combination's file stands for, of its parents' masks.
+    """Make the task of a combination's file from its parents' masks.
 
     Args:
-        stated: what the file says.
+        stated: the file's content.
         record: of the bank.
         name: the file's name, for messages.
         read_parent: reads a task of the same bank that has masks of its own.
 
     Raises:
-        DamagedError: a parent is missing, damaged or not the one combined; names both.
+        DamagedError: a parent is missing, damaged or not the one combined; the message names both.
         NewerFormatError, StorageError: of a parent's file; names both.
     """
     parents = [_read_parent(one, stated, name, read_parent).masks for one in stated.content.parents]

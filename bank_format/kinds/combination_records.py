@@ -1,4 +1,4 @@
-"""What the file of a combination says: a task made of the masks of others, its parents."""
+"""The content of a combination's file: a task made from the masks of others, its parents."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ MOST_PARENTS = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CombinationContent(TaskFacts):
-    """All that content_sha256 covers besides the tensors; `parents` are what is combined.
+    """Everything that content_sha256 covers besides the tensors; `parents` are combined.
 
     Args:
         base_sha256: the base network the parents' masks belong to.
@@ -38,7 +38,7 @@ class CombinationContent(TaskFacts):
     arrays: Mapping[str, ArrayRecord] = field(default_factory=dict, metadata=OMITTED)
 
     def __post_init__(self) -> None:
-        # A slotted dataclass is a copy of its class, which the short form of super() misses.
+        # A slotted dataclass is a copy of its class, so the short form of super() does not work.
         TaskFacts.__post_init__(self)
         check_arrays(self.arrays, self.signature)
         check_version(self.version, needed_version({}, self.arrays))

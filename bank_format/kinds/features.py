@@ -1,4 +1,4 @@
-"""features.safetensors: what makes features of a random network's maps, from the base alone."""
+"""features.safetensors: turns a random network's maps into features; made from the base alone."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -19,11 +19,11 @@ __all__ = ["FeaturesContent", "Whitening", "build_features", "parse_features"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeaturesContent:
-    """What the file says besides its tensors.
+    """The file's content besides its tensors.
 
     Args:
-        base_sha256: the base network it was made of.
-        model: how the features are made, see *Signatures* in FORMAT.md.
+        base_sha256: the base network it was made from.
+        model: how features are computed, see *Signatures* in FORMAT.md.
     """
 
     kind: Literal["features"] = "features"
@@ -38,7 +38,7 @@ class FeaturesContent:
 
 @dataclass(frozen=True, eq=False)
 class Whitening:
-    """What makes maps of reference images uncorrelated: z = (v − mean) matrix.
+    """A transform that makes maps of reference images uncorrelated: z = (v − mean) matrix.
 
     Attributes:
         mean: (D,) float32.
@@ -65,12 +65,12 @@ def parse_features(data: bytes, record: BankRecord, name: str) -> tuple[str, Whi
     """Read features.safetensors, checked in full.
 
     Returns:
-        the model, and what the file holds.
+        the model, and the transform.
 
     Raises:
         DamagedError: anything but what `build_features` writes.
         NewerFormatError: a version or kind this reader does not know.
-        OtherBaseError: made of another base.
+        OtherBaseError: it was made from another base.
     """
     sealed = read_sealed(data, name)
     stated = check_kind(sealed.metadata, "features", name)

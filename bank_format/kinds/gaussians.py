@@ -1,7 +1,7 @@
 """The model "gaussians-1" of a signature: a Gaussian of few directions for each class.
 
-Means are kept in 8 bits, directions in 4: what a task looks like in the frozen network needs no
-more (FORMAT.md, *Signatures*). Reading gives float32; nothing here knows a network.
+Means have 8 bits and directions 4, which is enough to recognise a task in the frozen network
+(FORMAT.md, *Signatures*). Reading returns float32; nothing here needs a network.
 """
 
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ _SHARES = "signature/shares"
 _QUANTILES = "signature/quantiles"
 
 _MEAN_LEVELS, _DIRECTION_LEVELS = 127, 7
-_MIDDLE = 8  # what stands for zero in four bits
+_MIDDLE = 8  # stands for zero in four bits
 _MOST_DIRECTIONS = 24
 _FLOAT = 4  # bytes
 
@@ -65,7 +65,7 @@ class Gaussians:
 
 
 def directions_that_fit(classes: int, features: int, size: int) -> int:
-    """Find how many directions each class may have so that a signature takes few enough bytes.
+    """Compute how many directions each class may have if a signature must fit into some bytes.
 
     Args:
         classes: M of the task.
@@ -81,10 +81,10 @@ def directions_that_fit(classes: int, features: int, size: int) -> int:
 
 
 def store_gaussians(gaussians: Gaussians) -> Arrays:
-    """Round a task's Gaussians to what its file keeps.
+    """Round a task's Gaussians to what its file stores.
 
     Returns:
-        Arrays by name, see FORMAT.md; `read_gaussians` gives what they stand for.
+        Arrays by name, see FORMAT.md; `read_gaussians` returns their values.
     """
     means, mean_scales = rounded(gaussians.means, _MEAN_LEVELS)
     directions, direction_scales = rounded(gaussians.directions, _DIRECTION_LEVELS)
@@ -111,7 +111,7 @@ def read_gaussians(arrays: Arrays, features: int) -> Gaussians:
         features: D of the network.
 
     Raises:
-        ValueError: an array is missing, has another type or shape, or numbers no Gaussian has.
+        ValueError: an array is missing, has another type or shape, or impossible numbers.
     """
     means = _checked(arrays, _MEANS, "int8", (-1, features))
     classes = len(means)
@@ -145,7 +145,7 @@ def read_gaussians(arrays: Arrays, features: int) -> Gaussians:
 def rounded(
     values: NDArray[np.floating], levels: int
 ) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Round rows to whole multiples of a scale of their own, −levels … levels."""
+    """Round each row to whole multiples of its own scale, −levels … levels."""
     scales = (np.abs(values).max(axis=-1, initial=0) / levels).astype(np.float32)
     steps = np.where(scales > 0, scales, 1).astype(np.float64)
     whole = np.rint(values.astype(np.float64) / steps[..., None])

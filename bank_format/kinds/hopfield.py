@@ -1,9 +1,9 @@
 """hopfield.safetensors: all masks of a bank as attractors of one symmetric matrix for each layer.
 
-Only what lies above the diagonal is stored, row by row, in float64. So a matrix cannot be other
-than symmetric with a zero diagonal; it takes the bytes of a full one in float32; and since nothing
-is rounded when it is written, adding a task to a stored matrix gives bit by bit what adding it to
-the one in memory gives. Sums over the tasks take the place of means for the same reason.
+Only the part above the diagonal is stored, row by row, in float64. So every matrix is symmetric
+with a zero diagonal, and takes the bytes of a full one in float32. Nothing is rounded when it is
+written, so adding a task to a stored matrix gives the same bits as adding it to the one in memory.
+For the same reason sums over the tasks are stored instead of means.
 """
 
 from collections.abc import Mapping
@@ -40,7 +40,7 @@ RULES: Final[tuple[Rule, ...]] = ("storkey", "hebbian")
 
 @dataclass(frozen=True, slots=True)
 class PatternRecord:
-    """A task whose masks are stored, with the digest of what it was."""
+    """A stored task, with the digest of its content."""
 
     task: str
     content_sha256: str
@@ -53,12 +53,12 @@ class PatternRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HopfieldContent:
-    """All that content_sha256 covers besides the tensors.
+    """Everything that content_sha256 covers besides the tensors.
 
     Args:
         base_sha256: the base network the masks belong to.
         rule: how a pattern is added to the matrices.
-        tasks: those that are stored, in the order of adding; at least one.
+        tasks: stored tasks in the order of adding; at least one.
     """
 
     kind: Literal["hopfield"] = "hopfield"
@@ -82,13 +82,13 @@ _COUPLINGS, _SUM = "couplings", "sum"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Attractors:
-    """The stored patterns, all in matrices whose size does not grow with their number.
+    """The stored patterns, in matrices that do not grow with their number.
 
     A pattern is +1 where the mask keeps the unit, −1 elsewhere.
 
     Args:
         rule: how a pattern is added to a matrix.
-        tasks: those that are stored, in the order of adding.
+        tasks: stored tasks in the order of adding.
         matrices: for each masked parameter (d, d) float64, symmetric, zero diagonal.
         sums: for each masked parameter (d,) float64, the sum of the patterns.
     """
@@ -100,9 +100,9 @@ class Attractors:
 
 
 def hopfield_limit(spec: BankSpec) -> int:
-    """Return the most bytes that the attractors of this network may have.
+    """Return the largest number of bytes that attractors of this network may have.
 
-    Beside the matrices there is room for the sums.
+    Besides the matrices there is room for the sums.
     """
     couplings = sum(one.count * (one.count - 1) // 2 for one in spec.masked)
     return 2 * HEADER_LIMIT + 8 * couplings + 8 * spec.weights
@@ -116,7 +116,7 @@ def build_hopfield(record: BankRecord, attractors: Attractors) -> bytes:
         attractors: see there.
 
     Raises:
-        ValueError: attractors that do not fit the record, or more than `hopfield_limit`.
+        ValueError: attractors do not fit the record, or exceed `hopfield_limit`.
     """
     content = HopfieldContent(
         base_sha256=record.base_sha256, rule=attractors.rule, tasks=attractors.tasks
@@ -163,7 +163,7 @@ def parse_hopfield(data: bytes, record: BankRecord, name: str) -> Attractors:
 
 
 def check_hopfield(data: bytes, record: BankRecord, name: str) -> HopfieldContent:
-    """Check hopfield.safetensors in full and tell what it says, without making the matrices.
+    """Check hopfield.safetensors in full and return its content, without making the matrices.
 
     Args and Raises: as `parse_hopfield`.
     """
@@ -215,7 +215,7 @@ def _check_tensors(
 
 
 def _check_sums(sums: NDArray[np.float64], tasks: int, name: str) -> None:
-    """Refuse what no sum of so many values, each +1 or −1, can be."""
+    """Refuse values that cannot be a sum of so many values of +1 or −1."""
     minus = (tasks - sums) / 2
     if ((minus < 0) | (minus > tasks) | (minus != np.floor(minus))).any():
         raise ValueError(f"tensor {_SUM}/{name}: found no sums of {tasks} values of +1 or −1")

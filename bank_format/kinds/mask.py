@@ -47,7 +47,7 @@ class Task:
         weights: number of masked weights.
         bytes_on_disk: size of the file, bytes.
         coefficients: of a combination, for each masked parameter (parents + 1,) float32.
-        arrays: what else belongs to the task, such as its own head; in their types and shapes.
+        arrays: other arrays of the task, such as its head; in their types and shapes.
     """
 
     content: TaskContent | CombinationContent
@@ -67,12 +67,12 @@ class Task:
 
     @property
     def sparse(self) -> bool:
-        """Whether its masks keep a chosen share of each layer; kept weights then count for more."""
+        """Whether its masks keep a chosen share of each layer; then kept weights have a gain."""
         return "density" in self.content.recipe.settings
 
     @property
     def accuracy(self) -> float | None:
-        """The share of test images classified rightly, the task given, 0..1; None if unknown."""
+        """Share of test images classified rightly with the task given, 0..1; None if unknown."""
         found = self.content.accuracy
         return found.correct / found.images if found else None
 

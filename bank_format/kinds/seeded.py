@@ -1,7 +1,7 @@
 """Signed constant weights from a seed: signs and scales, exactly the same everywhere.
 
 Ramanujan et al. 2020 ("signed Kaiming constant"): each weight is +s or −s with s = √2 / √fan_in.
-Signs come from numpy's raw Philox4x64-10 generator, whose output numpy promises to keep.
+Signs come from numpy's raw Philox4x64-10 generator, which numpy promises never to change.
 """
 
 import math
@@ -55,8 +55,8 @@ def signed_constant_scale(fan_in: int) -> np.float32:
 def signed_constant_tensors(seed: int, parameters: Sequence[ParameterRecord]) -> Tensors:
     """Build a signed constant base as it is stored.
 
-    A parameter of two or more dimensions, (outputs, inputs, …), has signs and a scale whose
-    fan_in is the product of all dimensions but the first; one of a single dimension is all ones.
+    A parameter with two or more dimensions, (outputs, inputs, …), has signs and a scale; its fan_in
+    is the product of all dimensions but the first. One with a single dimension is all ones.
 
     Returns:
         "signs/<name>" (ceil(n / 8),) uint8 and "scale/<name>" (1,) float32, or

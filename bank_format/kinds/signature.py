@@ -1,4 +1,4 @@
-"""A signature's file: what the frozen network says of a task whose own file does not tell."""
+"""A signature's file: statistics in the frozen network of a task that has none in its own file."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,14 +22,15 @@ _HINT = "remove the file, then: supsup tasks sign"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignatureContent:
-    """All that content_sha256 covers besides the tensors.
+    """Everything that content_sha256 covers besides the tensors.
 
     Args:
         task: whose signature it is.
-        base_sha256: the base network that it speaks of.
-        task_sha256: content_sha256 of the task; another task of that name has another signature.
+        base_sha256: the base network that it was made with.
+        task_sha256: content_sha256 of the task; another task with that name needs another
+            signature.
         signature: how it was made.
-        arrays: what its numbers are, by name; at least one.
+        arrays: descriptions of its arrays, by name; at least one.
     """
 
     kind: Literal["signature"] = "signature"
@@ -53,7 +54,7 @@ class StoredSignature:
     """A signature's file as read and checked.
 
     Args:
-        content: what it says.
+        content: its content.
         arrays: by name, in their types and shapes.
         bytes_on_disk: size of the file, bytes.
         seal: its last 32 bytes.

@@ -1,8 +1,8 @@
-"""Unfinished work: the state that a learner keeps under work/<task>/ to go on after a stop.
+"""Unfinished work: the state that a learner saves under work/<task>/ to continue after a stop.
 
-A state is derived: whoever finds it damaged, or made for something else, learns anew. So it is
-no part of any answer, and discarding it loses time and nothing else. What is large and seldom
-changes stands apart: in parts, files named after their seals, which a state names.
+A state is derived: a learner that finds it damaged, or made for something else, starts anew. So no
+answer depends on it, and discarding it loses only time. Large and rarely changing values are
+separate: in parts, files named after their seals, which the state lists.
 """
 
 import re
@@ -38,18 +38,18 @@ __all__ = [
 ]
 
 STATE_FILE = "state.safetensors"
-PART_FILE = re.compile(r"part-([0-9a-f]{64})\.safetensors")  # the digits of its seal
+PART_FILE = re.compile(r"part-([0-9a-f]{64})\.safetensors")  # digits of the seal
 _HINT = "learning starts anew; supsup tasks clean removes the file"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WorkState:
-    """Where a learner is.
+    """The progress of a learner.
 
     Args:
-        plan: SHA-256, 64 hex digits, over all that decides what is being learned.
+        plan: SHA-256, 64 hex digits, over everything that decides what is learned.
         step: optimiser steps done.
-        tensors: uint8, float32 or float64 arrays by name; only their writer knows what they mean.
+        tensors: uint8, float32 or float64 arrays by name; only their writer knows their meaning.
     """
 
     plan: str
@@ -59,7 +59,7 @@ class WorkState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateContent:
-    """What the metadata of a state file says."""
+    """The metadata of a state file."""
 
     kind: Literal["state"] = "state"
     version: Literal[1] = 1
@@ -79,7 +79,7 @@ class StateContent:
 
 @dataclass(frozen=True, slots=True)
 class WorkFolder:
-    """The folder of one task that is being learned; its claim says whose it is.
+    """The folder of one task that is being learned; its claim names the learner.
 
     Args:
         folder: work/<task>.
@@ -93,7 +93,7 @@ class WorkFolder:
 
     @property
     def path(self) -> Path:
-        """Where the state stands, or would stand."""
+        """The path of the state, whether it exists or not."""
         return self.folder / STATE_FILE
 
     def read(self) -> WorkState | None:
@@ -110,13 +110,13 @@ class WorkFolder:
         return parse_state(data, self.record, self.task, str(self.path))
 
     def write(self, state: WorkState) -> int:
-        """Put a state in the place of the last one, at once and durably.
+        """Replace the last state, in one step and durably.
 
         Returns:
             Its size on disk, bytes.
 
         Raises:
-            StorageError: the system refused; the last state stands.
+            StorageError: the system refused; the last state is unchanged.
             ValueError: a plan, step or tensor that has no place in a state file.
         """
         data = build_state(self.record, self.task, state)
@@ -133,7 +133,7 @@ class WorkFolder:
 
 
 def state_limit(spec: BankSpec) -> int:
-    """Return the most bytes that a state file of this network may have.
+    """Return the largest number of bytes that a state file of this network may have.
 
     Scores and two moments for each weight in float32 leave room for one more.
     """
@@ -216,7 +216,7 @@ def _of_this_machine(tensors: Tensors) -> Tensors:
 
 
 def _put(path: Path, data: bytes) -> None:
-    """Write a file of a state; where locks do not hold, another learner may have tidied up."""
+    """Write a file of a state; without working locks, another learner may have tidied up."""
     if not exists(path.parent):
         make_folder(path.parent)
     replace(path, data)
@@ -242,7 +242,7 @@ def read_part(work: WorkFolder, name: str) -> WorkState:
     """Read a part, checked in full.
 
     Raises:
-        DamagedError: it is not there, or is not the file that was written under that name.
+        DamagedError: it is missing, or is not the file that was written under that name.
         NewerFormatError, OtherBaseError: see `parse_state`.
         StorageError: the system refused.
     """
@@ -259,7 +259,7 @@ def read_part(work: WorkFolder, name: str) -> WorkState:
 
 
 def list_parts(work: WorkFolder) -> list[str]:
-    """Name the parts that stand in a folder of work, needed or not, sorted.
+    """List the parts in a folder of work, needed or not, sorted.
 
     Raises:
         StorageError: the system refused.
@@ -272,7 +272,7 @@ def list_parts(work: WorkFolder) -> list[str]:
 
 
 def remove_parts(work: WorkFolder, *, but: Collection[str]) -> None:
-    """Remove the parts that the state does not name.
+    """Remove the parts that the state does not list.
 
     Raises:
         StorageError: the system refused.

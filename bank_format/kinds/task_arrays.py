@@ -1,7 +1,7 @@
-"""Arrays that a task may bring besides its masks and statistics: its head, its signature.
+"""Arrays that a task may have besides its masks and statistics: its head, its signature.
 
-Numbers of 16 and 8 bits are stored as their bytes. A sealed file has no such types, and a reader
-that checks types first would call a file damaged whose kind is merely newer.
+Numbers of 16 and 8 bits are stored as bytes, because a sealed file has no such types: an older
+reader, which checks types first, would otherwise report damage instead of a newer kind.
 """
 
 import math
@@ -36,7 +36,7 @@ _MOST_NUMBERS = 2**31
 
 @dataclass(frozen=True, slots=True)
 class ArrayRecord:
-    """What the numbers of an array are, and its shape."""
+    """The type and shape of an array."""
 
     type: ArrayType
     shape: tuple[int, ...]
@@ -50,12 +50,12 @@ class ArrayRecord:
 
     @property
     def count(self) -> int:
-        """How many numbers."""
+        """Number of its values."""
         return math.prod(self.shape)
 
 
 def check_array_names(names: Mapping[str, ArrayRecord]) -> None:
-    """Refuse names that no array of a task has.
+    """Refuse names that an array of a task cannot have.
 
     Raises:
         ValueError: a name begins neither with head/ nor with signature/, or is no lawful name.
@@ -68,7 +68,7 @@ def check_array_names(names: Mapping[str, ArrayRecord]) -> None:
 
 
 def stored_arrays(arrays: Arrays) -> tuple[dict[str, ArrayRecord], Tensors]:
-    """Turn arrays into what a file states of them, and the tensors that hold their bytes.
+    """Turn arrays into their descriptions and the tensors that hold their bytes.
 
     Args:
         arrays: of type float16, float32, int8 or uint8, any shape of 1 to 8 dimensions.
@@ -100,14 +100,14 @@ def read_arrays(
     """Undo `stored_arrays`.
 
     Args:
-        records: what the file states.
-        tensors: of the file, one for each record among them.
+        records: the descriptions in the file.
+        tensors: of the file, including one for each record.
 
     Returns:
         name → array of the stated type and shape, in this machine's byte order.
 
     Raises:
-        ValueError: another length than the record asks for, infinity or NaN.
+        ValueError: the length differs from the record's, or there is infinity or NaN.
     """
     arrays: dict[str, NDArray[np.generic]] = {}
     for name, record in records.items():

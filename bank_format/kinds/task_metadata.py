@@ -1,4 +1,4 @@
-"""What the metadata of every kind of task file has alike, and how it is checked."""
+"""What the metadata of all kinds of task files have in common, and how it is checked."""
 
 import hashlib
 from collections.abc import Mapping
@@ -50,12 +50,12 @@ def build_metadata(content: _Content, provenance: Provenance, tensors: Tensors) 
 def parse_metadata(
     metadata: Json, kind: str, of: type[_Content], record: BankRecord, task: str, name: str
 ) -> tuple[_Content, Provenance]:
-    """Read a task file's metadata, all but its digest.
+    """Read a task file's metadata, except its digest.
 
     Args:
         metadata: of the file.
-        kind: that it must be of.
-        of: what the content of that kind says.
+        kind: the kind it must be of.
+        of: record of that kind's content.
         record: of the bank.
         task: the name that the file's name stands for.
         name: the file's name, for messages.
@@ -88,7 +88,7 @@ def check_content_sha256(sealed: Unsealed, name: str) -> str:
     """Return the digest of a sealed file's content, which the file must state.
 
     Args:
-        sealed: a file whose metadata are an object with a content.
+        sealed: a file with an object with a content as metadata.
         name: the file's name, for messages.
 
     Raises:
@@ -102,7 +102,7 @@ def check_content_sha256(sealed: Unsealed, name: str) -> str:
 
 
 def check_classes(content: TaskFacts, record: BankRecord) -> None:
-    """Refuse classes on outputs that the bank does not have for them.
+    """Refuse classes with outputs that the bank does not have.
 
     Raises:
         ValueError: an output is not below `real_outputs`.

@@ -1,4 +1,4 @@
-"""What a task file says: content, which its digest covers, and provenance, which it does not."""
+"""The content of a task file, which its digest covers, and provenance, which it does not."""
 
 import math
 import re
@@ -33,7 +33,7 @@ _CREATED = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class ClassRecord:
-    """A class's name, and the output that stands for it."""
+    """A class's name and its output."""
 
     name: str
     output: int
@@ -46,7 +46,7 @@ class ClassRecord:
 
 @dataclass(frozen=True, slots=True)
 class DataRecord:
-    """What the task was learned from: a name, and a SHA-256 that tells equal data."""
+    """What the task was learned from: a name, and a SHA-256 that is equal for equal data."""
 
     name: str
     digest: str
@@ -73,7 +73,7 @@ class RecipeRecord:
 
 @dataclass(frozen=True, slots=True)
 class AccuracyRecord:
-    """Test images classified rightly with the task given, of how many."""
+    """Number of test images classified rightly with the task given, and of all."""
 
     correct: int
     images: int
@@ -120,7 +120,7 @@ class CalibrationRecord:
 
 @dataclass(frozen=True, slots=True)
 class ParentRecord:
-    """An earlier task that learning started from, with the digest of what it was."""
+    """An earlier task that learning started from, with the digest of its content."""
 
     task: str
     content_sha256: str
@@ -135,8 +135,8 @@ class SignatureRecord:
     """How a task's signature was made, see *Signatures* in FORMAT.md.
 
     Args:
-        model: how its arrays are to be read; a reader that does not know it does without.
-        images: how many of the task's own training images it was made of.
+        model: how to read its arrays; a reader that does not know it ignores the signature.
+        images: number of training images it was made from.
     """
 
     model: str
@@ -150,7 +150,7 @@ class SignatureRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskFacts:
-    """What the learner knows of a task; its masks decide the rest of the content.
+    """What the learner knows about a task; its masks decide the rest of the content.
 
     Args:
         task: its name.
@@ -193,14 +193,14 @@ class TaskFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskContent(TaskFacts):
-    """All that content_sha256 covers besides the tensors.
+    """Everything that content_sha256 covers besides the tensors.
 
     Args:
         base_sha256: the base network the masks belong to.
         encoding: how each masked parameter's bits are stored.
         statistics: names of the float32 tensors kept with the task, sorted.
-        arrays: what else belongs to it, by name: its own head, its signature.
-        version: the lowest that can say all this, see `needed_version`.
+        arrays: its other arrays by name: its head, its signature.
+        version: the lowest that can express all this, see `needed_version`.
     """
 
     kind: Literal["mask"] = "mask"
@@ -211,7 +211,7 @@ class TaskContent(TaskFacts):
     arrays: Mapping[str, ArrayRecord] = field(default_factory=dict, metadata=OMITTED)
 
     def __post_init__(self) -> None:
-        # A slotted dataclass is a copy of its class, which the short form of super() misses.
+        # A slotted dataclass is a copy of its class, so the short form of super() does not work.
         TaskFacts.__post_init__(self)
         check_digest(self.base_sha256)
         for name in self.encoding:
@@ -223,14 +223,14 @@ class TaskContent(TaskFacts):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
-    """Where and when a task was learned; two learnings of equal content differ in this alone.
+    """Where and when a task was learned; only this differs if equal content is learned twice.
 
     Args:
         created: UTC, as 2026-01-31T12:00:00.000000Z.
-        seconds: what learning took.
+        seconds: time that learning took.
         machine: its name or kind.
         versions: of the programs that took part.
-        source: where the data lay, such as a folder; "" for data known by name.
+        source: where the data were, such as a folder; "" for named data.
     """
 
     created: str
@@ -259,7 +259,7 @@ def needed_version(
 
 
 def check_version(version: int, needed: int) -> None:
-    """Refuse a version that is not the lowest which can say what a file says.
+    """Refuse a version that is not the lowest one for a file's content.
 
     Raises:
         ValueError: it is not.
@@ -269,10 +269,10 @@ def check_version(version: int, needed: int) -> None:
 
 
 def check_arrays(arrays: Mapping[str, ArrayRecord], signature: SignatureRecord | None) -> None:
-    """Refuse names that no array has, and a signature without arrays or arrays without one.
+    """Refuse impossible names of arrays, a signature without arrays, and arrays without one.
 
     Raises:
-        ValueError: there are some.
+        ValueError: there is one of these.
     """
     check_array_names(arrays)
     if any(name.startswith("signature/") for name in arrays) != (signature is not None):
@@ -280,7 +280,7 @@ def check_arrays(arrays: Mapping[str, ArrayRecord], signature: SignatureRecord |
 
 
 def check_statistics(names: tuple[str, ...]) -> None:
-    """Refuse names of statistics that are unlawful, unsorted or given twice.
+    """Refuse names of statistics that are invalid, unsorted or given twice.
 
     Raises:
         ValueError: they are.

@@ -114,7 +114,7 @@ def in_order(tasks: Iterable[Task]) -> list[Task]:
 
 
 def compare(stored: Sequence[PatternRecord], tasks: Iterable[PatternRecord]) -> Stale | None:
-    """Tell how stored tasks differ from a bank's; None if they are the same, in whatever order."""
+    """Describe how stored tasks differ from a bank's; None if they are the same, in any order."""
     there, bank = set(stored), set(tasks)
     if there == bank:
         return None

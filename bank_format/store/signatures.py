@@ -77,7 +77,7 @@ def add_signature(
     signature: SignatureRecord,
     arrays: Arrays,
 ) -> None:
-    """Give a task a signature; what stands there of a task that is gone makes room.
+    """Store a task's signature; it replaces one of a task that is gone.
 
     Raises:
         NameTakenError: the task has one here; it is untouched.

@@ -84,7 +84,7 @@ def read_task_file(bank: Place, spec: BankSpec, name: str) -> bytes:
 
 
 def expect_tasks(bank: Place, names: Sequence[str]) -> None:
-    """Tell a store that tasks' files are about to be read, in this order.
+    """Announce to a store that tasks' files are about to be read, in this order.
 
     Raises:
         BadNameError: no task can have one of the names.
@@ -94,7 +94,7 @@ def expect_tasks(bank: Place, names: Sequence[str]) -> None:
 
 
 def commit_task_file(bank: Path, name: str, data: bytes) -> None:
-    """Give a task its file: it appears whole and durably, or not at all.
+    """Write a task's file: it appears whole and durable, or not at all.
 
     Raises:
         NameTakenError: a task of that name is there; it is untouched.
@@ -124,7 +124,7 @@ def settle_tasks(bank: Path) -> None:
 
 
 def no_such_task(bank: Place, name: str) -> NoSuchTaskError:
-    """Say that the bank has no task of a name, which name is close, and how to list all."""
+    """Make the error for a missing task: it names the nearest, and how to list all."""
     there = list_tasks(bank)
     close = difflib.get_close_matches(name, there, n=1)
     guess = f"; did you mean {close[0]!r}?" if close else ""

@@ -84,7 +84,7 @@ LIBRARY = {
         LibraryMethod(
             "gem",
             "GEM",
-            f"{_GEM_PATTERNS:,} stored images a task, whose loss no step may raise",
+            f"{_GEM_PATTERNS:,} stored images a task; no step may raise their loss",
             f"Lopez-Paz & Ranzato 2017; {_SETTINGS}",
             "sgd",
             0.1,

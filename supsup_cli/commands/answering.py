@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from io import StringIO
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 import typer
 
@@ -53,7 +53,7 @@ def answering(command: Callable[..., Work]) -> Callable[..., None]:
     return run
 
 
-def answer(work: Work, *, as_json: bool, quiet: bool, fail_on_new: bool = False) -> None:
+def answer(work: Work, *, as_json: bool, quiet: bool) -> None:
     """Do a command's work, print what it answers and end with its exit code.
 
     Under torchrun only rank 0 does it.
@@ -62,7 +62,7 @@ def answer(work: Work, *, as_json: bool, quiet: bool, fail_on_new: bool = False)
     if among is not None and among.rank:
         raise typer.Exit(0)
     terminal = Terminal(as_json=as_json, quiet=quiet)
-    _finish(terminal, work(terminal), among, fail_on_new=fail_on_new)
+    _finish(terminal, work(terminal), among)
 
 
 class Together:
@@ -96,16 +96,15 @@ def answer_together(
     among = place()
     terminal = Terminal(as_json=as_json, quiet=quiet)
     if among is None:
-        answer(
-            lambda own: work(Together(own)), as_json=as_json, quiet=quiet, fail_on_new=fail_on_new
-        )
-        return
+        _finish(terminal, work(Together(terminal)), None, fail_on_new=fail_on_new)
     with _failing_together(among) as group:
         result = work(Together(terminal if among.rank == 0 else Silent(), group))
         _finish(terminal, result, among, fail_on_new=fail_on_new)
 
 
-def _finish(terminal: Terminal, result: Result, among: Place | None, *, fail_on_new: bool) -> None:
+def _finish(
+    terminal: Terminal, result: Result, among: Place | None, *, fail_on_new: bool = False
+) -> NoReturn:
     """Print a result and exit; under torchrun the document has the code, and 0 is returned."""
     code = _exit_code(result, fail_on_new=fail_on_new)
     terminal.answer(result, None if among is None else code)

@@ -123,7 +123,7 @@ def compare(
     new_head: NewHeadOption = False,
     keep: Annotated[
         Path | None,
-        file_option("Keep what each method makes; the same command goes on there.", "FOLDER"),
+        file_option("Keep what each method makes; the same command continues there.", "FOLDER"),
     ] = None,
     csv: Annotated[
         Path | None, file_option("Write the accuracy on each task after each task.", "FILE.csv")

@@ -37,7 +37,7 @@ from supsup_cli.options import (
 )
 from supsup_cli.output import Terminal
 from supsup_cli.workflows.results.common import Result
-from supsup_cli.workflows.results.inference import LinesResult
+from supsup_cli.workflows.results.inference import LinesResult, PredictResult
 
 app = typer.Typer()
 
@@ -166,23 +166,22 @@ def predict(
         from supsup_cli.data.reading import Reading
         from supsup_cli.workflows.inference import predict as workflow
         from supsup_cli.workflows.inference.inputs import InputRequest
-        from supsup_cli.workflows.inference.photos.predict_photos import Wanted, predict_photos
         from supsup_cli.workflows.inference.rules import DecisionRequest
 
         reading = Reading(max_pixels, data_root, download)
         paths = images or ()
         stdin = together.lines(paths, sys.stdin)
-        inputs = InputRequest(paths, stdin, data or (), limit, seed, reading)
+        asked = InputRequest(paths, stdin, data or (), limit, seed, reading)
         decision = DecisionRequest(method, objective, group, together.device(device))
-        return predict_photos(
-            bank,
-            inputs,
-            Wanted(sheet, sort, link),
-            lambda checked: workflow.predict(
-                bank, checked, decision, task, together.reporter, together.ranks
-            ),
-            together.reporter,
-        )
+
+        def answers(inputs: InputRequest) -> PredictResult:
+            return workflow.predict(bank, inputs, decision, task, together.reporter, together.ranks)
+
+        if sheet is None and sort is None and not link:
+            return answers(asked)
+        from supsup_cli.workflows.inference.photos.predict_photos import Wanted, predict_photos
+
+        return predict_photos(bank, asked, Wanted(sheet, sort, link), answers, together.reporter)
 
     def stream(terminal: Terminal) -> LinesResult:
         from supsup_cli.data.reading import Reading

@@ -98,7 +98,7 @@ def learn_stream(
     device: DeviceOption = "auto",
     seed: SeedOption = 0,
 ) -> Work:
-    """Learn from batches whose tasks and boundaries are hidden (NNs); --data is the order."""
+    """Learn from batches with hidden tasks and boundaries (NNs), in the order of --data."""
 
     def work(terminal: Terminal) -> Result:
         from supsup_cli.data.reading import Reading

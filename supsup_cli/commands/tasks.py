@@ -207,9 +207,7 @@ def export(
 def clean(
     names: Annotated[
         list[str] | None,
-        typer.Argument(
-            help="Tasks whose unfinished work is removed; default: all, and temporary files."
-        ),
+        typer.Argument(help="Tasks to clean up after; default: all, and temporary files."),
     ] = None,
     bank: BankOption = DEFAULT_BANK,
     yes: YesOption = False,

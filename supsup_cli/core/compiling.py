@@ -1,13 +1,12 @@
-"""How loops are compiled by numba for this processor; imported only where loops are wanted.
+"""Compile loops by numba for this processor; imported only if loops are needed.
 
 Compiled functions take numpy arrays, compute a range of their result and release the interpreter's
-lock, so that threads of the caller share the work: numba's own threads do not survive a fork, and
-not all of its builds allow two callers at once. Compiling takes a few seconds; the code is kept on
-the disk, beside its file or in the user's cache folder, and where neither can be written for the
-process alone.
+lock, so that the caller's threads can share the work: numba's own threads do not survive a fork,
+and not all of its builds allow two callers at once. Compiling takes a few seconds; the code is kept
+on disk, next to its file or in the user's cache folder. If neither can be written, it lasts only
+for the process.
 
-Sums may be added in any order, which differs from one processor to another, but never from one call
-to the next.
+Sums may be added in any order, which may differ between processors, but not between calls.
 """
 
 from collections.abc import Callable
@@ -23,10 +22,10 @@ def compiled(function: _Function) -> _Function:
     options = {"nogil": True, "fastmath": {"reassoc", "contract", "nsz"}}
     try:
         return numba.njit(cache=True, **options)(function)  # type: ignore[no-any-return]
-    except RuntimeError:  # no folder that can be written
+    except RuntimeError:  # no writable folder
         return numba.njit(**options)(function)  # type: ignore[no-any-return]
 
 
 def compilations(kernel: Callable[..., None]) -> int:
-    """Count how often this process compiled a loop, as it found no code of it on the disk."""
+    """Count how often this process compiled a loop because it found no code on the disk."""
     return sum(cast("Any", kernel).stats.cache_misses.values())

@@ -1,4 +1,4 @@
-"""Compiled loops found where there is a compiler, and shared among threads."""
+"""Load compiled loops if there is a compiler, and run them on several threads."""
 
 import sys
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from types import ModuleType
 
 import torch
 
-# Modules of compiled loops; each lists those that are called from outside in `KERNELS`.
+# Modules of compiled loops; each lists its public ones in `KERNELS`.
 OVER_BITS = "supsup_cli.core.masks.compiled_kernels"
 OF_PERCEPTRONS = "supsup_cli.core.inference.compiled_perceptrons"
 OF_SIGNATURES = "supsup_cli.core.signatures.compiled_looks"
@@ -17,15 +17,15 @@ _COMPILER = "supsup_cli.core.compiling"
 
 
 def load(module: str) -> ModuleType | None:
-    """Import a module of compiled loops; None where there is no compiler."""
+    """Import a module of compiled loops; None without a compiler."""
     try:
         return import_module(module)
-    except ImportError:  # numba refuses a numpy that is newer than itself
+    except ImportError:  # numba refuses a numpy that is newer than it knows
         return None
 
 
 def compilations() -> int:
-    """Count the loops that this process had to compile, which takes seconds; kept ones are read."""
+    """Count the loops that this process had to compile, which takes seconds each."""
     compiler = sys.modules.get(_COMPILER)
     loaded = [sys.modules.get(one) for one in (OVER_BITS, OF_PERCEPTRONS, OF_SIGNATURES)]
     if compiler is None:
@@ -40,10 +40,10 @@ def in_threads(
 
     Args:
         kernel: called with the arguments, a range's two ends, and `out`.
-        count: where the last range ends.
-        arguments: see there.
-        out: what it writes to, each range another part.
-        least: how many of `count` are worth a thread, whose start takes 0.1 ms.
+        count: end of the last range.
+        arguments: of the kernel.
+        out: array it writes to; each range writes another part.
+        least: how many of `count` are worth a thread, because starting one takes 0.1 ms.
     """
     workers = max(1, min(torch.get_num_threads(), count // max(1, least)))
     edges = [count * place // workers for place in range(workers + 1)]

@@ -61,7 +61,7 @@ class Data(Protocol):
 
     @property
     def variant(self) -> object:
-        """What stands for the name in the digest, as text."""
+        """The text that replaces the name in the digest."""
 
     @property
     def native_shape(self) -> InputShape:
@@ -138,7 +138,7 @@ def reading_of(
         reading: where data lie.
 
     Returns:
-        the reading whose digest is among those wanted, today's rule before the first; or None.
+        the reading with a wanted digest, today's rule before the first rule; or None.
 
     Raises:
         UsageError, NoInputError: as `digest`, and the first rule finds nothing either.

@@ -35,7 +35,7 @@ def laid_out(table: Table, width: int | None) -> Iterator[str]:
 
     Args:
         table: numbers are aligned to the right.
-        width: characters of a line; None for a pipe, whose rows are one line each.
+        width: characters of a line; None for a pipe, where each row is one line.
     """
     lines = [[printable(cell) for cell in row] for row in (table.head, *table.rows)]
     widths = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]

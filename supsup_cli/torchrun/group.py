@@ -7,12 +7,15 @@ also on GPUs, because they are text and not tensors.
 """
 
 import json
+import os
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -79,6 +82,31 @@ class RankGroup:
         """Start when all are there; before that, nothing may wait that a signal cannot end."""
         self.meet()
         self._life.begin()
+
+    def connect(self, connecting: Callable[[], None]) -> None:
+        """Connect to the others while signals are heard, and others that fail are noticed.
+
+        Args:
+            connecting: waits for the others in torch, where no signal reaches Python.
+
+        Raises:
+            RankFailedError: another rank failed or is silent, and this one is to say so.
+            RuntimeError: they could not be reached.
+        """
+        ended: list[RuntimeError | None] = []
+
+        def connect() -> None:
+            try:
+                connecting()
+                ended.append(None)
+            except RuntimeError as error:
+                ended.append(error)
+
+        # nobody waits for it at the end: it may hang for as long as a transfer may take
+        threading.Thread(target=connect, daemon=True).start()
+        self._wait(lambda: bool(ended), range(1, self.count))
+        if ended[0] is not None:
+            raise ended[0]
 
     def gathered(self, part: Sequence[object]) -> list[Sequence[object]]:
         """Bring the parts of all ranks to rank 0; see `Ranks`."""
@@ -227,6 +255,14 @@ class RankGroup:
         )
 
 
+def _another_connection() -> Any:
+    """Connect once more to the store's server: who waits in one connection holds it for itself."""
+    stores: Any = dist  # whose stubs leave them out
+    address = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    return stores.PrefixStore(f"gloo/{attempt}", stores.TCPStore(*address, is_master=False))
+
+
 @contextmanager
 def joined(place: Place) -> Iterator[RankGroup]:
     """Join the ranks of this command.
@@ -237,10 +273,22 @@ def joined(place: Place) -> Iterator[RankGroup]:
     store, _, _ = next(rendezvous("env://"))
     group = RankGroup(place, store)
     try:
-        group.begin()
-        dist.init_process_group(
-            "gloo", store=store, rank=place.rank, world_size=place.count, timeout=_TRANSFER
-        )
+        try:
+            group.begin()
+            group.connect(
+                lambda: dist.init_process_group(
+                    "gloo",
+                    store=_another_connection(),
+                    rank=place.rank,
+                    world_size=place.count,
+                    timeout=_TRANSFER,
+                )
+            )
+        except (KeyboardInterrupt, RuntimeError):
+            cause = group.cause()  # torchrun ends the others when one has died
+            if cause is None:
+                raise
+            raise cause from None
         yield group
     finally:
         group.end()

@@ -56,12 +56,17 @@ class OpenNetwork:
     device: torch.device
 
     @cached_property
+    def trained(self) -> bool:
+        """Whether tasks have last layers of their own, over a library's trained network."""
+        return kind_of(self.network) == "trained"
+
+    @cached_property
     def parts(self) -> Parts:
         """The network below the first masked layer, and above it.
 
         Only a library's network is split; any other is entirely above.
         """
-        if kind_of(self.network) != "trained":
+        if not self.trained:
             return Parts(None, self.network)
         shape = self.bank.record.input.shape
         example = self.pixels(torch.zeros(2, *shape, dtype=torch.uint8, device=self.device))

@@ -22,7 +22,7 @@ from supsup_cli.core.networks.traits import TypicalTraits, parted_traits
 # How task files name the statistics of all normalisation layers together: one array in place of
 # two a layer, whose names would take more bytes than a sparse mask's small layers.
 NORMALISATION = "normalisation"
-# What is usual for a task's images under its mask; older files do not tell.
+# Typical traits of a task's images under its mask; older files lack them.
 TRAITS = "traits"
 
 

@@ -140,7 +140,7 @@ def main() -> None:
 
 
 def _mask_bytes(bank: Path, task: str) -> list[Tensor]:
-    """Give the tensors of a task's file that hold its masks' bits."""
+    """Return the tensors of a task's file that hold its masks' bits."""
     from safetensors.torch import load_file
 
     stored = load_file(bank / "masks" / f"{task}.safetensors")

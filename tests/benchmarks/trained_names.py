@@ -31,7 +31,7 @@ from supsup_cli.workflows.reporting import Silent
 from tests.benchmarks.timing import machine, row
 from tests.benchmarks.trained_base import plain_network
 
-_RIDGES = (1.0, 10.0, 100.0, 1e3, 1e4)
+_RIDGES = (1e3, 1e4, 1e5, 1e6, 1e7)
 _SHRINKAGE = 0.1  # of a covariance, towards the mean variance
 _HELD_OUT = 10  # every tenth training image chooses the ridge
 _TIMED = 256
@@ -189,7 +189,7 @@ def random_ridge(values: Tensor, labels: Tensor, tests: Tensor, size: int) -> Te
 
 
 def solved(gram: Tensor, cross: Tensor, ridge: float) -> Tensor:
-    """Give (G + λ I)⁻¹ C."""
+    """Return (G + λ I)⁻¹ C."""
     lower = torch.linalg.cholesky(gram + ridge * torch.eye(len(gram)))
     weights: Tensor = torch.cholesky_solve(cross, lower)
     return weights

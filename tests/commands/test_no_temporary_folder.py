@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from supsup_cli.data import room
+from supsup_cli.data import image_buffer
 from supsup_cli.errors import StorageError, UsageError
 from supsup_cli.temporary import imports_without_temporary_folder, temporary_folder
 from supsup_cli.workflows.plots import plot_recoveries
@@ -67,9 +67,9 @@ def test_doctor_names_tmpdir_and_advises_to_install_nothing(
 
 @pytest.mark.usefixtures("nowhere")
 def test_images_that_need_the_folder_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "_IN_MEMORY", 0)
+    monkeypatch.setattr(image_buffer, "_IN_MEMORY", 0)
     with pytest.raises(StorageError, match="no folder for temporary files: no room for") as told:
-        room.make_room(3, (1, 2, 2))
+        image_buffer.make_image_buffer(3, (1, 2, 2))
     assert told.value.hint == "set TMPDIR to a folder with room, and type the command again"
     assert told.value.exit_code == 13
 

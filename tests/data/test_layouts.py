@@ -210,7 +210,7 @@ def test_folders_beside_the_splits_are_told(tmp_path: Path) -> None:
     write_images(tmp_path, "train/a/", "train/b/", "more/", each=8)
     data = load(str(tmp_path), SHAPE)
     assert data.classes == ("a", "b")
-    assert "folders beside train, not read: more" in data.notes
+    assert "folders next to train, not read: more" in data.notes
 
 
 def test_class_folders_that_hold_only_folders_are_told(tmp_path: Path) -> None:
@@ -224,7 +224,7 @@ def test_class_folders_that_hold_only_folders_are_told(tmp_path: Path) -> None:
 
 def test_one_folder_above_the_classes_is_hinted_at(tmp_path: Path) -> None:
     write_images(tmp_path, "set/cat/", "set/dog/", each=2)
-    with pytest.raises(NoInputError, match="1 class folders with images") as caught:
+    with pytest.raises(NoInputError, match="class folders with images: 1 found") as caught:
         load(str(tmp_path), SHAPE)
     assert caught.value.hint == f"supsup learn-task --data {tmp_path / 'set'}"
 

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from supsup_cli.data import room
+from supsup_cli.data import image_buffer
 from supsup_cli.data.images import read_image
 from supsup_cli.data.splits import part_calibration
 from supsup_cli.errors import StorageError
@@ -153,16 +153,16 @@ def test_calibration_is_parted_in_place_as_it_is_by_copies() -> None:
 
 
 def test_many_images_lie_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "_IN_MEMORY", 1000)
+    monkeypatch.setattr(image_buffer, "_IN_MEMORY", 1000)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    images = room.make_room(10, (3, 8, 8))
+    images = image_buffer.make_image_buffer(10, (3, 8, 8))
     assert (images.shape, images.dtype) == ((10, 3, 8, 8), np.uint8)
     images[:] = 7
     assert images.sum() == 7 * images.size
     assert list(tmp_path.iterdir()) == []
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
     with pytest.raises(StorageError, match="no room for 1,920 bytes of decoded images"):
-        room.make_room(10, (3, 8, 8))
+        image_buffer.make_image_buffer(10, (3, 8, 8))
 
 
 def test_an_epoch_from_disk_learns_the_same_mask(
@@ -174,7 +174,7 @@ def test_an_epoch_from_disk_learns_the_same_mask(
             _photo((30 + place, 30), tint).save(tmp_path / "photos" / name / f"{place}.jpg")
     digests = []
     for place, most in enumerate((2**30, 100)):
-        monkeypatch.setattr(room, "_IN_MEMORY", most)
+        monkeypatch.setattr(image_buffer, "_IN_MEMORY", most)
         bank = tmp_path / f"bank{place}"
         assert run("init-base", "--bank", bank, "--arch", "mlp-8", "--input", "3x8x8").code == 0
         words = ("--data", tmp_path / "photos", "--steps", 20)

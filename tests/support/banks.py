@@ -1,4 +1,4 @@
-"""Tiny banks for tests: a network of 45 masked weights, and tasks whose masks a seed decides."""
+"""Tiny banks for tests: a network of 45 masked weights, and tasks with seeded masks."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -100,7 +100,7 @@ def flips(data: bytes, every: int = 1) -> Iterator[tuple[int, bytes]]:
 
 
 def units_spec(**changes: Any) -> BankSpec:
-    """Make the spec of a tiny network whose masks choose units: five, then four."""
+    """Make the spec of a tiny network with masks over units: five, then four."""
     parameters = tuple(
         ParameterRecord(name, shape, masked)
         for name, shape, masked in (

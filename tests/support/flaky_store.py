@@ -39,7 +39,7 @@ class Trouble:
 
 @dataclass(frozen=True)
 class FlakyServer:
-    """An S3 server whose every reply goes through the proxy.
+    """An S3 server with a proxy that every reply passes.
 
     Attributes:
         trouble: what goes wrong; may be changed at any time.

@@ -14,13 +14,22 @@ from tests.support.commands import ROOT, Ran
 _Result = TypeVar("_Result")
 
 
-def start_ranks(count: int, *words: object, **options: Any) -> subprocess.Popen[str]:
+def start_ranks(
+    count: int,
+    *words: object,
+    program: Sequence[str] = ("-m", "supsup_cli"),
+    **options: Any,
+) -> subprocess.Popen[str]:
     """Start one command on several ranks; the process is torchrun's."""
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command = [*launcher, f"--nproc-per-node={count}", "-m", "supsup_cli", *map(str, words)]
-    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(command, cwd=ROOT, text=True, env=environment, **(pipes | options))
+    command = [*launcher, f"--nproc-per-node={count}", *program, *map(str, words)]
+    pipes: dict[str, Any] = {
+        "stdin": subprocess.DEVNULL,
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.PIPE,
+    }
+    environment = {"env": {**os.environ, "OMP_NUM_THREADS": "1"}}
+    return subprocess.Popen(command, cwd=ROOT, text=True, **(pipes | environment | options))
 
 
 def run_ranks(count: int, *words: object, stdin: str | None = None) -> Ran:

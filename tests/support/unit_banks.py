@@ -1,4 +1,4 @@
-"""Small banks whose masks choose units."""
+"""Small banks with masks over units."""
 
 from pathlib import Path
 

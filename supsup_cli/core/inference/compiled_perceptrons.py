@@ -1,10 +1,9 @@
-"""A perceptron under packed masks, run by compiled loops where the bits lie; see `core.compiling`.
+"""Run a perceptron under packed masks by compiled loops; see `core.compiling`.
 
-A row of weights is put under its bits once for all images that want the mask. Weights and inputs
-are laid out by a bit's place in its byte: eight planes, in each of which one byte of the mask
-stands beside one number, so that sixteen bytes choose sixteen weights at a time. A row may begin
-inside a byte; then the inputs begin there too, and what the byte holds of the row before meets a
-zero.
+A row of weights is masked once for all images of a mask. Weights and inputs are laid out by a bit's
+place in its byte, in eight planes with one number per byte of the mask, so that sixteen bytes
+choose sixteen weights at a time. If a row starts inside a byte, the inputs start there too, and
+bits of the previous row meet zeros.
 """
 
 from collections.abc import Callable
@@ -14,10 +13,10 @@ import numpy as np
 
 from supsup_cli.core.compiling import compiled
 
-# Images under one mask at a time: their inputs stay in a core's cache beside a row of weights.
+# Images under one mask at a time: their inputs and a row of weights stay in a core's cache.
 _IMAGES = 32
-# Bytes to whose multiple a row is widened, so that no number is left over from the processor's
-# vectors; planes of weights are so much longer than the masks.
+# A row is widened to a multiple of so many bytes, so that it fills the processor's vectors; planes
+# of weights are so much longer than the masks.
 PADDING = 16
 
 
@@ -29,7 +28,7 @@ def _keep(row: Any, weights: Any, bit: Any, kept: Any) -> None:
 
 @compiled
 def _in_planes(source: Any, units: int, width: int, targets: Any) -> None:
-    # Once for each bit that a row begins with; after eight rows at most they come again.
+    # Once for each bit that a row may start with; after at most eight rows they repeat.
     for unit in range(min(8, units)):
         lead = unit * len(source) % 8
         if unit and lead == 0:
@@ -102,17 +101,17 @@ def run_perceptrons(
     last: int,
     out: Any,
 ) -> None:
-    """Run a perceptron under the masks of entries `first` to `last`, each on images of its own.
+    """Run a perceptron under the masks of entries `first` to `last`, each on its own images.
 
     Args:
         planes: (8, n + 16) float32, weights by their bit's place in its byte.
         sizes: (L + 1,) int64, inputs, then the units of every layer.
         packed: (T, n) uint8, contiguous; each layer's bits begin on a byte.
-        gains: (T, L) float32, what a kept weight of each layer counts.
+        gains: (T, L) float32, gain of a kept weight in each layer.
         images: (B, inputs) float32, contiguous.
         tasks: (K,) int64, the mask of each entry.
-        starts: (K + 1,) int64, where each entry's images begin among `members`.
-        members: (P,) int64, which of the images.
+        starts: (K + 1,) int64, start of each entry's images among `members`.
+        members: (P,) int64, places of the images.
         first: entry to begin with.
         last: entry to end before.
         out: (P, outputs) float32, written to.
@@ -124,7 +123,7 @@ def run_perceptrons(
     most = 1
     for entry in range(first, last):
         most = max(most, min(_IMAGES, starts[entry + 1] - starts[entry]))
-    units_of = np.zeros((widest, most), np.float32)  # what all units of a layer say
+    units_of = np.zeros((widest, most), np.float32)  # outputs of all units of a layer
     inputs_of = np.zeros(widest, np.float32)
     values = np.zeros((8, most, 8 * longest), np.float32)  # by the bit a row begins with
     for entry in range(first, last):

@@ -1,4 +1,4 @@
-"""Every mask tried by itself: the most accurate way to name a task, and what makes it fast.
+"""Try every mask: the most accurate way to name a task, and how to make it fast.
 
 A chain of linear layers needs no module to run it: masks are unpacked into one buffer, and the
 products go into others, so that no memory is asked for between two tasks. Where the processor
@@ -40,11 +40,11 @@ def exhaustive(
     own: Tensor,
     top: int | None = None,
 ) -> Tensor:
-    """Try every mask by itself and score it by the mean of −objective over the group.
+    """Try every mask and score it by the mean of −objective over the group.
 
     Wortsman et al. 2020, section 3.3, name it as the reference that costs T forward passes. For one
-    image it costs no more operations than One-Shot, whose gradient visits every mask as well. On a
-    network that normalises, how unusual the image is for the task counts too: see
+    image it costs no more operations than One-Shot, because that gradient visits every mask too. On
+    a network that normalises, how unusual the image is for the task counts too: see
     `single_mask_misfit`.
 
     Args:
@@ -107,14 +107,14 @@ def _misfits(
 
 
 def _pays(stack: MaskStack, groups: Tensor, objective: Objective, top: int) -> bool:
-    """Tell whether comparing in bfloat16 first is possible, and the faster way."""
+    """Return whether comparing in bfloat16 first is possible, and the faster way."""
     many = len(groups) >= _LEAST_IMAGES and len(stack) >= max(_LEAST_TASKS, 4 * top)
     alone = objective == "R" and groups.shape[1] == 1
     return many and alone and has_fast_bfloat16(groups.device)
 
 
 def has_fast_bfloat16(device: torch.device) -> bool:
-    """Tell whether a device multiplies bfloat16 faster than float32."""
+    """Return whether a device multiplies bfloat16 faster than float32."""
     if device.type != "cpu":
         return device.type == "cuda"
     capabilities: Callable[[], dict[str, bool]]
@@ -184,7 +184,7 @@ class _Outputs:
         return superfluous - own
 
     def parts(self, logits: Tensor) -> tuple[Tensor, Tensor]:
-        """Give logsumexp of the superfluous logits, and of the task's own: (B,) each, nats."""
+        """Return logsumexp of the superfluous logits, and of the task's own: (B,) each, nats."""
         if not self._together:
             return tuple(  # type: ignore[return-value]
                 logits.masked_fill(one, -torch.inf).logsumexp(1) for one in (self._own, ~self._own)

@@ -1,6 +1,6 @@
 """Which task is this? One-Shot, Binary, gradient descent, and every mask tried (exhaustive).
 
-Every method takes G groups of n images and gives one decision a group: n = 1 decides per image.
+Every method takes G groups of n images and makes one decision per group; n = 1 decides per image.
 Scores are larger for better tasks; NaN marks a task that a method left out.
 """
 
@@ -57,11 +57,10 @@ def infer_tasks(
         objective: H, G or R.
         real: (O,) bool, outputs that may be a label of any task; used in superposition.
         own: (T, O) bool, each task's own outputs; used when its mask is tried by itself.
-        top: how many of a group's best scores are wanted, so that others need not be known; None
-            for all.
+        top: number of a group's best scores that are needed; None for all.
 
     Returns:
-        (G, T) float32, nats; the largest names the task, NaN where a task was not compared.
+        (G, T) float32, nats; the largest names the task; NaN if a task was not compared.
 
     Raises:
         ValueError: the stack is empty, or G or R lack superfluous outputs.
@@ -159,7 +158,7 @@ def descent(
             break
         gradient = alpha_gradients(network, stack, log_alphas.exp(), groups, loss)
         spread = gradient.std(1, correction=0, keepdim=True).clamp_min(torch.finfo().tiny)
-        # Groups that have converged stay, so that others do not change their scores.
+        # Groups that have converged do not change any more, whatever happens to others.
         log_alphas = log_alphas.where(
             ~left, (log_alphas - _STEP * gradient / spread).log_softmax(1)
         )
@@ -176,9 +175,9 @@ def alpha_gradients(
     """Differentiate each group's loss with respect to the coefficients of its superposition.
 
     ∂L/∂αₖ = Σₚ Mₖ[p] · ∂L/∂M̄[p] with M̄ = Σ αₖ Mₖ: one backward pass for the mixture, then one
-    product with the packed masks. A network that normalises takes the statistics of the very images
-    that share the decision, one image's own if it decides alone: no task's statistics fit a mixture
-    of masks, and those of other images would tell which task they belong to.
+    product with the packed masks. A network that normalises uses the statistics of the images that
+    are decided together, because no task's statistics fit a mixture of masks, and those of further
+    images would reveal their task.
 
     Args:
         network: frozen network that all masks share.
@@ -204,7 +203,7 @@ def alpha_gradients(
 
 
 def _gradient_by_chunks(group_loss: _GroupLoss, mixture: Masks, images: Tensor) -> Masks:
-    """Average the gradient over one group, a chunk of its images at a time: (1, *shape) each."""
+    """Average the gradient over one group, chunk by chunk: (1, *shape) each."""
     masks = {name: mask[0] for name, mask in mixture.items()}
     total = {name: torch.zeros_like(mask) for name, mask in masks.items()}
     for chunk in images.split(images_at_once(images, _CHUNK_IMAGES)):
@@ -215,7 +214,7 @@ def _gradient_by_chunks(group_loss: _GroupLoss, mixture: Masks, images: Tensor) 
 
 
 def _one_each(mixture: Masks, groups: int) -> Masks:
-    """Give each group a mixture of its own, in name alone where they share one."""
+    """Make a mixture for each group; groups that share one get views of it."""
     return {name: mask.expand(groups, *mask.shape[1:]) for name, mask in mixture.items()}
 
 

@@ -1,9 +1,9 @@
-"""Is this a task we know? How well a task's own images fit its mask, and when others fit too badly.
+"""Is this a known task? How well a task's own images fit its mask, and when others fit too badly.
 
 An image is judged under the mask that fits it best, against quantiles of that task's own
-calibration images. Nothing is known of strangers, so that nothing but false alarms can be bounded:
-their share is chosen, and rises with the number of tasks, for every mask is one more chance for a
-stranger's image to fit by accident.
+calibration images. Nothing is known about strangers, so only false alarms can be bounded. Their
+share is chosen, and rises with the number of tasks, because every further mask may fit a stranger's
+image by accident.
 """
 
 import math
@@ -21,20 +21,19 @@ from supsup_cli.core.networks.traits import TypicalTraits
 
 from .single_mask import forward_alone
 
-# The misfit grows where a mask fits badly: thresholds are read off the upper tail, so it is the
-# finer one.
+# The misfit grows if a mask fits badly. Thresholds are in the upper tail, so its levels are finer.
 CALIBRATION_LEVELS = (
     *(0.0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98),
     *(0.99, 0.995, 0.996, 0.997, 0.998, 0.999, 1.0),
 )
-# Names of misfits as task files write them; the last two are in files that older versions wrote.
+# Names of misfits in task files; the last two are in files of older versions.
 DAMPED_LOG_ODDS = "R-damped"
 DOUBT_AND_TRAITS = "H-traits"
 _LOG_ODDS = "R"
 DOUBT = "H"
 ODDS = (DAMPED_LOG_ODDS, _LOG_ODDS)
 MISFITS = (DAMPED_LOG_ODDS, DOUBT, DOUBT_AND_TRAITS, _LOG_ODDS)  # as FORMAT.md lists them
-# Beside them: how far features lie from a task's signature, which is no misfit of a mask.
+# Also the distance of features from a task's signature, which is not a misfit of a mask.
 SIGNATURE = "Q"
 
 _IMAGES_AT_ONCE = 2048
@@ -42,11 +41,11 @@ _IMAGES_AT_ONCE = 2048
 # PermutedMNIST: at 50 tasks 0.31 % of known test images, and 0.12 % of strangers' are missed.
 _ONE_TASK_SHARE = 0.0005
 _SHARES = (0.001, 0.004)
-# A quantile is read only where this many calibration images lie beyond it, else extrapolated.
+# A quantile is read only if this many calibration images lie beyond it, else extrapolated.
 _IMAGES_BEYOND = 5
 _TAIL_RATIO = 4
-# A group is new only if its median image fits worse than this share of the task's own: images of
-# one class alone must not be called new for being the task's hardest.
+# A group is new only if its median image fits worse than this share of the task's own, because
+# images of the task's hardest class must not be called new.
 _LEAST_GROUP_LEVEL = 0.8
 
 
@@ -56,7 +55,7 @@ class Calibration:
 
     Attributes:
         misfit: name of the score.
-        images: how many images it was measured on.
+        images: number of images it was measured on.
         levels: ascending, each in 0…1.
         values: misfit at each level, nats, ascending.
     """
@@ -92,7 +91,7 @@ def damped_log_odds(logits: Tensor, own: Tensor, images: Tensor) -> Tensor:
 
 
 def damping(images: Tensor) -> Tensor:
-    """Give what logits are divided by: images (B, *input_shape) float32 → (B,) float32, ≥ 1."""
+    """Compute the divisor of logits: images (B, *input_shape) float32 → (B,) float32, ≥ 1."""
     return images.flatten(1).square().mean(1).sqrt().clamp_min(1)
 
 
@@ -105,7 +104,7 @@ def run_mask(
     misfit: str = DAMPED_LOG_ODDS,
     typical: TypicalTraits | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Run one task's mask on images, each by itself: how badly they fit it, and their class.
+    """Run one task's mask on images, each alone: how badly they fit it, and their class.
 
     Args:
         network: frozen network.
@@ -136,7 +135,7 @@ def run_mask(
 def judge_logits(
     logits: Tensor, divisors: Tensor, outputs: Tensor, misfit: str
 ) -> tuple[Tensor, Tensor]:
-    """Tell from a mask's logits how badly images fit it, and their classes; see `run_mask`.
+    """Compute from a mask's logits how badly images fit it, and their classes; see `run_mask`.
 
     Args:
         logits: (B, O) float32.
@@ -163,7 +162,7 @@ def calibration_quantiles(
     outputs: Tensor,
     misfit: str = DAMPED_LOG_ODDS,
 ) -> Tensor:
-    """Measure the misfit of a task's mask on images of that task that it has not learned from.
+    """Measure the misfit of a task's mask on its images that it has not learned from.
 
     Args and shapes are those of `run_mask`, with N ≥ 1; `DOUBT_AND_TRAITS` is no misfit here.
 
@@ -179,7 +178,7 @@ def false_alarm_share(tasks: int) -> float:
     """Choose the share of known images that may be called new: .001 up to 4 tasks, .004 from 64.
 
     Args:
-        tasks: T ≥ 1 that compete.
+        tasks: T ≥ 1, the number of tasks that compete.
     """
     low, high = _SHARES
     return min(high, max(low, _ONE_TASK_SHARE * math.sqrt(tasks)))
@@ -192,7 +191,7 @@ def group_level(images: int, share: float) -> float:
     P(Binomial(n, 1 − level) > n / 2) = share; 1 − share for one image, never below 0.8.
 
     Args:
-        images: n ≥ 1 that share a decision.
+        images: n ≥ 1, the number decided together.
         share: of false alarms.
     """
     beyond, all_beyond = 0.0, 1 - _LEAST_GROUP_LEVEL
@@ -210,17 +209,17 @@ def group_level(images: int, share: float) -> float:
 def novelty_threshold(
     calibration: Calibration | None, tasks: int, images: int = 1, witnesses: int = 1
 ) -> float:
-    """Set the misfit above which an image, or the median image of a group, is new.
+    """Compute the misfit above which an image, or the median image of a group, is new.
 
-    Where fewer than five calibration images lie beyond the level that is needed, the tail is
-    continued as an exponential one, whose scale is read off the stored quantiles: a task with few
-    images has a wide threshold. With fewer than 20 there is no tail to read.
+    If fewer than five calibration images lie beyond the required level, the tail is continued as an
+    exponential one with a scale from the stored quantiles, so a task with few images has a wide
+    threshold. With fewer than 20 images there is no tail to read.
 
     Args:
         calibration: of the task that fits best; None if it has none.
-        tasks: T that compete.
-        images: that share the decision.
-        witnesses: thresholds that a decision must pass; each may raise its part of the alarms.
+        tasks: T, the number of tasks that compete.
+        images: number of images decided together.
+        witnesses: thresholds that a decision must pass; each causes its part of the alarms.
 
     Returns:
         nats; infinity where nothing may be called new, because the task has no calibration, one

@@ -1,4 +1,4 @@
-"""A perceptron under one mask after the other, without memory being asked for between two."""
+"""Run a perceptron under masks one by one, without allocating memory in between."""
 
 from functools import cached_property
 from types import ModuleType
@@ -14,9 +14,9 @@ from supsup_cli.core.masks.bit_kernels import bit_table
 from supsup_cli.core.masks.masks import MaskStack
 from supsup_cli.core.networks.specs import MultilayerPerceptron
 
-# Images that go through a network at once: logits of 256 images stay in a core's cache.
+# Images per pass: logits of 256 images stay in a core's cache.
 CHUNK_IMAGES = 256
-# Masks under which one image or more are run that are worth a thread.
+# So many masks, each with at least one image, are worth a thread.
 _MASKS_FOR_A_THREAD = 8
 # Images of one process that are run without compiled loops: loading these takes half a second.
 FEW_IMAGES = 16
@@ -24,7 +24,7 @@ _PADDING = 16  # numbers beyond the weights that compiled loops may read
 
 
 class MaskedPerceptron:
-    """A chain of linear layers under one mask of a stack after the other, in memory of its own.
+    """A chain of linear layers under a stack's masks, one by one, in its own memory.
 
     Args:
         network: frozen; its weights are masked, all of them.
@@ -33,7 +33,7 @@ class MaskedPerceptron:
 
     Attributes:
         weights: (8 · bytes,) of `dtype`, see `joined_weights`.
-        AT_ONCE: images that go through at once, at most.
+        AT_ONCE: largest number of images per pass.
     """
 
     AT_ONCE = CHUNK_IMAGES
@@ -50,7 +50,7 @@ class MaskedPerceptron:
         self._rooms = [weights.new_empty(CHUNK_IMAGES, layer.shape[0]) for layer in self._layers]
 
     def take(self, index: int) -> None:
-        """Put a task's mask on the weights."""
+        """Apply a task's mask to the weights."""
         rows = self._stack.packed[index].to(torch.int32)
         torch.index_select(self._table, 0, rows, out=self._bits.view(-1, 8))
         torch.mul(self.weights, self._bits, out=self._effective)
@@ -59,7 +59,7 @@ class MaskedPerceptron:
                 layer.mul_(gain)
 
     def __call__(self, values: Tensor) -> Tensor:
-        """Map (B, inputs), B ≤ 256, to logits (B, O), which stand until the next call."""
+        """Map (B, inputs), B ≤ 256, to logits (B, O), which are valid until the next call."""
         for place, (layer, room) in enumerate(zip(self._layers, self._rooms, strict=True)):
             if place:
                 values.relu_()
@@ -73,10 +73,8 @@ class MaskedPerceptron:
 
     @cached_property
     def compiled(self) -> ModuleType | None:
-        """Compiled loops over these masks' bits; None on a GPU, for masks too few to make up for
-        loading them, or where there is no compiler.
-        """
-        # They check no bounds: the layers must be the chain that they take them for.
+        """Compiled loops over these masks; None on a GPU, for few masks, or without a compiler."""
+        # They check no bounds, so the layers must be a chain.
         chain = zip(self._sizes[1:].tolist(), self._sizes[:-1].tolist(), strict=True)
         if [tuple(layer.shape) for layer in self._layers] != list(chain):
             return None
@@ -90,15 +88,15 @@ class MaskedPerceptron:
         starts: NDArray[np.int64],
         members: NDArray[np.int64],
     ) -> Tensor:
-        """Run masks, each on images of its own, by compiled loops over packed bits.
+        """Run masks, each on its own images, by compiled loops over packed bits.
 
-        What comes of an image does not depend on what else is run, to the last bit.
+        An image's result does not depend, to the last bit, on what else is run.
 
         Args:
             images: (B, …) float32, normalised.
             tasks: (K,) int64, which masks.
-            starts: (K + 1,) int64, where each one's images begin among `members`.
-            members: (P,) int64, which of the images.
+            starts: (K + 1,) int64, start of each one's images among `members`.
+            members: (P,) int64, places of the images.
 
         Returns:
             (P, O) float32.

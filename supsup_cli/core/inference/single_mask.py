@@ -1,4 +1,4 @@
-"""One mask run by itself: how badly an image fits it."""
+"""Run one mask: how badly does an image fit it?"""
 
 from collections.abc import Mapping
 
@@ -29,7 +29,7 @@ def single_mask_misfit(
     own: Tensor,
     typical: TypicalTraits | None,
 ) -> Tensor:
-    """Judge one mask by what it answers, and where a network normalises by what it sees on the way.
+    """Judge one mask by its outputs, and if the network normalises also by its inner values.
 
     misfit(objective) + 3 ln(1 + D² / d) there, see `TypicalTraits.unusualness`; misfit(objective)
     elsewhere.
@@ -55,7 +55,7 @@ def forward_alone(
     images: Tensor,
     typical: TypicalTraits | None,
 ) -> tuple[Tensor, Tensor]:
-    """Run one task's mask, and tell how unusual each image is for the task.
+    """Run one task's mask, and measure how unusual each image is for the task.
 
     Args:
         network: frozen network that all masks share.
@@ -79,7 +79,7 @@ def forward_alone(
 def forward_with_traits(
     network: nn.Module, masks: Mapping[str, Tensor], images: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Run a network that normalises, and tell each image's traits under the mask.
+    """Run a network that normalises, and compute each image's traits under the mask.
 
     Each normalisation writes what it sees into a tensor that stands in for its buffer `seen`.
 

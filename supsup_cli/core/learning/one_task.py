@@ -142,7 +142,7 @@ class Learning:
         return recalibrated_statistics(self._network, self._values(self.masks()), self._sample())
 
     def lower(self) -> None:
-        """Give what lies below the masks: nothing does, for all layers are masked."""
+        """Return the values below the masks: none, because all layers are masked."""
 
     def head(self) -> None:
         """Return the task's own last layer: none, because all tasks share the network's."""

@@ -162,7 +162,7 @@ class TrainedLearning:
         }
 
     def lower(self) -> Between | None:
-        """Give what lies below the masks of all images, in their order; None if it is not kept."""
+        """Return the values below the masks for all images, in order; None if they are not kept."""
         return self._lower.plain
 
     def statistics(self) -> Statistics:

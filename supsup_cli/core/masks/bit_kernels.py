@@ -15,9 +15,9 @@ from torch import Tensor
 
 from supsup_cli.core import loops
 
-# Floats that are unpacked at a time. For a few vectors 16 MiB, which are kept at hand: 100 masks
-# times one vector took 8 ms so, and 117 ms in blocks of 64 MiB, asked of the system each time. For
-# many vectors 64 MiB, as products of larger blocks gain more than that.
+# Floats unpacked at a time. For a few vectors 16 MiB, which are reused: 100 masks times one vector
+# took 8 ms this way, and 117 ms in blocks of 64 MiB that the system provides anew each time. For
+# many vectors 64 MiB, because products of larger blocks gain more than that costs.
 _FEW_BLOCK_VALUES, BLOCK_VALUES = 1 << 22, 1 << 24
 _MANY_VECTORS = 16
 # With up to so many vectors, reading bits once for each is faster than unpacking them once.
@@ -123,14 +123,12 @@ def plain_weighted_sum(alphas: Tensor, packed: Tensor) -> Tensor:
 
 
 def compiled(packed: Tensor) -> ModuleType | None:
-    """Give the compiled loops; None on a GPU, for masks too few to make up for loading them, or
-    where there is no compiler.
-    """
+    """Return the compiled loops; None on a GPU, for few masks, or without a compiler."""
     return loops.load(loops.OVER_BITS) if worth_compiling(packed) else None
 
 
 def worth_compiling(packed: Tensor) -> bool:
-    """Tell whether compiled loops, on a CPU alone, make up for loading them."""
+    """Return whether compiled loops make up for loading them; they need a CPU."""
     return packed.device.type == "cpu" and packed.numel() >= _WORTH_COMPILED
 
 

@@ -104,7 +104,7 @@ def log_odds(logits: Tensor, real: Tensor) -> Tensor:
 
 
 def mixture_loss(objective: Objective, logits: Tensor, real: Tensor) -> Tensor:
-    """Compute the objective whose gradient with respect to α picks a task: (…, O) → (…), nats."""
+    """Compute the objective; its gradient with respect to α picks a task: (…, O) → (…), nats."""
     if objective == "H":
         return entropy(logits)
     return superfluous_pull(logits, real) if objective == "G" else log_odds(logits, real)

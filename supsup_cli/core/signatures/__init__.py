@@ -1,1 +1,1 @@
-"""What the frozen network, unmasked, tells of an image: which task it looks like."""
+"""What the frozen network, unmasked, says about an image: which task it looks like."""

@@ -1,7 +1,7 @@
-"""Looks at signatures by compiled loops over stored integers; see `core.compiling`.
+"""Compare signatures by compiled loops over stored integers; see `core.compiling`.
 
-What `looks` and `table` do in plain PyTorch, one group of images after the other, so that what is
-found of an image depends on no other. Rows of one byte a number are read as they lie: ten thousand
+This does what `looks` and `table` do in plain PyTorch, group by group, so that an image's result
+does not depend on other images. Rows with one byte per number are read directly: ten thousand
 tasks' centres take 3 MB.
 """
 
@@ -48,8 +48,8 @@ def _count_above(values: Any, bar: Any) -> int:
 
 @compiled
 def _best(values: Any, most: int, places: Any) -> int:
-    # The best values but −∞, the earlier of equals, in their order. Counting, sixteen at a time,
-    # halves the range that holds the worst of them until little is left to be sorted.
+    # The best values except −∞, the earlier ones if equal, in order. Counting, sixteen at a time,
+    # halves the range that holds the worst of them until few are left to sort.
     bar = np.float32(-np.inf)
     if _count_above(values, bar) > most:
         high, low = values.max(), np.float32(np.inf)
@@ -131,16 +131,17 @@ def look(
     Args:
         features: (G, n, D) float32, contiguous.
         centres: (T, D) int8, contiguous.
-        centre_lines: (2, T) float32, what one step of each row counts, and what is added.
+        centre_lines: (2, T) float32, scale and bias of each row.
         classes: (ΣM, D) int8, contiguous.
-        class_lines: (2, ΣM) float32, the same of each class.
-        starts: (T + 1,) int64, where each task's classes begin; one without is never chosen.
-        precisions: (D,) float32, that weigh an image's own part of Q in the second look.
-        margin: how far behind the best tasks are left by the second look, nats over ν/2.
-        most: (2,) int64, tasks that both looks leave at most.
+        class_lines: (2, ΣM) float32, the same for each class.
+        starts: (T + 1,) int64, start of each task's classes; a task without classes is never
+            chosen.
+        precisions: (D,) float32, weights of an image's own part of Q in the second look.
+        margin: the second look drops tasks further behind the best, in nats over ν/2.
+        most: (2,) int64, largest number of tasks after each look.
         first: group to begin with.
         last: group to end before.
-        out: (G, most[1]) int64, written to: the tasks in their order, then −1.
+        out: (G, most[1]) int64, written to: the tasks in order, then −1.
     """
     images, size = features.shape[1], features.shape[2]
     together = np.zeros(size, np.float32)
@@ -194,11 +195,11 @@ def distances(
     noise: float,
     out: Any,
 ) -> None:
-    """Give Q of images under one task's whole signature; see `TaskSignature.distances`.
+    """Compute Q of images under one task's signature; see `TaskSignature.distances`.
 
     Args:
         features: (N, D) float32, contiguous.
-        members: (P,) int64, which of the images.
+        members: (P,) int64, places of the images.
         means: (M, D) float32.
         directions: (M, k, D) float32.
         variances: (M, k) float32.

@@ -1,4 +1,4 @@
-"""Features of an image in the frozen network, unmasked: the same for all tasks, in one pass."""
+"""Features of an image in the frozen, unmasked network: one pass for all tasks."""
 
 from typing import Protocol
 
@@ -8,8 +8,8 @@ from supsup_cli.core.networks.head import find_head, pooled_features
 from supsup_cli.core.networks.specs import MultilayerPerceptron
 from supsup_cli.core.networks.units import UnitPerceptron
 
-# Units of a perceptron's first layer that are looked at: all of so many, of more the first 256,
-# since each takes its bytes from what is kept of the others.
+# A perceptron's first layer gives its first 256 units, because each unit takes bytes that could
+# describe the others.
 _ALL_UNITS, _FIRST_UNITS = 300, 256
 
 
@@ -27,9 +27,9 @@ class FrozenFeatures(Protocol):
 
 
 class FirstLayer:
-    """What the first units of a perceptron's first layer add up to, before any activation.
+    """The first units of a perceptron's first layer, before the activation.
 
-    Later layers mix what tells tasks apart: of 250 permutations the first layer names .999 of
+    Later layers mix what distinguishes tasks: of 250 permutations the first layer names .999 of
     single images rightly, the last hidden one .894.
 
     Args:
@@ -48,13 +48,13 @@ class FirstLayer:
 
 
 class TrainedFeatures:
-    """What a trained network hands its last layer, its roots; ImageNet's classes live there.
+    """Roots of a trained network's last features, which distinguish ImageNet's classes.
 
     Roots, with the sign that a number has, make the spread of a number less dependent on its size
     (Tukey 1957; of 20 tasks of CIFAR-100 the right one is named .668 times in place of .649).
 
     Args:
-        network: one whose tasks have heads of their own.
+        network: one with a head for each task.
         size: D.
     """
 
@@ -67,18 +67,18 @@ class TrainedFeatures:
 
 
 def roots(values: Tensor) -> Tensor:
-    """Give sign(x) √|x| of every number."""
+    """Return sign(x) √|x| of every number."""
     return values.abs().sqrt().copysign(values)
 
 
 def trained_features(network: nn.Module) -> TrainedFeatures | None:
-    """Give the features of a network without a last layer; None for any other."""
+    """Return the features of a network without a last layer; None for any other."""
     found = find_head(network)
     return None if found is None else TrainedFeatures(network, found[1].features)
 
 
 def first_layer(network: nn.Module) -> FirstLayer | None:
-    """Give a perceptron's features; None for any other network."""
+    """Return a perceptron's features; None for any other network."""
     if isinstance(network, MultilayerPerceptron | UnitPerceptron):
         return FirstLayer(network)
     return None

@@ -1,4 +1,4 @@
-"""A task's signature: Gaussians of its classes in the features of the frozen network."""
+"""Fit a task's signature: Gaussians of its classes in the frozen network's features."""
 
 from dataclasses import dataclass
 
@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 # Images that a signature is made of, at most: of few directions, and of many. Of few, more made no
 # difference (split MNIST, task right: 2,000 images .956, 5,000 .959, 12,000 .958).
 FEW_IMAGES, MOST_IMAGES = 2048, 6144
-# Classes beyond these share a Gaussian with the class they resemble most.
+# Further classes share a Gaussian with the class they resemble most.
 _MOST_COMPONENTS = 16
 _IMAGES_PER_DIRECTION = 4
-_LEAST_SHARE = 1e-9  # of all variance: a direction with less is rounding
+_LEAST_SHARE = 1e-9  # of all variance; a direction with less may be rounding error
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,9 +34,9 @@ class FittedGaussians:
 
 
 def components(features: NDArray[np.float32], labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Give each image its component: its class, or where there are many, a few alike together.
+    """Assign each image a component: its class, or with many classes a few similar ones together.
 
-    Ward's rule (1963): the two whose union adds least to the squares within are joined, until 16
+    Ward's rule (1963): join the two with the union that adds least to the squares within, until 16
     are left.
 
     Args:
@@ -69,8 +69,8 @@ def fit_gaussians(
 ) -> FittedGaussians:
     """Fit a Gaussian of few directions to each component.
 
-    Sums are in float64, and a direction's largest number is positive, so that what little float32
-    features differ by from one processor to another hardly ever reaches the rounded result.
+    Sums are in float64, and a direction's largest number is positive, so that small differences of
+    float32 features between processors hardly ever reach the rounded result.
 
     Args:
         features: (N, D) float32, N ≥ 1.
@@ -100,7 +100,7 @@ def _principal(
     """Find the directions of largest variance: (k, D) of unit length, (k,), and all variance."""
     count, size = centred.shape
     total = float(np.square(centred).sum() / count)
-    # What is left must still tell the variance of all other directions.
+    # The rest must still give the variance of all other directions.
     few = min(most, count // _IMAGES_PER_DIRECTION, size // 2)
     # The smaller of the two products has the same eigenvalues.
     if count < size:

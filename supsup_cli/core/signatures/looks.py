@@ -1,7 +1,7 @@
-"""Which tasks' whole signatures are worth a look: by one mean a task, then by those of its classes.
+"""Choose the tasks with signatures worth comparing: by one mean per task, then by class means.
 
-The second look keeps the tasks whose fit score lies within a margin of the best: where scores are
-clear, few are left, and where tasks look alike, many. Means are rounded to one byte a number.
+The second look keeps the tasks with a fit score within a margin of the best: few if scores are
+clear, many if tasks look alike. Means are rounded to one byte per number.
 """
 
 from dataclasses import dataclass
@@ -14,19 +14,18 @@ from torch import Tensor
 
 from supsup_cli.core import loops
 
-# Tasks that the first and the second look leave at most; where no more compete than one leaves,
-# there is no such look. Among 2500 permutations the right task is among so many in .9999 of single
-# images each time.
+# Largest number of tasks that the first and the second look leave; with no more tasks than that, a
+# look is skipped. Of 2500 permutations, each look keeps the right task in .9999 of single images.
 _MOST = (256, 64)
-# Nats behind the best beyond which the second look leaves no task. Of 2500 permutations 3 lie so
-# near for a single image, and the right one is never more than 1.9 behind in 10,000; of 36
-# rotations, look-alikes, it is beyond in 4.5 % of 2,160, at 5 nats in 1.4 %: but of permutations
-# more than twice as many masks would be tried then.
+# The second look drops tasks that are more nats than this behind the best. Of 2500 permutations 3
+# are so near for a single image, and the right one is never more than 1.9 behind in 10,000 images.
+# Of 36 similar rotations the right one is dropped in 4.5 % of 2,160 images, at 5 nats in 1.4 %; but
+# then more than twice as many masks of permutations would be tried.
 _MARGIN = 3.5
 _LEAST_VARIANCE = 1e-6
 _LEVELS = 127
-# Numbers of all means from which on compiled loops make up for loading them, and of centres that
-# are worth a thread.
+# With so many numbers in all means, compiled loops make up for loading them; so many numbers in
+# centres are worth a thread.
 _WORTH_COMPILED, _WORTH_THREAD = 1 << 20, 1 << 22
 _GROUPS_AT_ONCE = 256  # in plain PyTorch
 _ROWS_AT_ONCE = 1 << 14  # that are widened to floats at a time: bounds memory
@@ -39,7 +38,7 @@ class Rows:
     Attributes:
         values: (R, D) int8.
         lines: (2, R) float32, scales, then biases.
-        precisions: (D,) float32, that weigh z² in the image's own part of Q.
+        precisions: (D,) float32, weights of z² in the image's own part of Q.
     """
 
     values: Tensor
@@ -48,7 +47,7 @@ class Rows:
 
     @cached_property
     def scaled(self) -> Tensor:
-        """Give scale · row of each: (R, D) float32."""
+        """Compute scale · row for each row: (R, D) float32."""
         return self.values * self.lines[0, :, None]
 
 
@@ -60,7 +59,7 @@ class CoarseSignatures:
         means: (ΣM, D) int8, of all components of all tasks, times `scales`.
         scales: (ΣM,) float32.
         shares: (ΣM,) float32.
-        starts: (T + 1,) int64, where each task's components begin; a task without a signature has
+        starts: (T + 1,) int64, start of each task's components; a task without a signature has
             none.
         centres: (T, D) int8, mean of each task's means by shares, times `centre_scales`.
         centre_scales: (T,) float32; zero for a task without a signature.
@@ -138,9 +137,7 @@ class CoarseSignatures:
 
 
 def compiled_looks(coarse: CoarseSignatures) -> ModuleType | None:
-    """Give the compiled loops; None on a GPU, for signatures too few to make up for loading them,
-    or where there is no compiler.
-    """
+    """Return the compiled loops; None on a GPU, for few signatures, or without a compiler."""
     worth = coarse.means.device.type == "cpu" and coarse.means.numel() >= _WORTH_COMPILED
     return loops.load(loops.OF_SIGNATURES) if worth else None
 
@@ -152,13 +149,13 @@ def near_tasks(
 
     Args:
         coarse: of T tasks.
-        features: (G, n, D) float32, of groups that share a decision.
+        features: (G, n, D) float32, of images decided together.
         freedom: ν of `fit_score`.
         compiled: loops, see `compiled_looks`.
 
     Returns:
-        (G, K) int64 on the CPU, tasks in their order, then −1; K is T where 64 or fewer compete,
-        who are all looked at, else 64.
+        (G, K) int64 on the CPU, tasks in order, then −1; K is T if at most 64 compete, which are
+        all compared, else 64.
     """
     if len(coarse) <= _MOST[1]:
         everyone = torch.arange(len(coarse)).masked_fill(~coarse.signed.cpu(), -1)
@@ -186,7 +183,7 @@ def near_tasks(
 
 
 def plain_near_tasks(coarse: CoarseSignatures, features: Tensor, freedom: float) -> Tensor:
-    """Choose as `near_tasks` does more than 64, in plain PyTorch, on any device."""
+    """Choose among more than 64 tasks like `near_tasks`, in plain PyTorch, on any device."""
     parts = [torch.empty(0, _MOST[1], dtype=torch.int64)]
     images = features.shape[1]
     for part in features.split(_GROUPS_AT_ONCE):
@@ -203,7 +200,7 @@ def plain_near_tasks(coarse: CoarseSignatures, features: Tensor, freedom: float)
 
 
 def _best(values: Tensor, most: int) -> Tensor:
-    """Tell which of each row's values (G, T) are the best, the earlier of equals: (G, T) bool."""
+    """Mark each row's best values in (G, T), the earlier ones if equal: (G, T) bool."""
     order = values.argsort(dim=1, descending=True, stable=True)[:, :most]
     best = torch.zeros_like(values, dtype=torch.bool).scatter_(1, order, value=True)
     return best & values.isfinite()
@@ -231,7 +228,7 @@ def _class_values(coarse: CoarseSignatures, features: Tensor, near: Tensor) -> T
 
 
 def _rounded(means: Tensor, precisions: Tensor, logarithms: Tensor) -> Rows:
-    """Round scores by means, (R, D) float32; to each bias a logarithm of shares is added."""
+    """Round scores by means, (R, D) float32, and add a logarithm of shares to each bias."""
     scaled = means * precisions
     biases = logarithms - (means * scaled).sum(1) / 2
     values, scales = _whole(scaled)

@@ -1,4 +1,4 @@
-"""Features of random convolution nets: pooled maps of all layers, whitened by the base alone."""
+"""Features of random convolution nets: pooled maps of all layers, whitened using only the base."""
 
 import numpy as np
 import torch
@@ -15,16 +15,16 @@ from supsup_cli.core.networks.normalisation import (
 _MOST_FEATURES = 640
 # Reference images, and the values of all of them that are computed at most.
 _IMAGES, _LEAST_IMAGES, _VALUES = 2000, 320, 2000 * 3 * 32 * 32
-# Of the mean variance, added to each before it is divided by: directions in which reference images
-# hardly differ must not be blown up.
+# Share of the mean variance that is added to each before dividing, so that directions in which
+# reference images hardly differ are not amplified.
 _RIDGE = 1e-2
 
 
 class PooledMaps:
     """Means and deviations of every map, and the quarters of the last, in the unmasked network.
 
-    The network runs without normalisation, for random weights of He's variance keep that of the
-    values, and no task's statistics are those of all. Square roots are taken, as of counts.
+    The network runs without normalisation, because random weights with He's variance keep that of
+    the values, and no task's statistics suit all. Square roots are taken, as for counts.
 
     Args:
         network: frozen, with `Normalisation` layers.
@@ -38,7 +38,7 @@ class PooledMaps:
         device = next(network.parameters()).device
         for name, one in blank_statistics(network, device).items():
             variance = name.endswith("running_var")
-            # σ² + ε is one: what passes through stays as it is.
+            # σ² + ε is one, so that values pass unchanged.
             self._identity[name] = one - Normalisation.EPSILON if variance else one
         channels = [len(layer.running_mean) for layer in layers.values()]
         self._channels = channels
@@ -61,7 +61,7 @@ class PooledMaps:
 
 
 class WhitenedMaps:
-    """Pooled maps, turned and scaled so that reference images have them uncorrelated.
+    """Pooled maps, transformed so that they are uncorrelated for reference images.
 
     Args:
         maps: of the network.
@@ -79,7 +79,7 @@ class WhitenedMaps:
 
 
 def whitening_of(values: Tensor) -> tuple[Tensor, Tensor]:
-    """Find what makes values uncorrelated: z = (v − mean) (C + ε I)^−½, ε = tr C / 100 D.
+    """Compute the transform to uncorrelated values: z = (v − mean) (C + ε I)^−½, ε = tr C / 100 D.
 
     Args:
         values: (N, D) float32, of reference images.
@@ -97,7 +97,7 @@ def whitening_of(values: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def reference_images(shape: tuple[int, int, int]) -> NDArray[np.uint8]:
-    """Draw images that resemble photos in nothing but their spectrum, which falls as 1/f.
+    """Draw images that resemble photos only in their spectrum, which falls as 1/f.
 
     Equal shapes give equal images: numpy promises RandomState's stream. Colours are mostly grey.
 

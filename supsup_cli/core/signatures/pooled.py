@@ -1,9 +1,9 @@
-"""Signatures over trained weights: every class with its own mean, all with one covariance.
+"""Signatures over trained weights: a mean for every class, and one covariance for all.
 
-Each class keeps few directions, and none of its images. What they say of how images of one class
-differ is much alike in all classes of a trained network, so it is put together over all tasks that
-are compared: linear discriminant analysis, with the covariance from every task's file. Features in
-which that covariance is one take distances from class means alone.
+Each class keeps few directions and no images. How images of one class differ is similar in all
+classes of a trained network, so it is pooled over all compared tasks: linear discriminant analysis,
+with the covariance from every task's file. In features with covariance one, only distances from
+class means matter.
 """
 
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ def pooled_covariance(signatures: Sequence[TaskSignature]) -> Tensor:
 
 
 def whitening(covariance: Tensor) -> Tensor:
-    """Find what makes features of covariance C uncorrelated: with z' = z A, A = L⁻ᵀ, C = L Lᵀ.
+    """Compute A that makes features with covariance C uncorrelated: z' = z A, A = L⁻ᵀ, C = L Lᵀ.
 
     Args:
         covariance: (D, D) float64, positive definite.
@@ -53,7 +53,7 @@ def whitening(covariance: Tensor) -> Tensor:
 
 
 def by_means(signature: TaskSignature, turn: Tensor) -> TaskSignature:
-    """Give a task's signature in features of covariance one: its means, and no directions.
+    """Turn a task's signature to features of covariance one: its means, and no directions.
 
     Args:
         signature: as its file says.

@@ -1,7 +1,7 @@
-"""All tasks' signatures side by side: how well an image's features fit each.
+"""Compare an image's features with all tasks' signatures.
 
-A cascade: two looks at means, see `looks`, leave a few dozen tasks at most; the whole signatures of
-these are compared. Each leaves a margin for what the coarser one blurs.
+It is a cascade: two looks at means, see `looks`, leave at most a few dozen tasks, and their whole
+signatures are compared. Each look leaves a margin for its rounding.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from .looks import CoarseSignatures, compiled_looks, near_tasks
 # ν of `fit_score`. Measured on split MNIST: cross-entropy of the right task .144 nats; that of the
 # plain Gaussian, at the best temperature, .17.
 FREEDOM = 40.0
-# ν where one covariance is pooled over tasks of a trained network. Measured on MobileNetV2 with
+# ν if one covariance is pooled over tasks of a trained network. Measured on MobileNetV2 with
 # CIFAR-100 in 20 tasks: cross-entropy of the right task 1.19 nats, with 40 2.11, with 640 2.07.
 POOLED_FREEDOM = 160.0
 
@@ -31,9 +31,9 @@ FEW_IMAGES = 16
 def fit_score(distances: Tensor, features: int, freedom: float = FREEDOM) -> Tensor:
     """Turn Q into a score of nats that adds up over images: −ν/2 ln(1 + Q / D), ν = 40.
 
-    The logarithm of Student's density in place of a Gaussian's: D features of one image are far
-    from independent, and their Gaussian is far too sure. With it a softmax over tasks is about as
-    sure as it is right.
+    This is the logarithm of Student's density instead of a Gaussian's, because D features of one
+    image are far from independent, and their Gaussian is far too sure. With it, a softmax over
+    tasks is about as sure as it is right.
 
     Args:
         distances: Q ≥ 0, any shape.
@@ -50,7 +50,7 @@ class TaskSignature:
     Attributes:
         means: (M, D) float32.
         directions: (M, k, D) float32.
-        variances: (M, k) float32; zero where there is no such direction.
+        variances: (M, k) float32; zero if there is no such direction.
         shares: (M,) float32, of the images in each component.
         noise: σ², its own mean over the components.
         quantiles: (L,) float64 on the CPU, of Q at the levels of calibrations; may be empty.
@@ -65,15 +65,15 @@ class TaskSignature:
 
     @cached_property
     def arrays(self) -> tuple[NDArray[np.float32], ...]:
-        """Means, directions, variances and shares as compiled loops take them, on a CPU."""
+        """Means, directions, variances and shares for compiled loops, on a CPU."""
         tensors = self.means, self.directions, self.variances, self.shares
         return tuple(one.contiguous().numpy() for one in tensors)
 
     def distances(self, features: Tensor, noise: float) -> Tensor:
-        """Give Q = −2 ln p(z | task) up to a constant that all tasks share: (B,) float32, ≥ 0.
+        """Compute Q = −2 ln p(z | task) up to a constant that all tasks share: (B,) float32, ≥ 0.
 
-        p is the sum over components of shares times Gaussians whose variance is `noise` outside of
-        their directions, and at least that along them; see `own_distance`.
+        p is the sum over components of shares times Gaussians, with variance `noise` outside of
+        their directions and at least that along them; see `own_distance`.
 
         Args:
             features: (B, D) float32.
@@ -92,12 +92,12 @@ class TaskSignature:
         return -2 * (self.shares.log()[:, None] - distance / 2).logsumexp(0).clamp_max(0)
 
     def own_distance(self) -> float:
-        """Give the Q that an image of the task itself has on average: D + Σ π Σ ln(w / σ²)."""
+        """Compute the mean Q of an image of the task itself: D + Σ π Σ ln(w / σ²)."""
         stretch = (self.variances.clamp_min(self.noise) / self.noise).log().sum(1)
         return self.means.shape[1] + float((self.shares * stretch).sum())
 
     def within(self) -> Tensor:
-        """Give the variances within components, averaged by shares: (D,) float32."""
+        """Compute the variances within components, averaged by shares: (D,) float32."""
         beyond = (self.variances - self.noise).clamp_min(0)[:, :, None]
         along = (beyond * self.directions.square()).sum(1)
         return (self.shares[:, None] * along).sum(0) + self.noise
@@ -105,12 +105,12 @@ class TaskSignature:
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """Tasks that may be those of G groups, on the CPU.
+    """The likely tasks of G groups, on the CPU.
 
     Attributes:
-        tasks: (G, K) int64, the same K for all: a group's tasks in their order, −1 for none.
-        scores: (G, K) float64, nats: `fit_score`, summed over the images of a group; −∞ where there
-            is no task, or its signature cannot be read after all.
+        tasks: (G, K) int64, the same K for all: a group's tasks in order, −1 for none.
+        scores: (G, K) float64, nats: `fit_score`, summed over the images of a group; −∞ if there is
+            no task, or its signature cannot be read.
     """
 
     tasks: Tensor
@@ -122,9 +122,8 @@ class SignatureTable:
 
     Args:
         coarse: of all of them.
-        whole: reads one, by its index; None where it cannot be read after all.
-        turn: (D, D) float32, what features are multiplied with before signatures see them, if
-            anything.
+        whole: reads one by its index; None if it cannot be read.
+        turn: (D, D) float32, multiplied with features before they are compared; None: no matrix.
         freedom: ν of `fit_score`.
     """
 
@@ -153,7 +152,7 @@ class SignatureTable:
         return compiled_looks(self.coarse)
 
     def candidates(self, features: Tensor) -> "Candidates":
-        """Score the tasks that may be those of groups of images that share a decision.
+        """Score the likely tasks of groups of images.
 
         Args:
             features: (G, n, D) float32.
@@ -185,12 +184,12 @@ class SignatureTable:
     def distances(
         self, whole: TaskSignature, features: Tensor, places: NDArray[np.int64], noise: float
     ) -> NDArray[np.float32]:
-        """Give Q of some images under one task's signature; see `TaskSignature.distances`.
+        """Compute Q of some images under one task's signature; see `TaskSignature.distances`.
 
         Args:
             whole: the signature.
             features: (N, D) float32.
-            places: (P,) int64, which of the images.
+            places: (P,) int64, places of the images.
             noise: σ².
 
         Returns:

@@ -93,7 +93,7 @@ def list_classes(folder: Path) -> Listing:
             _refuse_untrained(folder, name, zip(splits[1:], others, strict=True))
     if len(classes) < 2:
         raise NoInputError(
-            f"{folder}: {len(classes)} class folders with images, expected at least 2",
+            f"{folder}: class folders with images: {len(classes)} found, expected at least 2",
             hint=single_folder_hint(folder, tuple(names)),
         )
     for found, places in zip(files, folders, strict=True):
@@ -220,7 +220,7 @@ def _class_places(folder: Path, rule: Rule = RULE) -> list[tuple[str, str]]:
 
 
 def _one_spelling(splits: list[Files]) -> list[Files]:
-    """Join classes whose names are equal once Unicode is normalised, under the first name found."""
+    """Join classes with names that are equal after Unicode normalisation, under the first name."""
     spelled: dict[str, str] = {}
     joined: list[Files] = []
     for files in splits:
@@ -265,7 +265,7 @@ def _refuse_untrained(folder: Path, name: str, splits: Iterable[tuple[Path, File
 def _notes(beside: tuple[str, ...], train: Files, places: dict[str, str]) -> list[str]:
     notes = []
     if beside:
-        notes.append(f"folders beside train, not read: {few_named(beside)}")
+        notes.append(f"folders next to train, not read: {few_named(beside)}")
     for name, place in places.items():
         parents = {str(Path(path).parent) for path in train.get(name, [])}
         if parents and place not in parents:

@@ -21,9 +21,9 @@ from supsup_cli.data.folders.class_folders import (
 )
 from supsup_cli.data.folders.digests import listing_digest, notes_of_equals
 from supsup_cli.data.folders.layouts import layout_hint
+from supsup_cli.data.image_buffer import make_image_buffer
 from supsup_cli.data.images import read_images
 from supsup_cli.data.reading import DEFAULT, Reading
-from supsup_cli.data.room import make_room
 from supsup_cli.data.splits import (
     TEST_DRAW,
     HeldOutData,
@@ -193,7 +193,7 @@ def _read(
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64], Broken]:
     paths = [path for name in classes for path in files[name]]
     wanted = np.repeat(np.arange(len(classes)), [len(files[name]) for name in classes])
-    images = make_room(len(paths), input_shape)
+    images = make_image_buffer(len(paths), input_shape)
     labels: list[int] = []
     broken: list[tuple[str, str]] = []
     # in parts, so that the decoded images are never in memory twice

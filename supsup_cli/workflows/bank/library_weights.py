@@ -130,8 +130,8 @@ def _taken(
         raise UsageError(
             f"{source}: {len(missing)} of the {len(shapes)} tensors of the architecture missing "
             f"({listed(missing)}), {len(found)} others found",
-            hint="supsup init-base --arch NAME: the name under which the library has the network "
-            "whose weights these are",
+            hint="supsup init-base --arch NAME, with the library's name of the network that these "
+            "weights belong to",
         )
     different = [name for name, place in places.items() if found[place] != shapes[name]]
     if different:

@@ -123,10 +123,10 @@ def _of_timm(arch: str) -> Path:
 
 def _bring(url: str, arch: str, error: Exception, convert: str) -> NoInputError:
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    steps = f"curl -LO {url}"
+    steps, made = f"curl -LO {url}", IN_FOLDER
     if convert:
-        steps = f"{steps}; {convert}"
+        steps, made = f"{steps}; {convert}", "net.safetensors"
     return NoInputError(
         f"{url}: cannot be fetched ({reason[:200]}); bring this file from a machine with network",
-        hint=f"{steps}; supsup init-base --arch {arch} --weights FILE.safetensors",
+        hint=f"{steps}; supsup init-base --arch {arch} --weights {made}",
     )

@@ -134,7 +134,7 @@ def _read_json(path: Path) -> Json:
 
 @contextmanager
 def _expected(path: Path) -> Iterator[None]:
-    """Report a file whose content `Keeping` cannot have written."""
+    """Report a file that `Keeping` cannot have written."""
     try:
         yield
     except (KeyError, TypeError, ValueError) as error:

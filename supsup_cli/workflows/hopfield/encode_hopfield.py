@@ -123,7 +123,7 @@ def _check_memory(path: Path, record: BankRecord) -> None:
     if needed > there:
         widths = ", ".join(f"{one.count:,}" for one in record.masked)
         raise UsageError(
-            f"{path}: layers of {widths} units found, whose matrices take {needed / 1e9:,.1f} GB "
+            f"{path}: layers of {widths} units found; their matrices take {needed / 1e9:,.1f} GB "
             f"of memory, expected at most this machine's {there / 1e9:,.1f} GB",
             hint="make a bank with narrower layers",
         )
@@ -212,7 +212,7 @@ def _warn(path: Path, layers: Sequence[StoringLayer], patterns: int, reporter: R
     narrow = min(layers, key=lambda layer: layer.capacity)
     if patterns > _NEARLY_FULL * narrow.capacity:
         reporter.note(
-            f"{path}: {patterns} masks in {narrow.units} units of {narrow.parameter}, whose "
-            f"capacity by this rule is about {narrow.capacity}: recall begins to fail; make a "
-            "bank with wider layers"
+            f"{path}: {patterns} masks in {narrow.units} units of {narrow.parameter}, which "
+            f"hold about {narrow.capacity} by this rule: recall begins to fail; make a bank with "
+            "wider layers"
         )

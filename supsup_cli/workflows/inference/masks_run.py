@@ -16,7 +16,7 @@ from supsup_cli.core.inference.novelty import (
     run_mask,
 )
 from supsup_cli.core.inference.perceptrons import MaskedPerceptron
-from supsup_cli.core.masks.superposition import effective_weights, entropy
+from supsup_cli.core.masks.superposition import effective_weights, entropy, images_at_once
 from supsup_cli.core.networks.parts import Between
 from supsup_cli.workflows.inference.known import calibration_of
 from supsup_cli.workflows.labelled import device_images
@@ -36,27 +36,33 @@ class MaskRun:
         misfits: (N,) float64, nats, how badly each fits the mask.
         labels: (N,) int64, class among the task's own.
         probabilities: (N,) float64, of that class among them.
+        strengths: (N,) float64, that class's logit, over trained weights; else zero.
     """
 
     misfits: NDArray[np.float64]
     labels: NDArray[np.int64]
     probabilities: NDArray[np.float64]
+    strengths: NDArray[np.float64]
 
     def take(self, places: Sequence[int] | NDArray[np.int64]) -> "MaskRun":
         """Take the results of some of the images."""
         here = np.asarray(places, dtype=np.int64)
-        return MaskRun(self.misfits[here], self.labels[here], self.probabilities[here])
+        return MaskRun(
+            self.misfits[here], self.labels[here], self.probabilities[here], self.strengths[here]
+        )
 
     @staticmethod
     def blank(images: int) -> "MaskRun":
         """Make room for what is said of N images."""
-        return MaskRun(np.zeros(images), np.zeros(images, np.int64), np.zeros(images))
+        zeros = [np.zeros(images) for _ in range(3)]
+        return MaskRun(zeros[0], np.zeros(images, np.int64), zeros[1], zeros[2])
 
     def put(self, places: slice | NDArray[np.int64], other: "MaskRun") -> None:
         """Write down what is said of some of the images."""
         self.misfits[places] = other.misfits
         self.labels[places] = other.labels
         self.probabilities[places] = other.probabilities
+        self.strengths[places] = other.strengths
 
 
 def misfit_of(opened: OpenTasks, index: int) -> str:
@@ -83,11 +89,11 @@ def run(
         images: (N, C, H, W) uint8.
         lower: values below every mask, if already known; see `lower_values`.
     """
-    if lower is not None:
-        return _run_above(opened, index, lower)
     net, misfit = opened.net, misfit_of(opened, index)
     outputs = torch.tensor(_outputs(opened, index), device=opened.net.device)
     there = device_images(images, net.device)
+    if net.trained:
+        return _run_above(opened, index, there, lower)
     layers = opened.perceptron
     if layers is None:
         masks, typical = opened.masks(index), opened.typical(index)
@@ -100,15 +106,19 @@ def run(
     return _said(*(torch.cat(one) for one in zip(*parts, strict=True)))
 
 
-def _run_above(opened: OpenTasks, index: int, lower: Between) -> MaskRun:
-    """Run the masked layers of a library's network: its tasks are judged by their doubt."""
+def _run_above(opened: OpenTasks, index: int, images: Tensor, lower: Between | None) -> MaskRun:
+    """Run a library's network: its tasks are judged by their doubt, and by their best logit."""
     net = opened.net
     outputs = torch.tensor(_outputs(opened, index), device=net.device)
     values = effective_weights(net.network, opened.masks(index))
+    size = images_at_once(images, _ABOVE_AT_ONCE)
     parts = []
-    for block in zip(*(one.split(_ABOVE_AT_ONCE) for one in lower), strict=True):
-        logits = net.parts.above(block, values)
-        parts.append((entropy(logits), logits[:, outputs].log_softmax(-1)))
+    for start in range(0, len(images), size):
+        here = slice(start, start + size)
+        block = None if lower is None else tuple(one[here] for one in lower)
+        logits = net.parts.above(block or net.parts.lower(net.pixels(images[here])), values)
+        own = logits[:, outputs]
+        parts.append((entropy(logits), own.log_softmax(-1), own.amax(-1)))
     return _said(*(torch.cat(one) for one in zip(*parts, strict=True)))
 
 
@@ -190,11 +200,12 @@ def _outputs(opened: OpenTasks, index: int) -> tuple[int, ...]:
     return tuple(one.output for one in opened.tasks[index].content.classes)
 
 
-def _said(misfits: Tensor, log_p: Tensor) -> MaskRun:
+def _said(misfits: Tensor, log_p: Tensor, strengths: Tensor | None = None) -> MaskRun:
     best, labels = log_p.max(-1)
-    return MaskRun(
-        misfits.double().cpu().numpy(), labels.cpu().numpy(), best.double().exp().cpu().numpy()
-    )
+    if strengths is None:
+        strengths = torch.zeros_like(best)
+    misfits, best, strengths = (one.double().cpu() for one in (misfits, best, strengths))
+    return MaskRun(misfits.numpy(), labels.cpu().numpy(), best.exp().numpy(), strengths.numpy())
 
 
 def classify(

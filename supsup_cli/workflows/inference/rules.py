@@ -15,7 +15,6 @@ from supsup_cli.core.inference.methods import METHODS, Method
 from supsup_cli.core.inference.short_list import FEW_TRIED, MOST_TRIED
 from supsup_cli.core.loops import compilations
 from supsup_cli.core.masks.superposition import OBJECTIVES, Objective
-from supsup_cli.core.networks.head import find_head
 from supsup_cli.errors import NoInputError, UsageError
 from supsup_cli.workflows.hopfield.attractors import OpenAttractors, open_attractors
 from supsup_cli.workflows.lazy_tasks import LazyTasks
@@ -117,7 +116,7 @@ def choose_rule(opened: OpenTasks, decision: DecisionRequest, reporter: Reporter
         if rule is not None:
             return rule
     chosen: Method = next((one for one in METHODS if one == method), "exhaustive")
-    if chosen != "exhaustive" and find_head(opened.net.network) is not None:
+    if chosen != "exhaustive" and opened.net.trained:
         raise UsageError(
             f"--method {method}: tasks with last layers of their own found, which no mixture of "
             "masks has; expected auto, signature or exhaustive"
@@ -156,13 +155,12 @@ def _by_signatures(opened: OpenTasks, method: str, group: str, reporter: Reporte
             f"{count} of {len(opened.tasks)} tasks have no signature, and are always tried: {sign}"
         )
     odds = opened.superfluous and not opened.by_doubt
-    trained = find_head(opened.net.network) is not None
     return Rule(
         "signature" if method == "signature" else "auto",
         "R" if odds else "H",
         group,
         signatures=signatures,
-        most_tried=FEW_TRIED if trained else MOST_TRIED,
+        most_tried=FEW_TRIED if opened.net.trained else MOST_TRIED,
     )
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from supsup_cli.core.inference.novelty import ODDS
-from supsup_cli.core.inference.short_list import evidence_scale, short_lists
+from supsup_cli.core.inference.short_list import OF_STRENGTH, evidence_scale, short_lists
 from supsup_cli.core.networks.parts import Between
 from supsup_cli.workflows.inference.known import (
     calibration_of,
@@ -59,7 +59,7 @@ class _Groups:
     Attributes:
         members: (N,) int64, places of the images, group after group.
         sizes: (G,) int64.
-        starts: (G,) int64, where each group begins among the members.
+        starts: (G,) int64, start of each group among the members.
     """
 
     members: NDArray[np.int64]
@@ -67,7 +67,7 @@ class _Groups:
     starts: NDArray[np.int64]
 
     def places(self, wanted: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Give where among the members the images of some groups are, group after group."""
+        """Return the places of some groups' images among the members, group after group."""
         sizes = self.sizes[wanted]
         ends = sizes.cumsum()
         firsts = np.repeat(self.starts[wanted] - (ends - sizes), sizes)
@@ -108,10 +108,9 @@ def decide_by_signatures(
         truncated = torch.zeros(len(groups), dtype=torch.bool)
     else:
         wanted, truncated = short_lists(scores, rule.most_tried)
-        # Tasks without a signature come on top: they keep no other off the list, and score as if
-        # the images were their own.
+        # Tasks without a signature are always added: they keep no other task off the list.
         unsigned = torch.from_numpy(signatures.unsigned).expand(len(groups), -1)
-        usual = signatures.usual_score * torch.from_numpy(sizes).double()[:, None]
+        usual = _unsigned_scores(opened, signatures, scores, sizes)
         tasks = torch.cat((tasks, unsigned), dim=1)
         scores = torch.cat((scores, usual.expand(unsigned.shape)), dim=1)
         wanted = torch.cat((wanted, torch.ones_like(unsigned, dtype=torch.bool)), dim=1)
@@ -126,7 +125,7 @@ def decide_by_signatures(
     run = run_pairs(opened, images, used, starts, members[places], lower)
     if not alone:
         scores = scores.masked_fill(~wanted, -torch.inf)
-        nats = _evidence(opened, used, np.diff(starts), run.misfits)
+        nats = _evidence(opened, used, np.diff(starts), run)
         scores[rows, columns] -= torch.from_numpy(np.add.reduceat(nats, ends - sizes[rows]))
     logarithms = scores.log_softmax(1)
     winners = logarithms.argmax(1)
@@ -151,7 +150,7 @@ def _candidates(
     features: Tensor,
     groups: Sequence[Sequence[int]],
 ) -> tuple[Tensor, Tensor]:
-    """Score each group by the signatures alone: (G, K) int64 tasks, (G, K) float64 nats."""
+    """Score each group by the signatures only: (G, K) int64 tasks, (G, K) float64 nats."""
     parts = []
     for _, same in groupby(groups, key=len):
         picked = torch.from_numpy(np.array(list(same)))
@@ -159,20 +158,35 @@ def _candidates(
     return torch.cat([one.tasks for one in parts]), torch.cat([one.scores for one in parts])
 
 
+def _unsigned_scores(
+    opened: OpenTasks, signatures: OpenSignatures, scores: Tensor, sizes: NDArray[np.int64]
+) -> Tensor:
+    """Score tasks without a signature, (G, 1) float64 nats: as if the images were their own.
+
+    What an image scores that is a task's own varies more over trained weights: there they score as
+    well as the best.
+    """
+    if opened.net.trained:
+        return scores.amax(1, keepdim=True)
+    return signatures.usual_score * torch.from_numpy(sizes).double()[:, None]
+
+
 def _evidence(
     opened: OpenTasks,
     tasks: NDArray[np.int64],
     counts: NDArray[np.int64],
-    misfits: NDArray[np.float64],
+    said: MaskRun,
 ) -> NDArray[np.float64]:
-    """Give the nats that masks' answers take from their tasks' scores, image by image.
+    """Compute how many nats masks' answers take off their tasks' scores, image by image.
 
     Args:
         opened: the tasks.
-        tasks: (K,) int64, whose masks.
-        counts: (K,) int64, of the misfits that are each one's.
-        misfits: (P,) float64, task after task.
+        tasks: (K,) int64, the tasks of the masks.
+        counts: (K,) int64, number of each one's images.
+        said: the masks' results on P images, task after task.
     """
+    if opened.net.trained:
+        return -OF_STRENGTH * said.strengths
     middles, scales = np.empty(len(tasks)), np.empty(len(tasks))
     for place, index in enumerate(tasks.tolist()):
         calibration, misfit = calibration_of(opened.tasks[index]), misfit_of(opened, index)
@@ -182,7 +196,7 @@ def _evidence(
             middle, beyond = calibration.quantile(0.5), calibration.quantile(0.9)
         middles[place] = middle
         scales[place] = evidence_scale(middle, beyond, odds=misfit in ODDS)
-    return (misfits - np.repeat(middles, counts)) * np.repeat(scales, counts)
+    return (said.misfits - np.repeat(middles, counts)) * np.repeat(scales, counts)
 
 
 def _known(
@@ -193,7 +207,7 @@ def _known(
     features: Tensor,
     laid: _Groups,
 ) -> NDArray[np.bool_]:
-    """Call groups new whose median image fits the mask too badly, or lies too far in features.
+    """Call a group new if its median image fits the mask too badly, or is too far in features.
 
     Args:
         opened: the tasks.
@@ -226,6 +240,6 @@ def _known(
 def _runs(
     keys: NDArray[np.int64], values: NDArray[np.int64]
 ) -> tuple[list[int], list[NDArray[np.int64]]]:
-    """Part values by their keys, which are in order."""
+    """Split values by their keys, which are in order."""
     present, firsts = np.unique(keys, return_index=True)
     return present.tolist(), np.split(values, firsts[1:])

@@ -134,7 +134,7 @@ def _check_trained(request: LearnRequest) -> None:
     for what, is_asked in asked.items():
         if is_asked:
             raise UsageError(
-                f"{what}: the base is a trained network, whose tasks drop a few weights and have "
+                f"{what}: the base is a trained network; its tasks drop a few weights and have "
                 "last layers of their own; expected none"
             )
 
@@ -234,8 +234,8 @@ def _changed_rule(net: OpenNetwork, plan: Plan, task: Task) -> str:
     if reading is None or not reading.first_rule:
         return ""
     return (
-        "; the files are the same, the rule of what a folder means has changed since, and evaluate "
-        "goes on reading it as it was"
+        "; the files are the same, but the rules for folders have changed since; evaluate still "
+        "reads it as it was"
     )
 
 

@@ -130,7 +130,7 @@ def _work(session: LearnSession, left: Sequence[Plan]) -> Callable[[int, Tell, W
     def work(number: int, tell: Tell, stop: WorkerStop) -> None:
         plan = left[number]
         steps = _Steps(tell)
-        told = _Telling(tell)
+        told = _NotesToParent(tell)
         here = dataclasses.replace(
             session, reporter=told, stop=stop, done={}, failed={}, index=None
         )
@@ -167,7 +167,7 @@ class _Steps:
         self._taken, self._told = 0, time.monotonic()
 
 
-class _Telling(Silent):
+class _NotesToParent(Silent):
     """A reporter that sends its notes to the parent."""
 
     def __init__(self, tell: Tell) -> None:

@@ -97,7 +97,7 @@ def plan_stream(net: OpenNetwork, request: StreamRequest) -> StreamPlan:
     if find_head(net.network) is not None:
         raise UsageError(
             f"{net.bank.path}: tasks of {net.bank.record.arch} have last layers of their own, "
-            "expected a network whose tasks share one",
+            "expected a network with one for all tasks",
             hint="supsup init-base --bank ANOTHER-BANK --arch lenet-300-100",
         )
     for number in (0, request.budget - 1):

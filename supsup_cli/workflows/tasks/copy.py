@@ -122,7 +122,7 @@ def _copy(bank: Bank, new: str, task: Task, source: Bank) -> tuple[str, Task]:
 
 
 def _check_parent(bank: Bank, parent: ParentRecord, child: Task, source: Bank) -> None:
-    """Refuse a combination whose parent's name stands for another task here.
+    """Refuse a combination if a parent's name stands for another task here.
 
     The coding of the bits is part of what a combination names.
     """

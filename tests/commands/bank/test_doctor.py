@@ -186,7 +186,7 @@ def test_calls_that_only_pretend_are_found(tmp_path: Path, monkeypatch: pytest.M
 def test_what_a_second_process_does_not_see(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, found: str
 ) -> None:
-    """As on a network file system whose clients keep what they saw."""
+    """As on a network file system with clients that cache what they saw."""
     elsewhere = two_processes._elsewhere
     monkeypatch.setattr(
         two_processes,

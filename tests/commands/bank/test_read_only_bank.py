@@ -50,7 +50,7 @@ def _as_nobody(work: Callable[[], bool]) -> bool:
 
 @pytest.fixture
 def public_bank(bank: Path) -> Iterator[Path]:
-    """A bank whose folders anybody may enter and nobody may write."""
+    """A bank with folders that anybody may enter and nobody may write."""
     with tempfile.TemporaryDirectory() as name:
         Path(name).chmod(0o755)
         copy = Path(shutil.copytree(bank, Path(name) / "bank"))

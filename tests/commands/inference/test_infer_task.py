@@ -17,7 +17,7 @@ def _infer(bank: Path, *words: object) -> dict[str, Any]:
 
 
 def _right(results: list[dict[str, Any]]) -> float:
-    """Share of the decisions that name the task whose folder the source lies in."""
+    """Share of the decisions that name the task of the source's folder."""
     right = [
         one["task"] == task
         for one in results

@@ -1,4 +1,4 @@
-"""Decisions by signatures: a short list whose masks are tried, or the frozen network alone."""
+"""Decisions by signatures: a short list of masks to try, or the frozen network alone."""
 
 import shutil
 from collections import Counter

@@ -182,7 +182,7 @@ def test_a_task_of_before_is_measured_as_it_was_learned(
     assert learned["classes"] == ["Test", "Train"]
     ran = _learn(small, folder)
     assert ran.code == 11
-    assert "the rule of what a folder means has changed" in ran.error["message"]
+    assert "the rules for folders have changed" in ran.error["message"]
     told = answer("evaluate", "--bank", small)["tasks"][0]
     assert (told["accuracy_given"], told["images"]) == (learned["accuracy"], 12)
     moved = folder.rename(tmp_path / "moved")

@@ -33,7 +33,7 @@ def fresh(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def stopped(fresh: Path) -> Path:
-    """A bank whose task stopped after 25 of 60 steps."""
+    """A bank with a task that stopped after 25 of 60 steps."""
     stop_after(fresh, 25)
     return fresh
 

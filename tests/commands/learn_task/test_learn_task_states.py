@@ -31,7 +31,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture
 def stopped(tmp_path: Path) -> Path:
-    """A bank whose task stopped after 25 of 60 steps."""
+    """A bank with a task that stopped after 25 of 60 steps."""
     bank = make_bank(tmp_path / "bank")
     stop_after(bank, 25)
     return bank

@@ -134,3 +134,35 @@ def test_a_rank_that_dies_is_named(tmp_path: Path, rank: int) -> None:
     died = Ran(process.returncode, out, err)
     assert (died.code, died.json["error"]["code"]) == (1, "rank-died")
     assert f"rank {rank} (process {victim} on " in died.json["error"]["message"]
+
+
+DIES_CONNECTING = """
+import os, signal, sys
+from pathlib import Path
+import torch.distributed
+from supsup_cli.cli import main
+
+def die(*_args, **_options):
+    Path(os.environ["DIED"]).touch()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+if os.environ["RANK"] == os.environ["DIES"]:
+    torch.distributed.init_process_group = die
+main(sys.argv[1:])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_rank_that_dies_while_others_connect_to_it_is_named(tmp_path: Path, rank: int) -> None:
+    script, died = tmp_path / "dies.py", tmp_path / "died"
+    script.write_text(DIES_CONNECTING)
+    words = ("predict", "--bank", make_bank(tmp_path / "bank"), "--data", "mnist", "--json")
+    environment = {**os.environ, "DIES": str(rank), "DIED": str(died), "PYTHONPATH": str(ROOT)}
+    process = start_ranks(2, *words, program=[str(script)], env=environment)
+    while not died.exists():
+        assert process.poll() is None
+    out, err = process.communicate(timeout=20)  # torchrun alone waits for 30 seconds
+    ran = Ran(process.returncode, out, err)
+    assert (ran.code, ran.json["error"]["code"]) == (1, "rank-died")
+    assert f"rank {rank} (process " in ran.json["error"]["message"]

@@ -69,7 +69,7 @@ def fresh(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def stopped(fresh: Path) -> Path:
-    """A bank whose stream stopped in the middle of its second visit."""
+    """A bank with a stream that stopped in the middle of its second visit."""
     stop_after(fresh, 60)
     return fresh
 

@@ -1,6 +1,7 @@
 """Tasks over trained networks: learned, told apart, exported; stopped ones go on."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,11 @@ from bank_format.bank import Bank
 from supsup_cli.core.images import Pixels
 from supsup_cli.core.masks.superposition import masked_forward
 from supsup_cli.core.networks.head import find_head, head_values, pooled_features
+from supsup_cli.core.signatures.features import roots
+from supsup_cli.workflows.inference.decisions import decide
+from supsup_cli.workflows.inference.rules import DecisionRequest, choose_rule
 from supsup_cli.workflows.opening import open_network, open_tasks
+from supsup_cli.workflows.reporting import Silent
 from tests.support.commands import ROOT, answer, learn, run
 from tests.support.trained import (
     FAMILIES,
@@ -102,6 +107,41 @@ def test_images_are_told_apart_and_mixtures_are_refused(root: Path) -> None:
         assert (ran.code, "last layers of their own" in ran.err) == (2, True)
     ran = run("learn-stream", "--bank", bank, "--data", "mnist-perm-0")
     assert (ran.code, "last layers of their own" in ran.err) == (2, True)
+
+
+def test_a_decision_adds_the_largest_logit_to_the_pooled_signatures(root: Path) -> None:
+    opened = open_tasks(root / "bank", "cpu")
+    rule = choose_rule(opened, DecisionRequest("auto", None, "image", "cpu"), Silent())
+    assert rule.signatures is not None
+    images = np.random.default_rng(0).integers(0, 256, (5, 3, 64, 64), dtype=np.uint8)
+    found = decide(opened, rule, images, [[place] for place in range(5)])
+    inputs = opened.net.pixels(torch.from_numpy(images))
+    features = pooled_features(opened.net.network, inputs)
+    near = rule.signatures.table.candidates(roots(features)[:, None])
+    signs = torch.zeros(5, 2, dtype=torch.float64).scatter(1, near.tasks, near.scores)
+    for index, task in enumerate(opened.tasks):
+        own = [one.output for one in task.content.classes]
+        logits = masked_forward(opened.net.network, opened.stack.masks(index), inputs)
+        signs[:, index] += 0.3 * logits[:, own].amax(1)
+    expected = signs.log_softmax(1).float()
+    torch.testing.assert_close(torch.from_numpy(found.scores), expected, rtol=1e-3, atol=1e-3)
+    assert found.tried.tolist() == [2] * 5
+
+
+def test_a_task_without_a_signature_is_tried_for_every_photo(root: Path, tmp_path: Path) -> None:
+    bank = tmp_path / "bank"
+    shutil.copytree(root / "bank", bank)
+    folder = photo_folder(tmp_path / "boats", ("ship", "raft"), 64)
+    learn(bank, folder, steps=6, more=("--no-signature",))
+    scores = answer("infer-task", root / "pets", "--bank", bank, "--top", 3)["results"]
+    assert all("boats" in dict(one["scores"]) for one in scores)
+    answer("tasks", "sign", "--bank", bank)
+    assert open_tasks(bank, "cpu").names == ["boats", "cars", "pets"]
+    rule = choose_rule(
+        open_tasks(bank, "cpu"), DecisionRequest("auto", None, "image", "cpu"), Silent()
+    )
+    assert rule.signatures is not None
+    assert len(rule.signatures.unsigned) == 0
 
 
 def test_a_copy_and_an_export_carry_the_head(root: Path, tmp_path: Path) -> None:

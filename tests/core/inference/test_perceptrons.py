@@ -34,7 +34,7 @@ def _inputs(sizes: tuple[int, ...]) -> Tensor:
 
 
 def _pairs() -> Pairs:
-    """Give three masks one image, none, and more than go through together."""
+    """Run three masks on one image, on none, and on more than fit into a pass."""
     members = np.concatenate(([3], np.arange(40) % IMAGES))
     return np.array([5, 2, 0]), np.array([0, 1, 1, 41]), members
 

@@ -18,7 +18,7 @@ RECIPE = dataclasses.replace(DEFAULT, steps=200, batch_size=32, patience=2)
 
 
 def _noise(images: int, seed: int) -> LabelledImages:
-    """Images whose labels nothing tells: fitting some makes others fit worse."""
+    """Images with random labels: fitting some makes others fit worse."""
     stream = torch.Generator().manual_seed(seed)
     pixels = torch.randint(0, 256, (images, 1, 6, 6), generator=stream, dtype=torch.uint8)
     return LabelledImages(pixels, torch.arange(images) % 10)

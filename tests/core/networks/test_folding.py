@@ -43,7 +43,7 @@ def test_features_and_masked_features_stay(name: str, folded: int) -> None:
 
 
 class _Shared(nn.Module):
-    """A convolution whose values go to two places, and one that is used twice."""
+    """A convolution that feeds two places, and one that is used twice."""
 
     def __init__(self) -> None:
         super().__init__()

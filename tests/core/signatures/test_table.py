@@ -50,7 +50,7 @@ def _table(tasks: list[TaskSignature | None]) -> SignatureTable:
 
 
 def _scores(table: SignatureTable, features: Tensor) -> Tensor:
-    """Give the scores of all tasks, −∞ where one was not compared: (G, T)."""
+    """Return the scores of all tasks, −∞ if one was not compared: (G, T)."""
     found = table.candidates(features)
     scores = torch.full((len(features), len(table)), -torch.inf)
     groups, columns = (found.tasks >= 0).nonzero(as_tuple=True)

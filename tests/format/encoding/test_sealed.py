@@ -31,7 +31,7 @@ def resealed(data: bytes) -> bytes:
 
 
 def rewritten(change: dict[str, object], data: bytes | None = None) -> bytes:
-    """Seal a file whose header was changed, as a forger or a faulty writer would."""
+    """Seal a file with a changed header, as a forger or a faulty writer would."""
     data = data or seal(TENSORS, METADATA)
     size = int.from_bytes(data[:8], "little")
     header = json.loads(data[8 : 8 + size]) | change

@@ -147,7 +147,7 @@ CLASSES = {"[red]cat": 0, "do\u202eg": 14}
 
 @pytest.fixture(scope="module")
 def odd_task(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A bank with a task whose class folders and image files have odd names, and the folder."""
+    """A bank with a task learned from odd names of classes and files, and the folder."""
     place = tmp_path_factory.mktemp("odd")
     folder = make_class_folder(place / "pets", CLASSES)
     for number, name in enumerate(("[bold]\x1b[1m.png", "a\nb.png", os.fsdecode(b"\xff.png"))):

@@ -109,7 +109,7 @@ def _swarm(
 
 
 def test_where_locks_always_succeed_the_link_decides(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on a network file system whose locks are known to one machine alone."""
+    """As on a network file system with locks that only one machine knows."""
     monkeypatch.setattr(system_calls, "flock", lambda *_: None)
     with fast_folder() as folder:
         assert _swarm(folder, writers=4, readers=1, tasks=40, kills=6, locks=False) > 0

@@ -43,7 +43,7 @@ def predict_photos(
     Args:
         bank: the bank's place.
         inputs: image files; a list on standard input is read only once.
-        wanted: what to make from the answers.
+        wanted: what to make from the answers; at least one thing.
         predict: answers these inputs.
         reporter: gets the progress.
 
@@ -58,8 +58,6 @@ def predict_photos(
     """
     if wanted.link and wanted.sort is None:
         raise UsageError("--link: expected together with --sort FOLDER")
-    if wanted.sheet is None and wanted.sort is None:
-        return predict(inputs)
     if wanted.sheet is not None:
         check_sheet_name(wanted.sheet)
     if inputs.data:

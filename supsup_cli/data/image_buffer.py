@@ -1,4 +1,4 @@
-"""Room for a task's decoded images: in memory, or on disk if they are large."""
+"""A task's decoded images: in memory, or on disk if they are large."""
 
 import os
 import tempfile
@@ -13,8 +13,8 @@ from supsup_cli.temporary import temporary_folder
 _IN_MEMORY = 2**30  # bytes
 
 
-def make_room(count: int, input_shape: InputShape) -> NDArray[np.uint8]:
-    """Make room for images that are decoded once and then read repeatedly in any order.
+def make_image_buffer(count: int, input_shape: InputShape) -> NDArray[np.uint8]:
+    """Make an array for images that are decoded once and then read repeatedly in any order.
 
     More than 1 GiB goes to an unnamed file in the folder for temporary files. The system keeps as
     much in memory as fits, and frees the file with the array.
