@@ -80,7 +80,7 @@ class CoarseRows:
         )
 
     def same(self, row: int, other: "CoarseRows") -> bool:
-        """Tell whether a row says what another's only row does.
+        """Return whether a row says what another's only row does.
 
         What was read is compared bit by bit; what was computed from it may differ in a last bit,
         where another machine rounds a logarithm otherwise.

@@ -28,11 +28,11 @@ class CoarseIndex:
         self._places = {seal: place for place, seal in enumerate(found)}
 
     def __contains__(self, seal: object) -> bool:
-        """Tell whether the signature of a file of that seal is there."""
+        """Return whether the signature of a file of that seal is there."""
         return seal in self._places
 
     def take(self, seals: Sequence[bytes]) -> CoarseRows | None:
-        """Give the rows of some seals that are there, in this order; None for none.
+        """Return the rows of some seals that are there, in this order; None for none.
 
         Raises:
             KeyError: one is not there.

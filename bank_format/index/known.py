@@ -92,7 +92,7 @@ def know_tasks(
 
 @many_objects()
 def list_rows(bank: Bank) -> tuple[dict[str, ListRow], dict[str, BankError]]:
-    """Tell what lists show of each task, sorted by name, and which tasks cannot be read.
+    """Return what lists show of each task, sorted by name, and which tasks cannot be read.
 
     Raises:
         BankError: not one can be read, or the system refused to list a folder.

@@ -31,7 +31,7 @@ def signatures_beside(name: str) -> str:
 
 
 def part_of(name: str) -> Part | None:
-    """Tell which part a file of the bank's folder is of; None for one that is none."""
+    """Return which part a file of the bank's folder is of; None for one that is none."""
     if not is_index_file(name):
         return None
     return next(one for one in PARTS if name.startswith(f"index-{one}-"))

@@ -118,7 +118,7 @@ def row_of(task: Task, file: TaskFile, later: TaskFile, features: int) -> ListRo
 
 
 def sample_size(spec: BankSpec) -> int:
-    """Tell how many bytes of its masks a row keeps: 1024, or all where there are fewer."""
+    """Return how many bytes of its masks a row keeps: 1024, or all where there are fewer."""
     return min(_SAMPLE, spec.mask_bytes)
 
 

@@ -90,7 +90,7 @@ def signature_of(bank: Bank, task: Task) -> tuple[Arrays | None, bytes | None]:
 
 
 def usable_arrays(signature: SignatureRecord | None, arrays: Arrays) -> Arrays | None:
-    """Give the arrays of a signature of the model that is known here; None where it has none."""
+    """Return the arrays of a signature of the model that is known here; None where it has none."""
     if signature is None or signature.model != GAUSSIANS or "signature/means" not in arrays:
         return None
     return arrays

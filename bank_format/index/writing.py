@@ -92,14 +92,14 @@ def _is_current(found: Survey) -> bool:
 
 
 def _is_worn(segment: Segment, found: Survey) -> bool:
-    """Tell whether a file is of little use: most of its tasks are gone, or its signatures lost."""
+    """Return whether a file is of little use: most tasks are gone, or the signatures lost."""
     beside = signatures_beside(segment.file) in found.others
     lost = not beside and any(row.features for row in segment.holding)
     return lost or 2 * len(segment.holding) < len(segment.rows)
 
 
 def _is_aged(segment: Segment, found: Survey) -> bool:
-    """Tell whether most stamps are others, as in a copy: worth a word once there is more to say."""
+    """Return whether most stamps are others, as in a copy: updated once there is more to write."""
     aged = sum(row.file.stamp != found.stamps[row.task] for row in segment.holding)
     return 2 * aged > len(segment.holding)
 
@@ -176,7 +176,7 @@ def _tidy(bank: Bank, found: Survey, absorbed: Sequence[str], written: str) -> N
 
 
 def _stamped(row: ListRow, found: Survey) -> ListRow:
-    """Give a row the stamps that its files have now."""
+    """Return a row with the stamps that its files have now."""
     stamp, later = found.stamps[row.task], found.later.get(row.task)
     file = row.file if stamp is None else row.file._replace(stamp=stamp)
     kept = (

@@ -43,7 +43,7 @@ _INDEX_FILE = re.compile(r"index-(list|signatures)-[0-9a-f]{16}\.safetensors")
 
 
 def is_index_file(name: str) -> bool:
-    """Tell whether a file of the bank's folder belongs to the index."""
+    """Return whether a file of the bank's folder belongs to the index."""
     return _INDEX_FILE.fullmatch(name) is not None
 
 

@@ -26,7 +26,7 @@ def failures(failed: Sequence[FailedInput]) -> Iterator[str | Table]:
 
 
 def left_out(tasks: Sequence[LeftOutTask]) -> Iterator[str | Table]:
-    """Tell the tasks that had to be left out."""
+    """Yield the tasks that had to be left out."""
     for one in tasks:
         yield f"left out: {one.task}: {one.message}"
 

@@ -186,7 +186,7 @@ class TaskReader(Sequence[Task]):
         raise reason
 
     def arrays(self, index: int) -> Arrays | None:
-        """Give a task's signature as stored; of one that cannot be read what its file hints at.
+        """Return a task's signature as stored; of one that cannot be read what its file hints at.
 
         Raises:
             IndexLieError: see `read`.

@@ -31,7 +31,7 @@ class LeftOut:
         self.tell()
 
     def tell(self) -> None:
-        """Tell what was not told yet."""
+        """Report what was not reported yet."""
         if isinstance(self._opened, LazyTasks):
             faults = self._opened.reader.faults
             for fault in faults[self._faults :]:

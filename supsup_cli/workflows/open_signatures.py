@@ -196,7 +196,7 @@ class _ReadTasks:
         self.coarse = joined_rows(parts) if parts else None
 
     def arrays(self, index: int) -> Arrays | None:
-        """Give a task's signature as stored."""
+        """Return a task's signature as stored."""
         return self._arrays[index]
 
 

@@ -210,7 +210,7 @@ def stack_tasks(net: OpenNetwork, names: Sequence[str] | None = None) -> OpenTas
 
 
 def no_task(path: Place) -> NoInputError:
-    """Say that a bank has no task yet."""
+    """Make the error of a bank that has no task yet."""
     return NoInputError(
         f"{path}: no task found, expected at least one",
         hint=f"supsup learn-task --bank {shlex.quote(str(path))} --data mnist-perm-0",
@@ -252,7 +252,7 @@ def stack_of(net: OpenNetwork, tasks: Sequence[Task], packed: NDArray[np.uint8])
 
 
 def gains_of(net: OpenNetwork, task: Task) -> Tensor:
-    """Tell what a kept weight of each masked parameter counts for a task: (L,) float32."""
+    """Return what a kept weight of each masked parameter counts for a task: (L,) float32."""
     if not task.sparse:
         return torch.ones(len(net.layout.shapes))
     masked = net.bank.record.masked

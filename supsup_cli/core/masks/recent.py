@@ -24,7 +24,7 @@ class RecentMasks:
         self._bytes = 0
 
     def __getitem__(self, index: int) -> Masks:
-        """Give a task's masks, which nobody may change."""
+        """Return a task's masks, which nobody may change."""
         found = self._kept.pop(index, None)
         if found is None:
             found = self._unpack(index)

@@ -207,7 +207,7 @@ def _best(values: Tensor, most: int) -> Tensor:
 
 
 def _far(values: Tensor, features: Tensor, precisions: Tensor, freedom: float) -> Tensor:
-    """Tell which values belong to fit scores beyond the margin of the best: (G, T) bool."""
+    """Return which values belong to fit scores beyond the margin of the best: (G, T) bool."""
     images, size = features.shape[1:]
     own = (features.square() * precisions).sum((1, 2))[:, None].double()
     nearest = (own - 2 * values.amax(1, keepdim=True)).clamp_min(0)

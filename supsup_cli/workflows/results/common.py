@@ -43,7 +43,7 @@ class LeftOutTask:
 
 
 def partial_code(left_out: Sequence[LeftOutTask], failed: bool) -> int:
-    """Give the exit code of a command that is done, but not with all: the worst goes first."""
+    """Return the exit code of a command that is done, but not with all: the worst goes first."""
     codes = {one.exit for one in left_out}
     found = next((code for code in WORST_FIRST if code in codes), None)
     return found or (SOME_INPUTS_FAILED if failed else 0)

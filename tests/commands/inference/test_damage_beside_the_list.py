@@ -10,8 +10,8 @@ from bank_format.bank import Bank
 from bank_format.encoding.sealed import unseal
 from bank_format.index.list_part import build_list, parse_list
 from supsup_cli import api
+from tests.support.banks import index_files
 from tests.support.commands import answer, flip_bit, make_bank, run
-from tests.support.indexed_banks import index_files
 
 NAMES = ("mnist-perm-0", "mnist-perm-1", "mnist-perm-2")
 

@@ -24,8 +24,8 @@ from supsup_cli.workflows.inference.rules import DecisionRequest
 from supsup_cli.workflows.reporting import Silent
 from supsup_cli.workflows.results.inference import InferResult
 from supsup_cli.workflows.tasks.list import list_tasks
+from tests.support.banks import index_files
 from tests.support.commands import flip_bit, make_bank
-from tests.support.indexed_banks import index_files
 
 NAMES = tuple(f"mnist-perm-{number}" for number in range(6))
 AUTO = DecisionRequest("auto", None, "image", "cpu")

@@ -14,8 +14,7 @@ from bank_format.index.survey import survey
 from bank_format.index.task_rows import read_task_row
 from bank_format.index.writing import update_index
 from bank_format.store.layout import QUARANTINE
-from tests.support.banks import create, flips
-from tests.support.indexed_banks import add_signed, index_files
+from tests.support.banks import add_signed, create, flips, index_files
 
 NAMES = ("cars", "dogs", "pets")
 

@@ -13,8 +13,7 @@ from bank_format.index.list_part import build_list, parse_list
 from bank_format.index.signature_part import build_signatures, parse_signatures
 from bank_format.index.task_rows import ReadTask, read_task_row
 from bank_format.kinds.gaussians import read_gaussians
-from tests.support.banks import add, create, flips, spec
-from tests.support.indexed_banks import FEATURES, add_signed, gaussians
+from tests.support.banks import FEATURES, add, add_signed, create, flips, gaussians, spec
 
 NAMES = ("cars", "dogs", "pets")
 

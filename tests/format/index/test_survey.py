@@ -11,8 +11,16 @@ from bank_format.disk import system_calls
 from bank_format.index.survey import survey
 from bank_format.index.writing import update_index
 from bank_format.store.signatures import add_signature, remove_signature, signature_path
-from tests.support.banks import add, create, flips
-from tests.support.indexed_banks import FEATURES, SIGNATURE, add_signed, gaussians, index_files
+from tests.support.banks import (
+    FEATURES,
+    SIGNATURE,
+    add,
+    add_signed,
+    create,
+    flips,
+    gaussians,
+    index_files,
+)
 
 
 @pytest.fixture

@@ -13,8 +13,7 @@ from bank_format.index.coarse_files import CoarseIndex, read_coarse
 from bank_format.index.survey import survey
 from bank_format.index.writing import IndexKeeper, update_index
 from bank_format.store.layout import INDEX_LOCK, WORK
-from tests.support.banks import add, create
-from tests.support.indexed_banks import FEATURES, add_signed, index_bytes, index_files
+from tests.support.banks import FEATURES, add, add_signed, create, index_bytes, index_files
 
 
 @pytest.fixture
@@ -31,7 +30,7 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def whole(bank: Bank) -> bool:
-    """Tell whether every task has a row, and every signature too."""
+    """Return whether every task has a row, and every signature too."""
     found = survey(bank)
     parts, faults = read_coarse(bank, found.others, FEATURES)
     index = CoarseIndex(parts)
