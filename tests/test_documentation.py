@@ -24,7 +24,9 @@ PAGES = sorted(
 FIGURE = re.compile(r"\d\.\d\d %|\d (?:ms|images/s)\b|\d\.\d+ s\b")
 DATE = re.compile(r"\b20\d\d-\d\d-\d\d\b")
 PROCESSOR = re.compile(r"\b(?:cores?|thread|Xeon|H100)\b")
-COMMAND = re.compile(r"\b(?:supsup [a-z]|python (?:-m )?(?:tests|examples)|sh examples)|\.sh\b")
+COMMAND = re.compile(
+    r"\b(?:supsup [a-z]|python (?:-m )?(?:tests|examples)|sh examples)|\.sh\b|\btorchrun "
+)
 
 
 def section(page: str, title: str) -> str:

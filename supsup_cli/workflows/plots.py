@@ -132,7 +132,9 @@ def plot_recoveries(
         panels: name of the group, and (steps, T) bits from each task's mask at each step.
         tasks: T names.
         bits: of a mask.
-        path: file to write. Raises:
+        path: file to write.
+
+    Raises:
         UsageError: matplotlib is missing, or it does not know the file's format.
         StorageError: the file cannot be written.
     """

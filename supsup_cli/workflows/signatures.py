@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bank_format.errors import DamagedError, NewerFormatError, OtherBaseError
+from bank_format.kinds.appearance import Appearance, images_seen, read_appearance
 from bank_format.kinds.features import Whitening
 from bank_format.kinds.gaussians import (
     GAUSSIANS,
@@ -29,6 +30,7 @@ from supsup_cli.core.masks.superposition import images_at_once
 from supsup_cli.core.networks.normalisation import normalising_layers
 from supsup_cli.core.networks.parts import Between
 from supsup_cli.core.seeds import generator
+from supsup_cli.core.signatures.appearance import NUMBERS
 from supsup_cli.core.signatures.features import (
     FirstLayer,
     FrozenFeatures,
@@ -59,6 +61,7 @@ from supsup_cli.core.signatures.table import (
     TaskSignature,
     fit_score,
 )
+from supsup_cli.workflows.appearances import appearance_arrays
 from supsup_cli.workflows.opening import OpenNetwork, OpenTasks
 
 # Images of one pass: of one size always, since products of another are summed in another order.
@@ -67,6 +70,7 @@ _MAPS = "maps-1"  # how features of random convolution nets are made
 # Bytes of a signature's arrays: what adds 12 KiB to a task's file where masks are small, elsewhere
 # 28 KiB, with what the file says of them and their quantiles.
 _SMALL_MASK, _SMALL, _LARGE = 1 << 16, 11_000, 27_300
+_LOOKS = 850  # of these what images look like takes
 
 
 @dataclass(frozen=True)
@@ -77,11 +81,13 @@ class OpenSignatures:
         features: the pass through the frozen network.
         table: of all tasks, in their order.
         signatures: of each task, as its file says; None where it has none.
+        appearances: of each task, what its images look like; None where its file does not tell.
     """
 
     features: FrozenFeatures
     table: SignatureTable
     signatures: tuple[TaskSignature | None, ...]
+    appearances: tuple[Appearance | None, ...]
 
     @cached_property
     def unsigned(self) -> NDArray[np.int64]:
@@ -124,7 +130,8 @@ def make_signature(
     else:
         found = features_above(net, tuple(one[chosen] for one in lower)).numpy()
     parts = components(found, train.targets[chosen].cpu().numpy())
-    size = _SMALL if small else _LARGE
+    convolves = not isinstance(features, FirstLayer)
+    size = _SMALL if small else _LARGE - (_LOOKS if convolves else 0)
     fitted = fit_gaussians(
         found, parts, directions_that_fit(int(parts.max()) + 1, features.size, size)
     )
@@ -138,6 +145,9 @@ def make_signature(
             torch.cat(apart).double().cpu(), torch.tensor(CALIBRATION_LEVELS, dtype=torch.float64)
         )
         arrays = store_gaussians(_gaussians(fitted, quantiles.numpy()))
+    if convolves:
+        seen = images_seen(len(chosen), net.bank.record.input.shape)
+        arrays = {**arrays, **appearance_arrays(train.take(chosen[:seen]))}
     return SignatureRecord(GAUSSIANS, len(chosen)), arrays
 
 
@@ -199,7 +209,8 @@ def open_signatures(opened: OpenTasks) -> OpenSignatures | None:
     features = open_features(opened.net, keep=False)
     if features is None:
         return None
-    found = tuple(_signature(opened.net, task, features.size) for task in opened.tasks)
+    read = [_signature(opened.net, task, features.size) for task in opened.tasks]
+    found = tuple(signature for signature, _ in read)
     signed = [one for one in found if one is not None]
     if not signed:
         return None
@@ -217,25 +228,29 @@ def open_signatures(opened: OpenTasks) -> OpenSignatures | None:
         noise=float(np.mean([one.noise for one in signed])),
     )
     table = SignatureTable(coarse, compared.__getitem__, turn, freedom)
-    return OpenSignatures(features, table, found)
+    return OpenSignatures(features, table, found, tuple(look for _, look in read))
 
 
-def _signature(net: OpenNetwork, task: Task, size: int) -> TaskSignature | None:
-    """Read a task's signature, from its own file or one made later."""
+def _signature(
+    net: OpenNetwork, task: Task, size: int
+) -> tuple[TaskSignature | None, Appearance | None]:
+    """Read a task's signature and appearance, from its own file or one made later."""
     record, arrays = task.content.signature, task.arrays
     if record is None:
         later = None
         with suppress(DamagedError, NewerFormatError, OtherBaseError):
             later = read_signature(net.bank.path, net.bank.record, task.content.task)
         if later is None or later.content.task_sha256 != task.content_sha256:
-            return None
+            return None, None
         record, arrays = later.content.signature, later.arrays
     if record.model != GAUSSIANS:
-        return None
+        return None, None
     try:
-        return _ready(read_gaussians(arrays, size), net)
+        ready = _ready(read_gaussians(arrays, size), net)
+        seen = images_seen(record.images, net.bank.record.input.shape)
+        return ready, read_appearance(arrays, NUMBERS, seen)
     except ValueError:
-        return None  # of another pass through this network: nothing can be said
+        return None, None  # of another pass through this network: nothing can be said
 
 
 def _ready(gaussians: Gaussians, net: OpenNetwork) -> TaskSignature:

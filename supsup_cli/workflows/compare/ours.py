@@ -1,4 +1,4 @@
-"""supsup in a comparison: a bank of its own, used as the commands do."""
+"""SupSup in a comparison: a bank of its own, used as the commands do."""
 
 import tempfile
 from collections.abc import Iterator, Mapping

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from bank_format.kinds.mask import Task
 from supsup_cli.core.inference.novelty import (
     CALIBRATION_LEVELS,
-    SIGNATURE,
     Calibration,
     novelty_threshold,
 )
@@ -22,15 +21,25 @@ def calibration_of(task: Task) -> Calibration | None:
     return Calibration(record.objective, record.images, record.levels, record.values)
 
 
-def signature_calibration(task: Task, quantiles: Sequence[float]) -> Calibration | None:
-    """Make a calibration from the quantiles in a task's signature; None if there are none.
+def witness_calibration(
+    task: Task, name: str, quantiles: Sequence[float], images: int | None = None
+) -> Calibration | None:
+    """Make a calibration of quantiles in a task's signature.
 
-    They were measured on the same images as the mask's calibration.
+    Args:
+        task: whose.
+        name: `SIGNATURE` or `APPEARANCE`.
+        quantiles: at `CALIBRATION_LEVELS`.
+        images: that they were measured on; None: those that the mask's calibration was.
+
+    Returns:
+        None if there are no quantiles, or the task's mask has no calibration.
     """
     record = task.content.calibration
     if record is None or len(quantiles) != len(CALIBRATION_LEVELS):
         return None
-    return Calibration(SIGNATURE, record.images, CALIBRATION_LEVELS, tuple(quantiles))
+    measured = record.images if images is None else images
+    return Calibration(name, measured, CALIBRATION_LEVELS, tuple(quantiles))
 
 
 def within_threshold(

@@ -12,14 +12,10 @@ from torch import Tensor
 from supsup_cli.core.inference.novelty import ODDS
 from supsup_cli.core.inference.short_list import OF_STRENGTH, evidence_scale, short_lists
 from supsup_cli.core.networks.parts import Between
-from supsup_cli.workflows.inference.known import (
-    calibration_of,
-    lower_medians,
-    signature_calibration,
-    thresholds,
-)
+from supsup_cli.workflows.inference.known import calibration_of
 from supsup_cli.workflows.inference.masks_run import MaskRun, misfit_of, run_pairs
 from supsup_cli.workflows.inference.rules import Rule
+from supsup_cli.workflows.inference.signature_novelty import Groups, known_groups
 from supsup_cli.workflows.labelled import device_images
 from supsup_cli.workflows.opening import OpenTasks
 from supsup_cli.workflows.signatures import OpenSignatures, features_above, image_features
@@ -51,28 +47,6 @@ class Listed:
     truncated: NDArray[np.bool_]
 
 
-@dataclass(frozen=True)
-class _Groups:
-    """Groups of images laid end to end.
-
-    Attributes:
-        members: (N,) int64, places of the images, group after group.
-        sizes: (G,) int64.
-        starts: (G,) int64, start of each group among the members.
-    """
-
-    members: NDArray[np.int64]
-    sizes: NDArray[np.int64]
-    starts: NDArray[np.int64]
-
-    def places(self, wanted: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the places of some groups' images among the members, group after group."""
-        sizes = self.sizes[wanted]
-        ends = sizes.cumsum()
-        firsts = np.repeat(self.starts[wanted] - (ends - sizes), sizes)
-        return np.asarray(firsts + np.arange(len(firsts)), np.int64)
-
-
 def decide_by_signatures(
     opened: OpenTasks,
     rule: Rule,
@@ -93,9 +67,9 @@ def decide_by_signatures(
     """
     sizes = np.array([len(one) for one in groups], np.int64)
     members = np.concatenate([np.asarray(one, np.int64) for one in groups])
-    laid = _Groups(members, sizes, sizes.cumsum() - sizes)
+    laid = Groups(members, sizes, sizes.cumsum() - sizes)
+    there = device_images(images, opened.net.device)
     if lower is None:
-        there = device_images(images, opened.net.device)
         features = image_features(opened.net, signatures.features, there)
     else:
         features = features_above(opened.net, lower)
@@ -132,14 +106,16 @@ def decide_by_signatures(
     pairs[rows, columns] = np.arange(len(rows))
     won = pairs[np.arange(len(groups)), winners.numpy()]
     chosen = MaskRun.blank(len(images))
-    by_pair = _Groups(members[places], sizes[rows], ends - sizes[rows])
+    by_pair = Groups(members[places], sizes[rows], ends - sizes[rows])
     chosen.put(members, run.take(by_pair.places(won)))
     best = owners[won]
     told = np.full((len(groups), len(opened.tasks)), np.nan, np.float32)
     compared = logarithms.isfinite().numpy().nonzero()
     told[compared[0], tasks.numpy()[compared]] = logarithms.numpy()[compared]
     tried = np.zeros(len(groups), np.int64) if alone else wanted.sum(1).numpy()
-    known = _known(opened, signatures, best, chosen.misfits[members], features[members], laid)
+    known = known_groups(
+        opened, signatures, best, chosen.misfits[members], features[members], there[members], laid
+    )
     return Listed(told, best, known, chosen, tried, truncated.numpy())
 
 
@@ -196,49 +172,3 @@ def _evidence(
         middles[place] = middle
         scales[place] = evidence_scale(middle, beyond, odds=misfit in ODDS)
     return (said.misfits - np.repeat(middles, counts)) * np.repeat(scales, counts)
-
-
-def _known(
-    opened: OpenTasks,
-    signatures: OpenSignatures,
-    best: NDArray[np.int64],
-    misfits: NDArray[np.float64],
-    features: Tensor,
-    laid: _Groups,
-) -> NDArray[np.bool_]:
-    """Call a group new if its median image fits the mask too badly, or is too far in features.
-
-    Args:
-        opened: the tasks.
-        signatures: of the tasks.
-        best: (G,) int64, each group's task.
-        misfits: (N,) float64, group after group.
-        features: (N, D) float32, in the same order.
-        laid: the groups.
-    """
-    count = len(opened.tasks)
-    order = best.argsort(kind="stable")
-    distances = np.zeros(len(misfits))
-    bars = np.empty((2, len(best)))
-    for index, mine in zip(*_runs(best[order], order), strict=True):
-        task, signature = opened.tasks[index], signatures.signatures[index]
-        near = None
-        if signature is not None:
-            near = signature_calibration(task, signature.quantiles.tolist())
-        witnesses = 1 if near is None else 2
-        bars[0, mine] = thresholds(calibration_of(task), count, laid.sizes[mine], witnesses)
-        bars[1, mine] = thresholds(near, count, laid.sizes[mine], witnesses)
-        if signature is not None and near is not None:
-            here = laid.places(mine)
-            noise = signature.noise
-            distances[here] = signatures.table.distances(signature, features, here, noise)
-    fits = lower_medians(misfits, laid.sizes) <= bars[0]
-    return np.asarray(fits & (lower_medians(distances, laid.sizes) <= bars[1]))
-
-
-def _runs(
-    keys: NDArray[np.int64], values: NDArray[np.int64]
-) -> tuple[list[int], list[NDArray[np.int64]]]:
-    """Split values by their keys, which are in order."""
-    present, firsts = np.unique(keys, return_index=True)
-    return present.tolist(), np.split(values, firsts[1:])

@@ -11,6 +11,7 @@ import torch
 import bank_format
 from bank_format.kinds.gaussians import GAUSSIANS, Gaussians, read_gaussians, store_gaussians
 from supsup_cli.core.inference.novelty import CALIBRATION_LEVELS
+from supsup_cli.core.signatures.appearance import appearance
 from supsup_cli.core.signatures.maps import reference_images
 from supsup_cli.core.signatures.table import TaskSignature
 
@@ -76,3 +77,18 @@ def test_model_arrays_and_levels_are_listed() -> None:
         assert f"| `{name}` | {array.dtype} [" in SECTION
     levels = ", ".join(f"{level:g}".replace("0.", ".") for level in CALIBRATION_LEVELS)
     assert f"at the levels {levels};" in SECTION
+
+
+@pytest.mark.parametrize("shape", [(3, 32, 32), (1, 28, 28), (3, 17, 23), (2, 8, 8)])
+def test_what_images_look_like_is_measured_as_specified(
+    specified: dict[str, Any], shape: tuple[int, int, int]
+) -> None:
+    random = np.random.RandomState(3)
+    noise = random.randint(0, 256, (4, *shape))
+    smooth = np.cumsum(random.randint(-9, 10, (4, *shape)), axis=3) + 120
+    saturated = np.where(noise > 100, 255, noise // 20)
+    constant = np.broadcast_to(np.arange(4)[:, None, None, None] * 80, noise.shape)
+    images = np.concatenate((noise, smooth, saturated, constant)).clip(0, 255).astype(np.uint8)
+    found = appearance(torch.from_numpy(images)).numpy()
+    expected = np.stack([specified["looks"](one) for one in images])
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
