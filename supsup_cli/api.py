@@ -27,8 +27,10 @@ from supsup_cli.workflows.bank.requests import BaseRequest
 from supsup_cli.workflows.inference import infer_task, predict
 from supsup_cli.workflows.inference.inputs import InputRequest
 from supsup_cli.workflows.inference.rules import DecisionRequest
+from supsup_cli.workflows.lazy_tasks import open_lazily
 from supsup_cli.workflows.learning import learn_task
 from supsup_cli.workflows.learning.plan import LearnRequest
+from supsup_cli.workflows.left_out import warned
 from supsup_cli.workflows.opening import OpenTasks, open_tasks
 from supsup_cli.workflows.reporting import Silent
 from supsup_cli.workflows.results.inference import InferredSource, PredictedSource
@@ -156,12 +158,16 @@ class Bank:
 
         Raises:
             NoInputError: no image, or the bank has no task yet.
-            BankError: a task cannot be read, or is missing.
+            BankError: no task can be read, or the one given is not there.
+
+        Warns:
+            RuntimeWarning: a task that may be that of an image cannot be read; the others answer.
         """
+        opened: OpenTasks
         opened = self._opened() if task is None else open_tasks(self.path, self._device, [task])
         inputs = self._inputs(images)
         decision = DecisionRequest("auto", None, "image", self._device)
-        return predict.predict_open(opened, inputs, decision, task, _SILENT).results
+        return warned(predict.predict_open(opened, inputs, decision, task, _SILENT)).results
 
     def infer(
         self,
@@ -190,7 +196,8 @@ class Bank:
         """
         decision = DecisionRequest(method, objective, group, self._device)
         inputs = self._inputs(images)
-        return infer_task.infer_open(self._opened(), inputs, decision, top, _SILENT).results
+        found = infer_task.infer_open(self._opened(), inputs, decision, top, _SILENT)
+        return warned(found).results
 
     def _learn(
         self,
@@ -237,7 +244,7 @@ class Bank:
         paths = [task_path(self.path, name) for name in bank.tasks()]
         now = [(str(path), path.stat().st_ino, path.stat().st_mtime_ns) for path in paths]
         if self._open is None or self._open[0] != now:
-            self._open = now, open_tasks(self.path, self._device)
+            self._open = now, open_lazily(self.path, self._device)
         return self._open[1]
 
 

@@ -12,6 +12,7 @@ from bank_format.disk import files
 from bank_format.encoding.canonical_json import Json
 from bank_format.encoding.sealed import unseal
 from bank_format.errors import BankError, DamagedError, OtherBaseError
+from bank_format.index.part_files import INDEX_LIMIT, part_of
 from bank_format.kinds.bank_json import BankRecord
 from bank_format.kinds.base import regenerate_base
 from bank_format.kinds.hopfield import hopfield_limit
@@ -101,8 +102,10 @@ class _Plan:
         file = problem.file
         if file == BASE_FILE:
             self.add_base(problem)
-        elif file in (FEATURES_FILE, HOPFIELD_FILE, SIGNATURES, WORK) or file.startswith(
-            f"{SIGNATURES}/"
+        elif (
+            part_of(file) is not None
+            or file in (FEATURES_FILE, HOPFIELD_FILE, SIGNATURES, WORK)
+            or file.startswith(f"{SIGNATURES}/")
         ):
             self.set_aside(problem, lossless=True)
         elif file == MASKS:
@@ -191,9 +194,9 @@ class _Plan:
 
     def read(self, file: str) -> bytes | None:
         """Read a file of the bank; None if that is no file, too long, or gone."""
-        limit = hopfield_limit if file == HOPFIELD_FILE else file_limit
+        limit = (hopfield_limit if file == HOPFIELD_FILE else file_limit)(self.record)
         try:
-            return files.read_bytes(self.bank / file, limit(self.record))
+            return files.read_bytes(self.bank / file, INDEX_LIMIT if part_of(file) else limit)
         except (DamagedError, FileNotFoundError, NotADirectoryError):
             return None
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from bank_format.bank import Bank
+from bank_format.check.index_check import IndexCheck
 from bank_format.check.problems import Problem, VerifyReport, problem_of
 from bank_format.disk.atomic import is_temporary
 from bank_format.disk.files import list_names, read_bytes
@@ -22,6 +22,7 @@ from bank_format.errors import (
     NoBankError,
     NoSuchTaskError,
 )
+from bank_format.index.part_files import part_of
 from bank_format.kinds.bank_json import BankRecord
 from bank_format.kinds.base import check_kind
 from bank_format.kinds.features import parse_features
@@ -36,6 +37,7 @@ from bank_format.store.layout import (
     CLAIM,
     FEATURES_FILE,
     HOPFIELD_FILE,
+    INDEX_LOCK,
     MASKS,
     QUARANTINE,
     SIGNATURES,
@@ -83,6 +85,7 @@ class _Survey:
         self.whole_tasks = 0
         self.patterns: list[PatternRecord] = []  # what attractors of all whole tasks would hold
         self.stored: HopfieldContent | None = None
+        self.index: IndexCheck | None = None
 
     def top(self) -> None:
         with self.reporting(BANK_FILE):
@@ -91,6 +94,7 @@ class _Survey:
             except NoBankError as error:
                 lost = f"{error}: it was lost, or supsup init-base was stopped"
                 raise DamagedError(lost) from error
+            self.index = IndexCheck(self.path, self.record)
         with self.reporting(BASE_FILE):
             self.check_base(self.record)
         names = self.names("")
@@ -101,7 +105,10 @@ class _Survey:
             with self.reporting(FEATURES_FILE):
                 self.check_features()
         for name in sorted(names):
-            if name in _KNOWN:
+            if part_of(name) is not None:
+                with self.reporting(name):
+                    self.check_index(name)
+            if name in _KNOWN or part_of(name) is not None:
                 self.tell_link(name)
             else:
                 self.leftover(name)
@@ -125,6 +132,8 @@ class _Survey:
                 except NoSuchTaskError:
                     continue  # removed since the folder was listed
                 self.whole_tasks += 1
+        for name, lie in self.index.lies.items() if self.index is not None else ():
+            self.problems.append(problem_of(lie, name, self.path, self.record))
 
     def signatures(self) -> None:
         digests = {pattern.task: pattern.content_sha256 for pattern in self.patterns}
@@ -147,7 +156,7 @@ class _Survey:
                     )
 
     def work(self, bank: Path) -> None:
-        names = self.names(WORK)
+        names = self.names(WORK) - {INDEX_LOCK}
         stopped: list[str] = []
         with self.reporting(WORK):
             stopped = unfinished_work(bank / WORK)
@@ -175,11 +184,16 @@ class _Survey:
             read_base(self.path, record)
 
     def check_task(self, task: str, file: str) -> None:
-        if self.record is None:
+        if self.index is None:
             self.check_seal(file, "mask", "combination")
             return
-        read = Bank(self.path, self.record).read_task(task)
-        self.patterns.append(PatternRecord(task, read.content_sha256))
+        self.patterns.append(PatternRecord(task, self.index.read_task(task)))
+
+    def check_index(self, file: str) -> None:
+        if self.index is None:
+            self.check_seal(file, "index")
+        else:
+            self.index.read(file)
 
     def check_attractors(self) -> None:
         if self.record is None:

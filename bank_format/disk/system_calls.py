@@ -23,9 +23,11 @@ __all__ = [
     "mkdir",
     "open_file",
     "read",
+    "read_at",
     "rename",
     "rename_exclusively",
     "rmdir",
+    "scandir",
     "stat",
     "unlink",
     "write",
@@ -121,6 +123,23 @@ def rmdir(path: Path) -> None:
 def listdir(path: Path) -> list[str]:
     """List the names in a folder, in no order."""
     return os.listdir(path)  # noqa: PTH208 - names, not paths: twice as fast
+
+
+def scandir(path: Path) -> list[tuple[str, os.stat_result | None]]:
+    """List a folder's names with what describes what each leads to; None for a link to nothing."""
+    found: list[tuple[str, os.stat_result | None]] = []
+    with os.scandir(path) as entries:
+        for entry in entries:
+            try:
+                found.append((entry.name, entry.stat()))
+            except FileNotFoundError:
+                found.append((entry.name, None))
+    return found
+
+
+def read_at(descriptor: int, size: int, offset: int) -> bytes:
+    """Read at most `size` bytes at a place of an open file; fewer at its end."""
+    return os.pread(descriptor, size, offset)
 
 
 def flock(descriptor: int, operation: int) -> None:

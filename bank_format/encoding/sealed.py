@@ -8,6 +8,7 @@ it checked. This finds damage; it does not stop a forger.
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
@@ -28,6 +29,7 @@ __all__ = [
     "Tensor",
     "Tensors",
     "Unsealed",
+    "parse_unchecked",
     "read_sealed",
     "seal",
     "unseal",
@@ -113,8 +115,12 @@ def unseal(data: bytes, name: str) -> tuple[Tensors, Json]:
     return found.tensors, found.metadata
 
 
-def read_sealed(data: bytes, name: str) -> Unsealed:
-    """Check a sealed file's seal, then parse it strictly; see `unseal`."""
+def read_sealed(data: bytes, name: str, *, views: bool = False) -> Unsealed:
+    """Check a sealed file's seal, then parse it strictly; see `unseal`.
+
+    With `views` the tensors are views of the data that cannot be written: a large file is not
+    copied once more.
+    """
     expected, found = hashlib.sha256(memoryview(data)[:-SEAL_SIZE]).digest(), data[-SEAL_SIZE:]
     if len(data) < SEAL_SIZE or expected != found:
         raise DamagedError(
@@ -123,11 +129,23 @@ def read_sealed(data: bytes, name: str) -> Unsealed:
             invariant="I2",
         )
     with damage(name, "I3"):
-        return _parse(data)
+        return _parse(data, views=views)
 
 
-def _parse(data: bytes) -> Unsealed:
-    metadata = _check_header(data)
+def parse_unchecked(data: bytes) -> Unsealed:
+    """Parse a sealed file whose seal is broken, for a hint of what it was; nothing may rely on it.
+
+    Raises:
+        ValueError: it is not even laid out as one.
+    """
+    return _parse(data)
+
+
+def _parse(data: bytes, *, views: bool = False) -> Unsealed:
+    metadata, header = _check_header(data)
+    value, texts = parse_parts(metadata.encode("utf-8"))
+    if views:
+        return Unsealed(_views(data, header), value, texts, len(data))
     try:
         entries = cast("_Entries", safetensors.deserialize(data))  # type: ignore[no-untyped-call]
     except safetensors.SafetensorError as error:
@@ -139,12 +157,35 @@ def _parse(data: bytes) -> Unsealed:
             if dtype is None:
                 raise ValueError(f"tensor {name} is {entry['dtype']}, expected one of {[*DTYPES]}")
             tensors[name] = np.frombuffer(entry["data"], dtype=dtype).reshape(entry["shape"])
-    value, texts = parse_parts(metadata.encode("utf-8"))
     return Unsealed(tensors, value, texts, len(data))
 
 
-def _check_header(data: bytes) -> str:
-    """Check everything that safetensors does not, and return the metadata's text."""
+def _views(data: bytes, header: JsonObject) -> Tensors:
+    """Make views of a file's tensors, which must follow each other without gaps, by the header."""
+    start = 8 + int.from_bytes(data[:8], "little")
+    places: list[tuple[int, int, str, np.dtype[np.generic], list[int]]] = []
+    for name, entry in header.items():
+        match entry:
+            case {"dtype": str(kind), "shape": list(shape), "data_offsets": [int(a), int(b)]} if (
+                kind in DTYPES and all(type(one) is int and one >= 0 for one in shape)
+            ):
+                places.append((a, b, name, DTYPES[kind], cast("list[int]", shape)))
+            case _ if name != "__metadata__":
+                raise ValueError(f"tensor {name!r:.80}: no type, shape and place of one")
+    tensors: Tensors = {}
+    end = 0
+    for first, last, name, dtype, shape in sorted(places, key=lambda place: place[:2]):
+        if first != end or last - first != math.prod(shape) * dtype.itemsize:
+            raise ValueError(f"tensor {name}: bytes {first} to {last} found, expected from {end}")
+        count = math.prod(shape)
+        tensors[name] = np.frombuffer(data, dtype, count, start + first).reshape(shape)
+        end = last
+    del tensors[_SEAL]
+    return tensors
+
+
+def _check_header(data: bytes) -> tuple[str, JsonObject]:
+    """Check all that safetensors leaves open; return the metadata's text, and the header."""
     start = 8 + int.from_bytes(data[:8], "little")
     if start > min(len(data), 8 + HEADER_LIMIT):
         raise ValueError(f"header of {start - 8} bytes in a file of {len(data)}, or over the limit")
@@ -162,7 +203,7 @@ def _check_header(data: bytes) -> str:
     text = metadata[_METADATA]
     if not isinstance(text, str):
         raise ValueError(f"metadata {_METADATA!r} is no text")
-    return text
+    return text, header
 
 
 def _without_doubles(pairs: list[tuple[str, Json]]) -> JsonObject:

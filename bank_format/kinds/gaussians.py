@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 
 from bank_format.kinds.task_arrays import Arrays
 
-__all__ = ["GAUSSIANS", "Gaussians", "directions_that_fit", "read_gaussians", "store_gaussians"]
+__all__ = [
+    "GAUSSIANS",
+    "Gaussians",
+    "directions_that_fit",
+    "read_gaussians",
+    "rounded",
+    "store_gaussians",
+]
 
 GAUSSIANS = "gaussians-1"
 
@@ -79,8 +86,8 @@ def store_gaussians(gaussians: Gaussians) -> Arrays:
     Returns:
         Arrays by name, see FORMAT.md; `read_gaussians` returns their values.
     """
-    means, mean_scales = _rounded(gaussians.means, _MEAN_LEVELS)
-    directions, direction_scales = _rounded(gaussians.directions, _DIRECTION_LEVELS)
+    means, mean_scales = rounded(gaussians.means, _MEAN_LEVELS)
+    directions, direction_scales = rounded(gaussians.directions, _DIRECTION_LEVELS)
     nibbles = (directions + _MIDDLE).astype(np.uint8)
     if nibbles.shape[-1] % 2:
         nibbles = np.concatenate((nibbles, np.full_like(nibbles[..., :1], _MIDDLE)), axis=-1)
@@ -135,7 +142,7 @@ def read_gaussians(arrays: Arrays, features: int) -> Gaussians:
     )
 
 
-def _rounded(
+def rounded(
     values: NDArray[np.floating], levels: int
 ) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     """Round each row to whole multiples of its own scale, −levels … levels."""

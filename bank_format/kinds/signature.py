@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bank_format.encoding.damage import damage
-from bank_format.encoding.sealed import read_sealed, seal
+from bank_format.encoding.sealed import SEAL_SIZE, read_sealed, seal
 from bank_format.encoding.strict_json import from_json, to_json
 from bank_format.errors import OtherBaseError
 from bank_format.kinds.bank_json import BankRecord
@@ -57,11 +57,13 @@ class StoredSignature:
         content: its content.
         arrays: by name, in their types and shapes.
         bytes_on_disk: size of the file, bytes.
+        seal: its last 32 bytes.
     """
 
     content: SignatureContent
     arrays: Arrays
     bytes_on_disk: int
+    seal: bytes
 
 
 def build_signature(
@@ -135,4 +137,4 @@ def parse_signature(data: bytes, record: BankRecord, task: str, name: str) -> St
             )
         arrays = read_arrays(content.arrays, sealed.tensors)
     check_content_sha256(sealed, name)
-    return StoredSignature(content, arrays, sealed.size)
+    return StoredSignature(content, arrays, sealed.size, data[-SEAL_SIZE:])

@@ -15,10 +15,13 @@ from bank_format.names import shortened
 from bank_format.store.layout import (
     BANK_FILE,
     BASE_FILE,
+    FEATURES_FILE,
     HOPFIELD_FILE,
     MASKS,
     QUARANTINE,
+    SIGNATURES,
     WORK,
+    is_index_file,
     read_base,
     read_record,
 )
@@ -94,8 +97,9 @@ def _refuse_other_content(path: Path) -> None:
         return
     except NotADirectoryError:
         raise NameTakenError(f"{path}: a file found, expected a folder") from None
-    known = {BASE_FILE, HOPFIELD_FILE, MASKS, QUARANTINE, WORK}
-    strangers = [name for name in names if name not in known and not is_temporary(name)]
+    known = {BASE_FILE, FEATURES_FILE, HOPFIELD_FILE, MASKS, QUARANTINE, SIGNATURES, WORK}
+    others = [name for name in names if name not in known and not is_temporary(name)]
+    strangers = [name for name in others if not is_index_file(name)]
     if strangers:
         raise NameTakenError(
             f"{path}: {strangers[0]!r} found, expected an empty folder or a bank",

@@ -1,5 +1,6 @@
 """Where a bank's files lie, and reading the two that every bank has."""
 
+import re
 import shlex
 
 from bank_format.disk.files import read_bytes
@@ -15,12 +16,14 @@ __all__ = [
     "CLAIM",
     "FEATURES_FILE",
     "HOPFIELD_FILE",
+    "INDEX_LOCK",
     "MASKS",
     "QUARANTINE",
     "SIGNATURES",
     "SUFFIX",
     "WORK",
     "file_limit",
+    "is_index_file",
     "read_base",
     "read_record",
 ]
@@ -35,6 +38,13 @@ WORK = "work"
 QUARANTINE = "quarantine"
 SUFFIX = ".safetensors"
 CLAIM = "claim"
+INDEX_LOCK = ".index"  # in work/; no task's name
+_INDEX_FILE = re.compile(r"index-(list|signatures)-[0-9a-f]{16}\.safetensors")
+
+
+def is_index_file(name: str) -> bool:
+    """Return whether a file of the bank's folder belongs to the index."""
+    return _INDEX_FILE.fullmatch(name) is not None
 
 
 def file_limit(spec: BankSpec) -> int:

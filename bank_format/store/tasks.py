@@ -27,6 +27,7 @@ __all__ = [
     "commit_task_file",
     "expect_tasks",
     "list_tasks",
+    "many_objects",
     "no_such_task",
     "parse_task",
     "read_mask",
@@ -209,7 +210,7 @@ def stacked(
     """
     stack = np.empty((len(names), size), dtype=np.uint8)
     tasks: list[Task] = []
-    with _kept():
+    with many_objects():
         for name in names:
             task = read(name)
             if task is not None:
@@ -218,7 +219,7 @@ def stacked(
 
 
 @contextmanager
-def _kept() -> Iterator[None]:
+def many_objects() -> Iterator[None]:
     """Make objects that all stay: to look for garbage among them takes a tenth of the time."""
     collecting = gc.isenabled()
     gc.disable()

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from supsup_cli.tables.cells import lines, share, size, table
+from supsup_cli.tables.cells import left_out, lines, share, size, table
 from supsup_cli.tables.layout import Table
 from supsup_cli.workflows.results.bank import DoctorResult, InitResult, StatsResult, VerifyResult
 
@@ -53,6 +53,7 @@ def _(result: StatsResult) -> Iterator[str | Table]:
         yield from table(("task", "and task", "equal bits"), pairs)
     if result.plot:
         yield f"picture: {result.plot}"
+    yield from left_out(result.left_out)
 
 
 @lines.register

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from functools import singledispatch
 
 from supsup_cli.tables.layout import Table
-from supsup_cli.workflows.results.common import FailedInput, Result
+from supsup_cli.workflows.results.common import FailedInput, LeftOutTask, Result
 
 
 @singledispatch
@@ -23,6 +23,12 @@ def failures(failed: Sequence[FailedInput]) -> Iterator[str | Table]:
     """List the inputs that could not be read."""
     for one in failed:
         yield f"not read: {one.source}: {one.error}"
+
+
+def left_out(tasks: Sequence[LeftOutTask]) -> Iterator[str | Table]:
+    """Yield the tasks that had to be left out."""
+    for one in tasks:
+        yield f"left out: {one.task}: {one.message}"
 
 
 def share(value: float | None) -> str:

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from supsup_cli.tables.cells import failures, lines, share, table
+from supsup_cli.tables.cells import failures, left_out, lines, share, table
 from supsup_cli.tables.layout import Table
 from supsup_cli.workflows.results.hopfield import RecoveryReport
 from supsup_cli.workflows.results.inference import (
@@ -44,6 +44,7 @@ def _(result: InferResult) -> Iterator[str | Table]:
     )
     if result.plot:
         yield f"picture: {result.plot}"
+    yield from left_out(result.left_out)
 
 
 @lines.register
@@ -64,6 +65,7 @@ def _(result: PredictResult) -> Iterator[str | Table]:
     for placed in result.sorted_images:
         if placed.error is not None:
             yield f"not sorted: {placed.error}"
+    yield from left_out(result.left_out)
 
 
 @lines.register
@@ -98,6 +100,7 @@ def _(result: EvaluateResult) -> Iterator[str | Table]:
         if file:
             yield f"written: {file}"
     yield from failures(result.failed)
+    yield from left_out(result.left_out)
 
 
 def _by_images(one: NamedTask) -> int:

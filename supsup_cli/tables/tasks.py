@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from supsup_cli.tables.cells import lines, share, size, table
+from supsup_cli.tables.cells import left_out, lines, share, size, table
 from supsup_cli.tables.layout import Table
 from supsup_cli.workflows.results.tasks import (
     CleanResult,
@@ -35,6 +35,7 @@ def _(result: TasksResult) -> Iterator[str | Table]:
         for one in result.tasks
     ]
     yield from table(head, rows)
+    yield from left_out(result.left_out)
 
 
 @lines.register

@@ -3,7 +3,7 @@
 import dataclasses
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from bank_format.bank import Bank
 from bank_format.disk.stores import Place
 from bank_format.encoding.bits import count_ones
+from bank_format.errors import BankError
 from bank_format.kinds.bank_json import BankRecord
 from bank_format.kinds.mask import Task
 from supsup_cli.core.images import Pixels
@@ -82,13 +83,15 @@ class OpenTasks:
         stack: T packed masks on the network's device.
         real: (O,) bool, outputs that may be a label of any task.
         own: (T, O) bool, each task's own outputs.
+        failures: tasks that could have had a part in an answer and cannot be read: left out.
     """
 
     net: OpenNetwork
-    tasks: tuple[Task, ...]
+    tasks: Sequence[Task]
     stack: MaskStack
     real: Tensor
     own: Tensor
+    failures: dict[str, BankError] = field(default_factory=dict)
 
     @cached_property
     def names(self) -> list[str]:
@@ -115,6 +118,11 @@ class OpenTasks:
     def typical(self, index: int) -> TypicalTraits | None:
         """Return what is typical of one task's images under its mask; None if that is not known."""
         return self.stack.typical(index)
+
+    @property
+    def superfluous(self) -> bool:
+        """Whether every task has outputs that are none of its classes."""
+        return not bool(self.own.all(-1).any())
 
     @property
     def seeds(self) -> dict[str, int]:
@@ -191,11 +199,7 @@ def stack_tasks(net: OpenNetwork, names: Sequence[str] | None = None) -> OpenTas
     """
     tasks, packed = net.bank.read_tasks(names)
     if not tasks:
-        path = net.bank.path
-        raise NoInputError(
-            f"{path}: no task found, expected at least one",
-            hint=f"supsup learn-task --bank {shlex.quote(str(path))} --data mnist-perm-0",
-        )
+        raise no_task(net.bank.path)
     record = net.bank.record
     own = torch.zeros(len(tasks), record.outputs, dtype=torch.bool)
     for row, task in zip(own, tasks, strict=True):
@@ -203,6 +207,14 @@ def stack_tasks(net: OpenNetwork, names: Sequence[str] | None = None) -> OpenTas
     real = torch.arange(record.outputs) < record.real_outputs
     stack = stack_of(net, tasks, packed)
     return OpenTasks(net, tuple(tasks), stack, real.to(net.device), own.to(net.device))
+
+
+def no_task(path: Place) -> NoInputError:
+    """Make the error of a bank that has no task yet."""
+    return NoInputError(
+        f"{path}: no task found, expected at least one",
+        hint=f"supsup learn-task --bank {shlex.quote(str(path))} --data mnist-perm-0",
+    )
 
 
 def stack_of(net: OpenNetwork, tasks: Sequence[Task], packed: NDArray[np.uint8]) -> MaskStack:
@@ -233,15 +245,18 @@ def stack_of(net: OpenNetwork, tasks: Sequence[Task], packed: NDArray[np.uint8])
         tuple(own) if has_own_values(network) else None,
         tuple(typical) if normalising_layers(network) else None,
     )
-    sparse = [task.sparse for task in tasks]
-    if not any(sparse):
+    if not any(task.sparse for task in tasks):
         return stack
-    gains = torch.ones(len(tasks), len(net.layout.shapes))
-    for row, task, has_gain in zip(gains, tasks, sparse, strict=True):
-        for place, one in enumerate(net.bank.record.masked):
-            if has_gain:
-                row[place] = gain(count_ones(task.masks[one.name]), one.count)
+    gains = torch.stack([gains_of(net, task) for task in tasks])
     return dataclasses.replace(stack, gains=gains.to(net.device))
+
+
+def gains_of(net: OpenNetwork, task: Task) -> Tensor:
+    """Return what a kept weight of each masked parameter counts for a task: (L,) float32."""
+    if not task.sparse:
+        return torch.ones(len(net.layout.shapes))
+    masked = net.bank.record.masked
+    return torch.tensor([gain(count_ones(task.masks[one.name]), one.count) for one in masked])
 
 
 def _pixels(record: BankRecord, device: torch.device) -> Pixels:

@@ -1,16 +1,11 @@
 """Signatures of tasks: made while learning or later, and put side by side for decisions."""
 
-from contextlib import suppress
-from dataclasses import dataclass
-from functools import cached_property
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bank_format.errors import DamagedError, NewerFormatError, OtherBaseError
-from bank_format.kinds.appearance import Appearance, images_seen, read_appearance
+from bank_format.kinds.appearance import images_seen
 from bank_format.kinds.features import Whitening
 from bank_format.kinds.gaussians import (
     GAUSSIANS,
@@ -19,22 +14,18 @@ from bank_format.kinds.gaussians import (
     read_gaussians,
     store_gaussians,
 )
-from bank_format.kinds.mask import Task
 from bank_format.kinds.task_arrays import Arrays
 from bank_format.kinds.task_records import SignatureRecord
 from bank_format.store.features import keep_features, read_features
-from bank_format.store.signatures import read_signature
 from supsup_cli.core.images import LabelledImages
 from supsup_cli.core.inference.novelty import CALIBRATION_LEVELS
 from supsup_cli.core.masks.superposition import images_at_once
 from supsup_cli.core.networks.normalisation import normalising_layers
 from supsup_cli.core.networks.parts import Between
 from supsup_cli.core.seeds import generator
-from supsup_cli.core.signatures.appearance import NUMBERS
 from supsup_cli.core.signatures.features import (
     FirstLayer,
     FrozenFeatures,
-    TrainedFeatures,
     first_layer,
     roots,
     trained_features,
@@ -46,23 +37,17 @@ from supsup_cli.core.signatures.fitting import (
     components,
     fit_gaussians,
 )
-from supsup_cli.core.signatures.looks import CoarseSignatures
 from supsup_cli.core.signatures.maps import (
     PooledMaps,
     WhitenedMaps,
     reference_images,
     whitening_of,
 )
-from supsup_cli.core.signatures.pooled import by_means, pooled_covariance, whitening
 from supsup_cli.core.signatures.table import (
-    FREEDOM,
-    POOLED_FREEDOM,
-    SignatureTable,
     TaskSignature,
-    fit_score,
 )
 from supsup_cli.workflows.appearances import appearance_arrays
-from supsup_cli.workflows.opening import OpenNetwork, OpenTasks
+from supsup_cli.workflows.opening import OpenNetwork
 
 # Images of one pass: of one size always, since products of another are summed in another order.
 _BATCH = 256
@@ -71,34 +56,6 @@ _MAPS = "maps-1"  # how features of random convolution nets are made
 # 28 KiB, with what the file says of them and their quantiles.
 _SMALL_MASK, _SMALL, _LARGE = 1 << 16, 11_000, 27_300
 _LOOKS = 850  # of these what images look like takes
-
-
-@dataclass(frozen=True)
-class OpenSignatures:
-    """The signatures of open tasks.
-
-    Attributes:
-        features: the pass through the frozen network.
-        table: of all tasks, in their order.
-        signatures: of each task, as its file says; None where it has none.
-        appearances: of each task, what its images look like; None where its file does not tell.
-    """
-
-    features: FrozenFeatures
-    table: SignatureTable
-    signatures: tuple[TaskSignature | None, ...]
-    appearances: tuple[Appearance | None, ...]
-
-    @cached_property
-    def unsigned(self) -> NDArray[np.int64]:
-        """Which tasks have no signature: indices, int64."""
-        return np.array([i for i, one in enumerate(self.signatures) if one is None], np.int64)
-
-    @cached_property
-    def usual_score(self) -> float:
-        """The mean score of a task's own images there, averaged over the tasks, nats."""
-        own = [one.own_distance() for one in self.signatures if one is not None]
-        return float(fit_score(torch.tensor(own, dtype=torch.float64), self.features.size).mean())
 
 
 def make_signature(
@@ -138,7 +95,7 @@ def make_signature(
     arrays = store_gaussians(_gaussians(fitted, np.empty(0)))
     if len(held_out):
         here = torch.arange(len(held_out), device=held_out.device)
-        rounded = _ready(read_gaussians(arrays, features.size), net)
+        rounded = ready(read_gaussians(arrays, features.size), net)
         own = image_features(net, features, held_out.take(here)).to(net.device)
         apart = [rounded.distances(part, rounded.noise) for part in own.split(_BATCH)]
         quantiles = torch.quantile(
@@ -198,62 +155,8 @@ def features_above(net: OpenNetwork, lower: Between) -> Tensor:
     return torch.cat([roots(net.parts.above(block, {})).cpu() for block in blocks])
 
 
-def open_signatures(opened: OpenTasks) -> OpenSignatures | None:
-    """Put the signatures of open tasks side by side; None where no task has one.
-
-    One made later that is damaged counts as none: it is derived, and `verify` reports it.
-
-    Raises:
-        StorageError: the system refused to read one made later.
-    """
-    features = open_features(opened.net, keep=False)
-    if features is None:
-        return None
-    read = [_signature(opened.net, task, features.size) for task in opened.tasks]
-    found = tuple(signature for signature, _ in read)
-    signed = [one for one in found if one is not None]
-    if not signed:
-        return None
-    turn, compared, freedom = None, found, FREEDOM
-    if isinstance(features, TrainedFeatures):
-        turn, freedom = whitening(pooled_covariance(signed)).to(opened.net.device), POOLED_FREEDOM
-        compared = tuple(None if one is None else by_means(one, turn) for one in found)
-        signed = [one for one in compared if one is not None]
-    counts = [0 if one is None else len(one.means) for one in found]
-    coarse = CoarseSignatures(
-        means=torch.cat([one.means for one in signed]),
-        shares=torch.cat([one.shares for one in signed]),
-        starts=torch.tensor(np.cumsum([0, *counts]), device=opened.net.device),
-        within=torch.stack([one.within() for one in signed]).mean(0),
-        noise=float(np.mean([one.noise for one in signed])),
-    )
-    table = SignatureTable(coarse, compared.__getitem__, turn, freedom)
-    return OpenSignatures(features, table, found, tuple(look for _, look in read))
-
-
-def _signature(
-    net: OpenNetwork, task: Task, size: int
-) -> tuple[TaskSignature | None, Appearance | None]:
-    """Read a task's signature and appearance, from its own file or one made later."""
-    record, arrays = task.content.signature, task.arrays
-    if record is None:
-        later = None
-        with suppress(DamagedError, NewerFormatError, OtherBaseError):
-            later = read_signature(net.bank.path, net.bank.record, task.content.task)
-        if later is None or later.content.task_sha256 != task.content_sha256:
-            return None, None
-        record, arrays = later.content.signature, later.arrays
-    if record.model != GAUSSIANS:
-        return None, None
-    try:
-        ready = _ready(read_gaussians(arrays, size), net)
-        seen = images_seen(record.images, net.bank.record.input.shape)
-        return ready, read_appearance(arrays, NUMBERS, seen)
-    except ValueError:
-        return None, None  # of another pass through this network: nothing can be said
-
-
-def _ready(gaussians: Gaussians, net: OpenNetwork) -> TaskSignature:
+def ready(gaussians: Gaussians, net: OpenNetwork) -> TaskSignature:
+    """Put a task's Gaussians on the network's device."""
     means, directions, variances, shares = (
         torch.from_numpy(one).to(net.device)
         for one in (gaussians.means, gaussians.directions, gaussians.variances, gaussians.shares)

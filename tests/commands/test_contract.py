@@ -137,7 +137,7 @@ def test_a_taken_name_a_strange_base_and_damage_have_their_own_codes(
     assert run("verify", "--bank", stranger).code == 12
 
     flip_bit(task, 300)
-    ran = run("tasks", "--bank", own_bank, "--json")
+    ran = run("tasks", "show", "mnist-perm-0", "--bank", own_bank, "--json")
     assert (ran.code, ran.error["code"]) == (5, "damaged")
 
 

@@ -20,8 +20,9 @@ from bank_format.kinds.signature import build_signature
 from bank_format.kinds.task_records import TaskFacts
 from bank_format.store.features import read_features
 from bank_format.store.signatures import read_signature, signature_path
+from supsup_cli.workflows.open_signatures import open_signatures
 from supsup_cli.workflows.opening import open_tasks
-from supsup_cli.workflows.signatures import image_features, open_signatures
+from supsup_cli.workflows.signatures import image_features
 from tests.support.commands import answer
 
 GOLDEN = Path(__file__).parent

@@ -83,7 +83,8 @@ def test_damage_in_the_store_is_named(bank: Path, cache: Path) -> None:
     assert (ran.code, problem["file"]) == (5, "masks/mnist-perm-1.safetensors")
     assert f"memory://damaged/{name}" in problem["message"]
     asked = run("tasks", "--bank", "memory://damaged/bank", "--json")
-    assert (asked.code, asked.error["code"]) == (5, "damaged")
+    (left,) = asked.json["left_out"]
+    assert (asked.code, left["task"], left["exit"]) == (5, "mnist-perm-1", 5)
 
 
 def test_verify_reads_the_store_and_not_the_cache(bank: Path, cache: Path) -> None:

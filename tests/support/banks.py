@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 from bank_format.bank import Bank
 from bank_format.encoding.bits import unpack
 from bank_format.kinds.bank_json import BankRecord, BankSpec, InputRecord, ParameterRecord
+from bank_format.kinds.gaussians import GAUSSIANS, Gaussians, store_gaussians
 from bank_format.kinds.hopfield import Attractors, PatternRecord
 from bank_format.kinds.mask import Task
 from bank_format.kinds.seeded import signed_constant_tensors
+from bank_format.kinds.task_arrays import Arrays
 from bank_format.kinds.task_records import (
     AccuracyRecord,
     CalibrationRecord,
@@ -21,6 +23,7 @@ from bank_format.kinds.task_records import (
     ParentRecord,
     Provenance,
     RecipeRecord,
+    SignatureRecord,
     TaskFacts,
 )
 
@@ -125,3 +128,38 @@ def attractors(tasks: Sequence[Task], record: BankRecord) -> Attractors:
         sums[one.name] = patterns.sum(0)
     names = tuple(PatternRecord(task.content.task, task.content_sha256) for task in tasks)
     return Attractors("hebbian", names, matrices, sums)
+
+
+FEATURES = 5
+SIGNATURE = SignatureRecord(GAUSSIANS, 40)
+
+
+def gaussians(seed: int = 0, classes: int = 3, directions: int = 2) -> Arrays:
+    random = np.random.default_rng(seed)
+
+    def positive(*shape: int) -> np.ndarray:
+        return (random.random(shape) + 0.1).astype(np.float32)
+
+    return store_gaussians(
+        Gaussians(
+            random.normal(size=(classes, FEATURES)).astype(np.float32),
+            random.normal(size=(classes, directions, FEATURES)).astype(np.float32),
+            positive(classes, directions),
+            positive(classes),
+            positive(classes),
+            np.empty(0, np.float32),
+        )
+    )
+
+
+def add_signed(bank: Bank, task: str, seed: int = 0) -> Task:
+    known = facts(task, signature=SIGNATURE, parents=())
+    return bank.add_task(known, masks(bank, seed), {}, PROVENANCE, gaussians(seed))
+
+
+def index_files(bank: Path) -> list[Path]:
+    return sorted(bank.glob("index-*.safetensors"))
+
+
+def index_bytes(bank: Path) -> int:
+    return sum(path.stat().st_size for path in index_files(bank))

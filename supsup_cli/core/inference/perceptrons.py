@@ -18,7 +18,9 @@ from supsup_cli.core.networks.specs import MultilayerPerceptron
 CHUNK_IMAGES = 256
 # So many masks, each with at least one image, are worth a thread.
 _MASKS_FOR_A_THREAD = 8
-_PADDING = 16  # numbers after the weights that compiled loops may read
+# Images of one process that are run without compiled loops: loading these takes half a second.
+FEW_IMAGES = 16
+_PADDING = 16  # numbers beyond the weights that compiled loops may read
 
 
 class MaskedPerceptron:
@@ -40,6 +42,7 @@ class MaskedPerceptron:
         weights = joined_weights(network, stack).to(dtype)
         self._stack = stack
         self.weights = weights
+        self._images = 0
         self._table = bit_table(weights.device, dtype)
         self._bits = torch.empty_like(weights)
         self._effective = torch.empty_like(weights)
@@ -62,6 +65,11 @@ class MaskedPerceptron:
                 values.relu_()
             values = torch.mm(values, layer.T, out=room[: len(values)])
         return values
+
+    def worth_loops(self, images: int) -> bool:
+        """Hear of images to come; tell whether all so far make up for loading compiled loops."""
+        self._images += images
+        return self._images > FEW_IMAGES
 
     @cached_property
     def compiled(self) -> ModuleType | None:

@@ -13,7 +13,7 @@ FEW_TRIED = 8
 # ½ names .847 of 36 rotations (`separable`), at 1 .860, while split MNIST and permutations hardly
 # change; H on tasks of photos is best at ½.
 _OF_ODDS, _OF_DOUBT = 1.0, 0.5
-# Weight of the largest logit of a mask's own classes over trained weights. Measured on CIFAR-100's
+# What the largest logit of a mask's own classes weighs over trained weights. On CIFAR-100's
 # calibration images: of 8 tasks .774 are named rightly, of 20 tasks .634; with 0.1 .766 and .642,
 # with nothing .758 and .628. A larger weight favours tasks that are easy.
 OF_STRENGTH = 0.3

@@ -136,8 +136,8 @@ class MaskStack:
     packed: Tensor
     layout: MaskLayout
     gains: Tensor | None = None
-    statistics: tuple[Statistics, ...] | None = None
-    traits: tuple[TypicalTraits | None, ...] | None = None
+    statistics: Sequence[Statistics] | None = None
+    traits: Sequence[TypicalTraits | None] | None = None
 
     def __len__(self) -> int:
         return self.packed.shape[0]

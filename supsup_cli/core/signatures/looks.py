@@ -28,6 +28,7 @@ _LEVELS = 127
 # centres are worth a thread.
 _WORTH_COMPILED, _WORTH_THREAD = 1 << 20, 1 << 22
 _GROUPS_AT_ONCE = 256  # in plain PyTorch
+_ROWS_AT_ONCE = 1 << 14  # that are widened to floats at a time: bounds memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,22 +53,44 @@ class Rows:
 
 @dataclass(frozen=True, eq=False)
 class CoarseSignatures:
-    """The parts of all tasks' signatures that are kept in memory.
+    """What is at hand of all tasks' signatures at once, in whole numbers as they are stored.
 
     Attributes:
-        means: (ΣM, D) float32, of all components of all tasks.
+        means: (ΣM, D) int8, of all components of all tasks, times `scales`.
+        scales: (ΣM,) float32.
         shares: (ΣM,) float32.
         starts: (T + 1,) int64, start of each task's components; a task without a signature has
             none.
+        centres: (T, D) int8, mean of each task's means by shares, times `centre_scales`.
+        centre_scales: (T,) float32; zero for a task without a signature.
         within: (D,) float32, variances within components, mean over the tasks.
+        between: (D,) float32, variances of a task's means about its centre, likewise.
         noise: σ², mean over the tasks.
     """
 
     means: Tensor
+    scales: Tensor
     shares: Tensor
     starts: Tensor
+    centres: Tensor
+    centre_scales: Tensor
     within: Tensor
+    between: Tensor
     noise: float
+
+    @classmethod
+    def of(
+        cls, means: Tensor, shares: Tensor, starts: Tensor, within: Tensor, noise: float
+    ) -> "CoarseSignatures":
+        """Round means (ΣM, D) float32 of all tasks to whole numbers; the rest as above."""
+        tasks, counts = len(starts) - 1, starts.diff()
+        owners = torch.repeat_interleave(counts)
+        centres = means.new_zeros(tasks, means.shape[1])
+        centres.index_add_(0, owners, means * shares[:, None])
+        apart = (means - centres[owners]).square_().mul_(shares[:, None])
+        between = apart.sum(0) / max(1, int((counts > 0).sum()))
+        (whole, scales), (middles, middle_scales) = map(_whole, (means, centres))
+        return cls(whole, scales, shares, starts, middles, middle_scales, within, between, noise)
 
     def __len__(self) -> int:
         return len(self.starts) - 1
@@ -90,19 +113,27 @@ class CoarseSignatures:
     @cached_property
     def by_classes(self) -> Rows:
         """Score each component by its mean: its log-likelihood up to the image's own part."""
+        every = torch.arange(len(self.means), device=self.means.device)
+        return _joined([self.some_classes(part) for part in every.split(_ROWS_AT_ONCE)])
+
+    def some_classes(self, places: Tensor) -> Rows:
+        """Score some components as `by_classes` does, without the others' cost."""
         precisions = 1 / self.within.clamp_min(_LEAST_VARIANCE)
-        return _rounded(self.means, precisions, self.shares.log())
+        means = self.means[places] * self.scales[places, None]
+        return _rounded(means, precisions, self.shares[places].log())
 
     @cached_property
     def by_centres(self) -> Rows:
         """Score each task by one mean, with the variance of all its images."""
-        centres = self.means.new_zeros(len(self), self.size)
-        centres.index_add_(0, self.owners, self.means * self.shares[:, None])
-        apart = (self.means - centres[self.owners]).square_().mul_(self.shares[:, None])
-        spread = self.within + apart.sum(0) / max(1, int(self.signed.sum()))
-        return _rounded(
-            centres, 1 / spread.clamp_min(_LEAST_VARIANCE), centres.new_zeros(len(self))
+        precisions = 1 / (self.within + self.between).clamp_min(_LEAST_VARIANCE)
+        parts = zip(
+            self.centres.split(_ROWS_AT_ONCE), self.centre_scales.split(_ROWS_AT_ONCE), strict=True
         )
+        rows = (
+            _rounded(whole * scales[:, None], precisions, torch.zeros_like(scales))
+            for whole, scales in parts
+        )
+        return _joined(list(rows))
 
 
 def compiled_looks(coarse: CoarseSignatures) -> ModuleType | None:
@@ -111,13 +142,16 @@ def compiled_looks(coarse: CoarseSignatures) -> ModuleType | None:
     return loops.load(loops.OF_SIGNATURES) if worth else None
 
 
-def near_tasks(coarse: CoarseSignatures, features: Tensor, freedom: float) -> Tensor:
-    """Choose the tasks with signatures that are worth comparing.
+def near_tasks(
+    coarse: CoarseSignatures, features: Tensor, freedom: float, compiled: ModuleType | None
+) -> Tensor:
+    """Choose the tasks whose whole signatures are worth a look.
 
     Args:
         coarse: of T tasks.
         features: (G, n, D) float32, of images decided together.
         freedom: ν of `fit_score`.
+        compiled: loops, see `compiled_looks`.
 
     Returns:
         (G, K) int64 on the CPU, tasks in order, then −1; K is T if at most 64 compete, which are
@@ -126,7 +160,6 @@ def near_tasks(coarse: CoarseSignatures, features: Tensor, freedom: float) -> Te
     if len(coarse) <= _MOST[1]:
         everyone = torch.arange(len(coarse)).masked_fill(~coarse.signed.cpu(), -1)
         return everyone.expand(len(features), -1)
-    compiled = compiled_looks(coarse)
     if compiled is None:
         return plain_near_tasks(coarse, features, freedom)
     found = np.empty((len(features), _MOST[1]), np.int64)
@@ -158,7 +191,8 @@ def plain_near_tasks(coarse: CoarseSignatures, features: Tensor, freedom: float)
         values = part.sum(1) @ rows.scaled.T + images * rows.lines[1]
         near = _best(values.masked_fill(~near, -torch.inf), _MOST[0])
         values = _class_values(coarse, part, near)
-        values = values.masked_fill(_far(values, part, coarse.by_classes, freedom), -torch.inf)
+        precisions = 1 / coarse.within.clamp_min(_LEAST_VARIANCE)
+        values = values.masked_fill(_far(values, part, precisions, freedom), -torch.inf)
         near = _best(values, _MOST[1])
         order = near.byte().argsort(dim=1, descending=True, stable=True)[:, : _MOST[1]]
         parts.append(order.masked_fill(~near.gather(1, order), -1).cpu())
@@ -172,10 +206,10 @@ def _best(values: Tensor, most: int) -> Tensor:
     return best & values.isfinite()
 
 
-def _far(values: Tensor, features: Tensor, rows: Rows, freedom: float) -> Tensor:
-    """Mark values of fit scores beyond the margin of the best: (G, T) bool."""
+def _far(values: Tensor, features: Tensor, precisions: Tensor, freedom: float) -> Tensor:
+    """Return which values belong to fit scores beyond the margin of the best: (G, T) bool."""
     images, size = features.shape[1:]
-    own = (features.square() * rows.precisions).sum((1, 2))[:, None].double()
+    own = (features.square() * precisions).sum((1, 2))[:, None].double()
     nearest = (own - 2 * values.amax(1, keepdim=True)).clamp_min(0)
     farthest = (images * size + nearest) * np.exp(2 * _MARGIN / (freedom * images)) - images * size
     far: Tensor = own - 2 * values > farthest
@@ -183,11 +217,10 @@ def _far(values: Tensor, features: Tensor, rows: Rows, freedom: float) -> Tensor
 
 
 def _class_values(coarse: CoarseSignatures, features: Tensor, near: Tensor) -> Tensor:
-    """Score near tasks by their best class for each image: (G, T), −∞ for others."""
-    rows, wanted = coarse.by_classes, near.any(0)
-    places = wanted[coarse.owners].nonzero()[:, 0]
-    flat = features.flatten(0, 1)
-    values = torch.addmm(rows.lines[1, places], flat, rows.scaled[places].T)
+    """Score near tasks by the best of their classes for each image: (G, T), −∞ for others."""
+    places = near.any(0)[coarse.owners].nonzero()[:, 0]
+    rows, flat = coarse.some_classes(places), features.flatten(0, 1)
+    values = torch.addmm(rows.lines[1], flat, rows.scaled.T)
     best = values.new_full((len(flat), len(coarse)), -torch.inf)
     best.scatter_reduce_(1, coarse.owners[places].expand_as(values), values, "amax")
     summed: Tensor = best.unflatten(0, features.shape[:2]).sum(1)
@@ -198,6 +231,18 @@ def _rounded(means: Tensor, precisions: Tensor, logarithms: Tensor) -> Rows:
     """Round scores by means, (R, D) float32, and add a logarithm of shares to each bias."""
     scaled = means * precisions
     biases = logarithms - (means * scaled).sum(1) / 2
-    scales = (scaled.abs().amax(1) / _LEVELS).clamp_min(torch.finfo().tiny)
-    values = scaled.div_(scales[:, None]).round_().to(torch.int8)
+    values, scales = _whole(scaled)
     return Rows(values, torch.stack((scales, biases)), precisions)
+
+
+def _whole(values: Tensor) -> tuple[Tensor, Tensor]:
+    """Round rows, (R, D) float32, to int8 times a scale of each."""
+    scales = (values.abs().amax(1) / _LEVELS).clamp_min(torch.finfo().tiny)
+    return (values / scales[:, None]).round_().to(torch.int8), scales
+
+
+def _joined(parts: list[Rows]) -> Rows:
+    if len(parts) == 1:
+        return parts[0]
+    values = torch.cat([one.values for one in parts])
+    return Rows(values, torch.cat([one.lines for one in parts], dim=1), parts[0].precisions)

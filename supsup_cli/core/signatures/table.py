@@ -24,6 +24,10 @@ FREEDOM = 40.0
 POOLED_FREEDOM = 160.0
 
 
+# Images of one process that are decided without compiled loops: loading these takes half a second.
+FEW_IMAGES = 16
+
+
 def fit_score(distances: Tensor, features: int, freedom: float = FREEDOM) -> Tensor:
     """Turn Q into a score of nats that adds up over images: −ν/2 ln(1 + Q / D), ν = 40.
 
@@ -133,12 +137,18 @@ class SignatureTable:
         self._whole = whole
         self._turn, self.freedom = turn, freedom
         self.coarse = coarse
+        self._images = 0
 
     def __len__(self) -> int:
         return len(self.coarse)
 
-    @cached_property
+    @property
     def _loops(self) -> ModuleType | None:
+        """Compiled loops, once there are images enough to make up for loading them."""
+        return self._compiled if self._images > FEW_IMAGES else None
+
+    @cached_property
+    def _compiled(self) -> ModuleType | None:
         return compiled_looks(self.coarse)
 
     def candidates(self, features: Tensor) -> "Candidates":
@@ -149,7 +159,8 @@ class SignatureTable:
         """
         if self._turn is not None:
             features = features @ self._turn
-        tasks = near_tasks(self.coarse, features, self.freedom)
+        self._images += features.shape[0] * features.shape[1]
+        tasks = near_tasks(self.coarse, features, self.freedom, self._loops)
         groups, columns = (one.numpy() for one in (tasks >= 0).nonzero(as_tuple=True))
         images = features.shape[1]
         wanted = tasks.numpy()[groups, columns]

@@ -1,9 +1,12 @@
 """`verify`: read every byte of a bank, report every problem, repair what can be repaired."""
 
+from bank_format.bank import Bank
 from bank_format.check.repair import RepairReport, repair
 from bank_format.check.verify import VerifyReport
 from bank_format.check.verify import verify as verify_bank
 from bank_format.disk.stores import Place, StorePath
+from bank_format.index.writing import update_index
+from bank_format.store.layout import BANK_FILE
 from supsup_cli.errors import UsageError
 from supsup_cli.hints import keep_bank
 from supsup_cli.workflows.results.bank import DoneRepair, FoundProblem, VerifyResult
@@ -33,6 +36,8 @@ def verify(path: Place, *, mend: bool = False, dry_run: bool = False) -> VerifyR
         )
     else:
         report = repair(path, dry_run=dry_run)
+        if not dry_run and all(one.file != BANK_FILE for one in report.problems):
+            update_index(Bank.open(path))
     bank = str(path)
     repairs = report.repairs if isinstance(report, RepairReport) else ()
     return VerifyResult(

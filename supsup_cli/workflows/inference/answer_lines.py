@@ -12,7 +12,9 @@ from supsup_cli.errors import ImageError, UsageError
 from supsup_cli.workflows.inference.infer_task import decide_batch
 from supsup_cli.workflows.inference.inputs import InputBatch, InputRequest, read_inputs
 from supsup_cli.workflows.inference.predict import answer_batch
-from supsup_cli.workflows.inference.rules import DecisionRequest, choose_rule
+from supsup_cli.workflows.inference.rules import DecisionRequest, settle
+from supsup_cli.workflows.lazy_tasks import open_lazily
+from supsup_cli.workflows.left_out import LeftOut
 from supsup_cli.workflows.opening import OpenTasks, open_tasks
 from supsup_cli.workflows.reporting import Reporter
 from supsup_cli.workflows.results.inference import InferredSource, LinesResult, PredictedSource
@@ -46,8 +48,12 @@ def predict_lines(
         NoInputError, BankError: see `predict`.
     """
     _check(decision)
-    opened = open_tasks(path, decision.device, None if task is None else [task])
-    rule = choose_rule(opened, decision, reporter) if task is None else None
+    if task is not None:
+        given = open_tasks(path, decision.device, [task])
+        return _stream(
+            given, inputs, reporter, emit, lambda batch: answer_batch(given, None, batch)[0]
+        )
+    opened, rule = settle(open_lazily(path, decision.device), decision, reporter)
     return _stream(
         opened, inputs, reporter, emit, lambda batch: answer_batch(opened, rule, batch)[0]
     )
@@ -63,8 +69,7 @@ def infer_lines(
 ) -> LinesResult:
     """Name the task of images one by one; see `infer_task` and `predict_lines`."""
     _check(decision)
-    opened = open_tasks(path, decision.device)
-    rule = choose_rule(opened, decision, reporter)
+    opened, rule = settle(open_lazily(path, decision.device), decision, reporter)
     return _stream(
         opened, inputs, reporter, emit, lambda batch: decide_batch(opened, rule, batch, top)[0]
     )
@@ -83,18 +88,21 @@ def _stream(
     answer: Callable[[InputBatch], list[Any]],
 ) -> LinesResult:
     answers = failed = new = 0
+    left_out = LeftOut(opened, reporter.note)
     shape = opened.net.bank.record.input.shape
     listed = tuple(inputs.paths) == ("-",)
     batches = (
         _lines(inputs, shape) if listed else read_inputs(inputs, shape, opened.seeds, reporter.note)
     )
     for batch in batches:
-        for one in answer(batch):
+        told = answer(batch)
+        left_out.tell()
+        for one in told:
             emit(one)
             answers += 1
             failed += one.error is not None
             new += one.known is False
-    return LinesResult(answers, failed, new)
+    return LinesResult(answers, failed, new, left_out.tasks)
 
 
 def _lines(inputs: InputRequest, shape: tuple[int, int, int]) -> Iterator[InputBatch]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bank_format.errors import BankError
 from supsup_cli.core.networks.parts import Between
 from supsup_cli.workflows.hopfield.recovery import Recovered, classify_recovered, recover_groups
 from supsup_cli.workflows.inference.known import calibration_of, within_threshold
@@ -14,6 +15,8 @@ from supsup_cli.workflows.inference.mixtures import score_groups
 from supsup_cli.workflows.inference.rules import Rule
 from supsup_cli.workflows.inference.signature_decisions import Listed, decide_by_signatures
 from supsup_cli.workflows.labelled import lower_values
+from supsup_cli.workflows.lazy_tasks import IndexLieError, LazyTasks
+from supsup_cli.workflows.open_signatures import OpenSignatures
 from supsup_cli.workflows.opening import OpenTasks
 
 
@@ -67,8 +70,7 @@ def decide(
     if lower is None:
         lower = lower_values(opened.net, images)
     if rule.signatures is not None:
-        listed = decide_by_signatures(opened, rule, rule.signatures, images, groups, lower)
-        return _listed(listed)
+        return _listed(_by_signatures(opened, rule, rule.signatures, images, groups, lower))
     recovered = None
     if rule.attractors is None:
         scores = score_groups(opened, rule, images, groups, top)
@@ -93,6 +95,33 @@ def decide(
     tried = np.full(len(groups), scores.shape[1] if alone else 0, dtype=np.int64)
     cut = np.zeros(len(groups), dtype=np.bool_)
     return Decisions(scores, best, known, labels, probabilities, tried, cut, recovered)
+
+
+def _by_signatures(
+    opened: OpenTasks,
+    rule: Rule,
+    signatures: OpenSignatures,
+    images: NDArray[np.uint8],
+    groups: Sequence[Sequence[int]],
+    lower: Between | None,
+) -> Listed:
+    """Decide; anew where a task in doubt turns out damaged, which is left out, or the index lied.
+
+    Raises:
+        BankError: not one task is left.
+    """
+    while True:
+        if signatures.stale:
+            signatures.renew()
+        try:
+            return decide_by_signatures(opened, rule, signatures, images, groups, lower)
+        except IndexLieError:
+            if isinstance(opened, LazyTasks):
+                opened.distrust()
+            signatures.renew()
+        except BankError:
+            if not signatures.stale or len(opened.failures) == len(opened.tasks):
+                raise
 
 
 def best_tasks(scores: NDArray[np.float32]) -> NDArray[np.int64]:

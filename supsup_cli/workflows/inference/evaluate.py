@@ -10,6 +10,7 @@ from typing import TypeVar
 import numpy as np
 
 from bank_format.disk.stores import Place
+from bank_format.errors import BankError
 from supsup_cli.data.reading import DEFAULT, Reading
 from supsup_cli.data.splits import choose
 from supsup_cli.errors import NoInputError, SupsupError, UsageError
@@ -21,9 +22,11 @@ from supsup_cli.workflows.inference.accuracy import (
     measure,
     write_table,
 )
-from supsup_cli.workflows.inference.rules import DecisionRequest, choose_rule, told_of_compiling
+from supsup_cli.workflows.inference.rules import DecisionRequest, settle, told_of_compiling
 from supsup_cli.workflows.inference.shared_tests import SharedTests
-from supsup_cli.workflows.opening import OpenTasks, open_tasks
+from supsup_cli.workflows.lazy_tasks import open_lazily
+from supsup_cli.workflows.left_out import LeftOut
+from supsup_cli.workflows.opening import OpenTasks
 from supsup_cli.workflows.ranks import ALONE, Ranks
 from supsup_cli.workflows.reporting import Reporter
 from supsup_cli.workflows.results.common import FailedInput
@@ -84,13 +87,13 @@ def evaluate(
     if request.limit is not None and request.limit < 1:
         raise UsageError(f"--limit {request.limit}: expected at least 1")
     sizes = _sizes(request.group_sizes)
-    opened = open_tasks(path, decision.device)
-    rule = choose_rule(opened, decision, reporter)
-    names = list(dict.fromkeys(request.tasks)) or opened.names
+    opened, rule = settle(open_lazily(path, decision.device), decision, reporter)
+    left_out = LeftOut(opened, reporter.note)
     there = set(opened.names)
-    for name in names:
+    for name in request.tasks:
         if name not in there:
-            opened.net.bank.read_task(name)  # raises: there is no such task
+            opened.net.bank.read_task(name)  # raises: there is no such task, or it is damaged
+    names = list(dict.fromkeys(request.tasks)) or opened.names
     moved = find_moved(opened, request.data, request.reading)
     together = images_together(rule, opened.net.bank.record.input.shape)
     rules = [rule, *(replace(rule, group=str(size)) for size in sizes)]
@@ -103,9 +106,12 @@ def evaluate(
             broken += failures
             for by, those in zip(rules if tests else (), found, strict=False):
                 those.extend(measure(opened, by, tests))
+            left_out.tell()
             advance(shared.counted(count))
-        (measured, *grouped), failed = shared.gathered(found, broken)
+        (measured, *grouped), failed, without = shared.gathered(found, broken, left_out.tasks)
     evaluated = [one.task for one in measured]
+    if not evaluated and not failed:
+        raise next(iter(opened.failures.values()))
     if not evaluated:
         raise NoInputError(
             f"no task could be evaluated; {failed[0].source}: {failed[0].error}",
@@ -127,6 +133,7 @@ def evaluate(
         csv=None if request.csv is None else str(request.csv),
         failed=tuple(failed),
         recoveries=tuple(recovery for one in measured for recovery in one.recoveries),
+        left_out=without,
     )
     if request.csv is not None:
         write_table(result, opened.names, request.csv)
@@ -169,7 +176,12 @@ def _loaded(
     for name in shared.names:
         index = places[name]
         try:
-            data = held_out(opened.net, opened.tasks[index], request.reading, moved)
+            task = opened.tasks[index]
+        except BankError:  # it is among the failures
+            count += 1
+            continue
+        try:
+            data = held_out(opened.net, task, request.reading, moved)
         except SupsupError as error:
             failed.append((name, FailedInput(name, error.message)))
             count += 1

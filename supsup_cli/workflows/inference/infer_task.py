@@ -14,12 +14,14 @@ from supsup_cli.workflows.inference.inputs import InputBatch, InputRequest, join
 from supsup_cli.workflows.inference.rules import (
     DecisionRequest,
     Rule,
-    choose_rule,
     group_places,
+    settle,
     told_of_compiling,
 )
 from supsup_cli.workflows.inference.shared_inputs import SharedInputs
-from supsup_cli.workflows.opening import OpenTasks, open_tasks
+from supsup_cli.workflows.lazy_tasks import open_lazily
+from supsup_cli.workflows.left_out import LeftOut
+from supsup_cli.workflows.opening import OpenTasks
 from supsup_cli.workflows.ranks import ALONE, Ranks
 from supsup_cli.workflows.reporting import Reporter
 from supsup_cli.workflows.results.inference import InferredSource, InferResult
@@ -52,7 +54,7 @@ def infer_task(
         StorageError: the picture cannot be written.
         BankError: the bank or one of its tasks cannot be read.
     """
-    opened = open_tasks(path, decision.device)
+    opened = open_lazily(path, decision.device)
     return infer_open(opened, inputs, decision, top, reporter, plot, ranks)
 
 
@@ -72,7 +74,8 @@ def infer_open(
         raise UsageError(f"--plot {plot} with --method {decision.method}: expected hopfield")
     if plot is not None and ranks.count > 1:
         raise UsageError(f"--plot {plot} under torchrun: expected one process")
-    rule = choose_rule(opened, decision, reporter)
+    opened, rule = settle(opened, decision, reporter)
+    left_out = LeftOut(opened, reporter.note)
     began = time.perf_counter()
     shape = opened.net.bank.record.input.shape
     shared = SharedInputs(ranks, rule.group)
@@ -85,8 +88,9 @@ def infer_open(
             results += part
             recoveries += recovered[: _MOST_PANELS - len(recoveries)]
             tell_unrecovered(recovered, opened.names, reporter)
+            left_out.tell()
             advance(len(batch.sources))
-        results, _ = shared.gathered(InferredSource, results)
+        results, _, without = shared.gathered(InferredSource, results, (), left_out.tasks)
     if plot is not None:
         from supsup_cli.workflows.plots import plot_recoveries
 
@@ -99,6 +103,7 @@ def infer_open(
         results=tuple(results),
         seconds=time.perf_counter() - began,
         plot=None if plot is None else str(plot),
+        left_out=without,
     )
 
 

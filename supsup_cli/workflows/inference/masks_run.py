@@ -146,7 +146,7 @@ def run_pairs(
     found = MaskRun.blank(len(members))
     few = np.zeros(len(tasks), np.bool_)
     layers = opened.perceptron
-    if layers is not None and layers.compiled is not None:
+    if layers is not None and layers.worth_loops(len(images)) and layers.compiled is not None:
         few = np.diff(starts) <= _FEW_IMAGES
         _run_few(opened, layers, images, tasks, starts, members, few, found)
     for place in np.flatnonzero(~few).tolist():

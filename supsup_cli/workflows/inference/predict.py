@@ -14,11 +14,13 @@ from supsup_cli.workflows.inference.masks_run import run
 from supsup_cli.workflows.inference.rules import (
     DecisionRequest,
     Rule,
-    choose_rule,
     group_places,
+    settle,
     told_of_compiling,
 )
 from supsup_cli.workflows.inference.shared_inputs import SharedInputs
+from supsup_cli.workflows.lazy_tasks import open_lazily
+from supsup_cli.workflows.left_out import LeftOut
 from supsup_cli.workflows.opening import OpenTasks, open_tasks
 from supsup_cli.workflows.ranks import ALONE, Ranks
 from supsup_cli.workflows.reporting import Reporter
@@ -42,7 +44,10 @@ def predict(
         UsageError, NoInputError: options or inputs cannot be used.
         BankError: the bank or one of its tasks cannot be read, or there is no such task.
     """
-    opened = open_tasks(path, decision.device, None if task is None else [task])
+    if task is None:
+        opened: OpenTasks = open_lazily(path, decision.device)
+    else:
+        opened = open_tasks(path, decision.device, [task])
     return predict_open(opened, inputs, decision, task, reporter, ranks)
 
 
@@ -60,8 +65,11 @@ def predict_open(
     """
     # Neither attractors nor signatures are needed if the task is given.
     by_mask = task is not None and decision.method in ("hopfield", "signature")
-    asked = None if by_mask else choose_rule(opened, decision, reporter)
+    asked = None
+    if not by_mask:
+        opened, asked = settle(opened, decision, reporter)
     rule = asked if task is None else None
+    left_out = LeftOut(opened, reporter.note)
     began = time.perf_counter()
     shape = opened.net.bank.record.input.shape
     shared = SharedInputs(ranks, rule.group if rule else "image")
@@ -74,8 +82,11 @@ def predict_open(
             results += part
             tell_unrecovered(recovered, opened.names, reporter)
             recoveries += [report(one, opened.names) for _, one in recovered]
+            left_out.tell()
             advance(len(batch.sources))
-        results, recoveries = shared.gathered(PredictedSource, results, recoveries)
+        results, recoveries, without = shared.gathered(
+            PredictedSource, results, recoveries, left_out.tasks
+        )
     return PredictResult(
         results=tuple(results),
         method=rule.method if rule else None,
@@ -83,6 +94,7 @@ def predict_open(
         group=rule.group if rule else None,
         seconds=time.perf_counter() - began,
         recoveries=tuple(recoveries),
+        left_out=without,
     )
 
 

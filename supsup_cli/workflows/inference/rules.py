@@ -17,9 +17,10 @@ from supsup_cli.core.loops import compilations
 from supsup_cli.core.masks.superposition import OBJECTIVES, Objective
 from supsup_cli.errors import NoInputError, UsageError
 from supsup_cli.workflows.hopfield.attractors import OpenAttractors, open_attractors
+from supsup_cli.workflows.lazy_tasks import LazyTasks
+from supsup_cli.workflows.open_signatures import OpenSignatures, open_signatures
 from supsup_cli.workflows.opening import OpenTasks
 from supsup_cli.workflows.reporting import Reporter
-from supsup_cli.workflows.signatures import OpenSignatures, open_signatures
 
 _GROUP_SIZE = re.compile("[1-9][0-9]{0,8}")
 
@@ -53,6 +54,29 @@ class Rule:
     def single(self) -> bool:
         """Whether every image gets its own answer."""
         return self.group == "image"
+
+
+def settle(
+    opened: OpenTasks, decision: DecisionRequest, reporter: Reporter
+) -> tuple[OpenTasks, Rule]:
+    """Choose the rule of tasks that may be read lazily; all are read where it needs every mask.
+
+    Returns:
+        the tasks that compete, and the rule.
+
+    Raises:
+        As `choose_rule`.
+    """
+    if isinstance(opened, LazyTasks):
+        by_signatures = decision.method == "signature" or (
+            decision.method == "auto" and decision.objective is None
+        )
+        if by_signatures:
+            rule = choose_rule(opened, decision, reporter)
+            if rule.signatures is not None:
+                return opened, rule
+        opened = opened.complete()
+    return opened, choose_rule(opened, decision, reporter)
 
 
 def choose_rule(opened: OpenTasks, decision: DecisionRequest, reporter: Reporter) -> Rule:
@@ -130,7 +154,7 @@ def _by_signatures(opened: OpenTasks, method: str, group: str, reporter: Reporte
         reporter.note(
             f"{count} of {len(opened.tasks)} tasks have no signature, and are always tried: {sign}"
         )
-    odds = not bool(opened.own.all(-1).any()) and not opened.by_doubt
+    odds = opened.superfluous and not opened.by_doubt
     return Rule(
         "signature" if method == "signature" else "auto",
         "R" if odds else "H",

@@ -25,6 +25,7 @@ from supsup_cli.workflows.inference.inputs import (
 )
 from supsup_cli.workflows.inference.rules import group_places
 from supsup_cli.workflows.ranks import Ranks
+from supsup_cli.workflows.results.common import LeftOutTask, joined_left_out
 from supsup_cli.workflows.results.hopfield import RecoveryReport
 from supsup_cli.workflows.results.inference import InferredSource, PredictedSource
 
@@ -80,30 +81,33 @@ class SharedInputs:
         self,
         kind: type[_Answer],
         answers: Sequence[_Answer],
-        recoveries: Sequence[RecoveryReport] = (),
-    ) -> tuple[list[_Answer], list[RecoveryReport]]:
-        """Put the answers of all ranks in the order of the inputs, recoveries in that of groups.
+        recoveries: Sequence[RecoveryReport],
+        left_out: Sequence[LeftOutTask],
+    ) -> tuple[list[_Answer], list[RecoveryReport], tuple[LeftOutTask, ...]]:
+        """Put the answers of all ranks in the order of the inputs, and recoveries in their groups'.
 
         Args:
-            kind: whether there is an answer for each group or for each input.
-            answers: this rank's answers, in the order of its batches.
-            recoveries: this rank's recoveries, one for each group, or none.
+            kind: of the answers: one for each group, or for each input.
+            answers: this rank's, in the order of its batches.
+            recoveries: this rank's, one for each group, or none at all.
+            left_out: tasks that this rank had to do without.
 
         Raises:
             PartDeliveredError: another rank continues with them.
             NoInputError: no rank has a usable input.
         """
         if self.whole:
-            return list(answers), list(recoveries)
+            return list(answers), list(recoveries), tuple(left_out)
         keys = self._answers if kind is InferredSource else self._inputs
         own = [[key, to_json(one)] for key, one in zip(keys, answers, strict=True)]
         of_groups = zip(self._groups if recoveries else (), recoveries, strict=True)
         masks = [[key, to_json(one)] for key, one in of_groups]
-        parts = self._ranks.gathered([own, masks])
+        parts = self._ranks.gathered([own, masks, [to_json(one) for one in left_out]])
         told = [from_json(kind, one) for one in _in_order(parts, 0)]
         if told and all(one.error for one in told):
             raise NoInputError(f"no usable image among the inputs; the first: {told[0].error}")
-        return told, [from_json(RecoveryReport, one) for one in _in_order(parts, 1)]
+        recovered = [from_json(RecoveryReport, one) for one in _in_order(parts, 1)]
+        return told, recovered, joined_left_out(part[2] for part in parts)
 
     def _mine(self, number: int) -> bool:
         return number % self._ranks.count == self._ranks.rank

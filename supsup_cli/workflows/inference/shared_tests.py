@@ -13,7 +13,7 @@ from bank_format.encoding.strict_json import from_json, to_json
 from supsup_cli.workflows.inference.accuracy import Measured
 from supsup_cli.workflows.inference.rules import Rule
 from supsup_cli.workflows.ranks import Ranks
-from supsup_cli.workflows.results.common import FailedInput
+from supsup_cli.workflows.results.common import FailedInput, LeftOutTask, joined_left_out
 from supsup_cli.workflows.results.inference import EvaluatedTask, NamedTask, Scores
 
 # With so many tasks for each rank, ranks wait little for one that has one task more.
@@ -59,20 +59,29 @@ class SharedTests:
         return tasks if self._whole or self._ranks.rank == 0 else 0
 
     def gathered(
-        self, measured: Sequence[Sequence[Measured]], failed: Failures
-    ) -> tuple[list[list[Measured]], list[FailedInput]]:
-        """Gather what all ranks measured, in the order of the tasks.
+        self,
+        measured: Sequence[Sequence[Measured]],
+        failed: Failures,
+        left_out: Sequence[LeftOutTask],
+    ) -> tuple[list[list[Measured]], list[FailedInput], tuple[LeftOutTask, ...]]:
+        """Bring together what all ranks measured, in the order of the tasks.
 
         Args:
-            measured: for each rule, the results of each task.
-            failed: unreadable inputs, with the tasks' names.
+            measured: by each rule, what came of each task.
+            failed: with the tasks' names, what could not be read.
+            left_out: tasks that this rank had to do without.
 
         Raises:
             PartDeliveredError: another rank continues with it.
         """
         if self._ranks.count == 1:
-            return [list(those) for those in measured], [one for _, one in failed]
-        own = [to_json(measured), to_json(failed if self._whole or not self._ranks.rank else ())]
+            every = [list(those) for those in measured]
+            return every, [one for _, one in failed], tuple(left_out)
+        own = [
+            to_json(measured),
+            to_json(failed if self._whole or not self._ranks.rank else ()),
+            [to_json(one) for one in left_out],
+        ]
         parts = cast("list[list[list[Json]]]", self._ranks.gathered(own))
         place = {name: index for index, name in enumerate(self._all)}
         joined = [
@@ -84,9 +93,9 @@ class SharedTests:
             for part in parts
             for name, one in cast("list[tuple[Json, Json]]", part[1])
         ]
-        return [self._merged(those) for those in joined], [
-            one for _, one in sorted(names, key=lambda pair: pair[0])
-        ]
+        told = [one for _, one in sorted(names, key=lambda pair: pair[0])]
+        merged = [self._merged(those) for those in joined]
+        return merged, told, joined_left_out(part[2] for part in parts)
 
     def _merged(self, measured: Sequence[Measured]) -> list[Measured]:
         by_task: dict[str, list[Measured]] = {}

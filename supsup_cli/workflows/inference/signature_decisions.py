@@ -17,8 +17,9 @@ from supsup_cli.workflows.inference.masks_run import MaskRun, misfit_of, run_pai
 from supsup_cli.workflows.inference.rules import Rule
 from supsup_cli.workflows.inference.signature_novelty import Groups, known_groups
 from supsup_cli.workflows.labelled import device_images
+from supsup_cli.workflows.open_signatures import OpenSignatures
 from supsup_cli.workflows.opening import OpenTasks
-from supsup_cli.workflows.signatures import OpenSignatures, features_above, image_features
+from supsup_cli.workflows.signatures import features_above, image_features
 
 # For a task without calibration: median and .9 quantile of the misfit, nats, typical of tasks of
 # permuted MNIST (R) and of sure answers (H). An assumption, not a measurement.

@@ -23,7 +23,7 @@ from supsup_cli.workflows.labelled import labelled
 from supsup_cli.workflows.learning.one_task import discard_state, mask_arrays, measured_facts
 from supsup_cli.workflows.learning.plan import LearningJob, Plan, equal_task
 from supsup_cli.workflows.learning.session import LearnSession
-from supsup_cli.workflows.learning.task_facts import describe, provenance
+from supsup_cli.workflows.learning.task_facts import provenance
 from supsup_cli.workflows.opening import OpenNetwork
 from supsup_cli.workflows.reporting import Advance
 
@@ -187,7 +187,7 @@ def _commit(
     with session.stop.steps():
         task = net.bank.add_task(facts, bits, {}, made, arrays)
         discard_state(member.work)
-        session.done[job.task] = describe(task, "learned", seconds)
+    session.learned(task)
 
 
 def _memory(device: torch.device) -> float:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from bank_format.index.writing import index_kept
 from supsup_cli.core.networks.specs import kind_of
 from supsup_cli.workflows.learning.plan import (
     LearnRequest,
@@ -61,6 +62,7 @@ def learn_task(
     left = [plan for plan in plans if plan.task not in there]
     try:
         with (
+            index_kept(net.bank) as session.index,
             places(session, left) as learn_all,
             reporter.track("learning", len(left) * recipe.steps, "steps") as advance,
         ):

@@ -12,7 +12,6 @@ from bank_format.errors import LockedError
 from supsup_cli.workflows.learning.batched import fits_together, learn_together
 from supsup_cli.workflows.learning.plan import Plan
 from supsup_cli.workflows.learning.session import LearnSession
-from supsup_cli.workflows.learning.task_facts import describe
 from supsup_cli.workflows.learning.workers import Message, Tell, Workers, WorkerStop
 from supsup_cli.workflows.reporting import Advance, Silent
 from supsup_cli.workflows.results.common import FailedInput
@@ -120,8 +119,7 @@ def _take(session: LearnSession, plan: Plan, message: Message, advance: Advance)
         failed = [FailedInput(str(source), str(error)) for source, error in broken]
         session.failed[plan.task] = failed
     if message.get("status") == "learned":
-        task = session.net.bank.read_task(plan.task)
-        session.done[plan.task] = describe(task, "learned", task.provenance.seconds)
+        session.learned(session.net.bank.read_task(plan.task))
     elif message.get("status") == "exists":
         session.found(session.net.bank.read_task(plan.task))
 
@@ -132,8 +130,9 @@ def _work(session: LearnSession, left: Sequence[Plan]) -> Callable[[int, Tell, W
     def work(number: int, tell: Tell, stop: WorkerStop) -> None:
         plan = left[number]
         steps = _Steps(tell)
+        told = _NotesToParent(tell)
         here = dataclasses.replace(
-            session, reporter=_NotesToParent(tell), stop=stop, done={}, failed={}
+            session, reporter=told, stop=stop, done={}, failed={}, index=None
         )
         try:
             here.learn_or_refuse(plan, steps)

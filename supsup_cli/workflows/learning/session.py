@@ -11,6 +11,7 @@ import numpy as np
 from bank_format.encoding.canonical_json import Json
 from bank_format.encoding.strict_json import from_json, to_json
 from bank_format.errors import BankError, LockedError, NameTakenError
+from bank_format.index.writing import IndexKeeper
 from bank_format.kinds.mask import Task
 from supsup_cli.core.learning.recipes import Recipe
 from supsup_cli.data import catalog
@@ -40,6 +41,7 @@ class LearnSession:
     ranks: Ranks = ALONE
     done: dict[str, LearnedTask] = field(default_factory=dict)
     failed: dict[str, list[FailedInput]] = field(default_factory=dict)
+    index: IndexKeeper | None = None  # none in a worker, whose parent keeps it
 
     @property
     def looks_at_others(self) -> bool:
@@ -88,7 +90,13 @@ class LearnSession:
             except NameTakenError:  # another learner was faster, and no lock had shown it
                 self.found(equal_task(self.net, plan, self.recipe, seed))
                 return
-            self.done[plan.task] = describe(task, "learned", task.provenance.seconds)
+            self.learned(task)
+
+    def learned(self, task: Task) -> None:
+        """Take up a task that was learned just now."""
+        self.done[task.content.task] = describe(task, "learned", task.provenance.seconds)
+        if self.index is not None:
+            self.index.added()
 
     def read(self, plan: Plan) -> TaskData:
         """Read the data of a task, and report broken files.

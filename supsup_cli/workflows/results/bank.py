@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
+from supsup_cli.workflows.results.common import WORST_FIRST, LeftOutTask, partial_code
+
 Status = Literal["ok", "warning", "failed", "skipped"]
-# Exit codes in order: the first of them that applies is the command's.
-_WORST_FIRST = (5, 12, 13)
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,10 @@ class Rivals:
 
 @dataclass(frozen=True)
 class TaskStats:
-    """One task of `stats`; `overlap` is the mean share of all tasks that keep a weight it keeps."""
+    """One task of `stats`; `overlap` is the mean share of all tasks that keep a weight it keeps.
+
+    It is measured at up to 8,192 weights, spread evenly; of fewer all are.
+    """
 
     task: str
     kind: str
@@ -79,7 +82,12 @@ class StatsResult:
     rivals: Rivals
     overlaps: tuple[tuple[str, str, float], ...]
     plot: str | None
-    exit_code: ClassVar[int] = 0
+    left_out: tuple[LeftOutTask, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """Done, but for tasks that cannot be read."""
+        return partial_code(self.left_out, failed=False)
 
 
 @dataclass(frozen=True)
@@ -128,7 +136,7 @@ class VerifyResult:
     def exit_code(self) -> int:
         """Damage first, then files of another base or a newer format, then what I/O refused."""
         codes = {problem.exit for problem in self.problems}
-        return next((code for code in _WORST_FIRST if code in codes), 0)
+        return next((code for code in WORST_FIRST if code in codes), 0)
 
 
 @dataclass(frozen=True)
@@ -161,4 +169,4 @@ class DoctorResult:
     def exit_code(self) -> int:
         """Damage first, then another base or a newer format, then a file system that is unfit."""
         codes = {one.exit for one in self.checks}
-        return next((code for code in _WORST_FIRST if code in codes), max(codes, default=0))
+        return next((code for code in WORST_FIRST if code in codes), max(codes, default=0))

@@ -1,9 +1,15 @@
 """What the answers of all commands have in common."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import Field, dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, cast
+
+from bank_format.encoding.canonical_json import Json
+from bank_format.encoding.strict_json import from_json
 
 SOME_INPUTS_FAILED = 3
+# Exit codes of which the first that was found is the command's.
+WORST_FIRST = (5, 12, 13)
 
 
 class Result(Protocol):
@@ -22,3 +28,28 @@ class FailedInput:
 
     source: str
     error: str
+
+
+@dataclass(frozen=True)
+class LeftOutTask:
+    """A task that could have had a part in an answer and cannot be read: the others answered.
+
+    `exit` is the exit code that reading it gives.
+    """
+
+    task: str
+    message: str
+    exit: int
+
+
+def partial_code(left_out: Sequence[LeftOutTask], failed: bool) -> int:
+    """Return the exit code of a command that is done, but not with all: the worst goes first."""
+    codes = {one.exit for one in left_out}
+    found = next((code for code in WORST_FIRST if code in codes), None)
+    return found or (SOME_INPUTS_FAILED if failed else 0)
+
+
+def joined_left_out(parts: Iterable[object]) -> tuple[LeftOutTask, ...]:
+    """Join what ranks left out, each a list in JSON; a task once, by name."""
+    told = (from_json(LeftOutTask, one) for part in parts for one in cast("list[Json]", part))
+    return tuple({one.task: one for one in sorted(told, key=lambda one: one.task)}.values())

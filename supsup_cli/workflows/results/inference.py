@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from supsup_cli.workflows.results.common import SOME_INPUTS_FAILED, FailedInput
+from supsup_cli.workflows.results.common import FailedInput, LeftOutTask, partial_code
 from supsup_cli.workflows.results.hopfield import RecoveryReport
 
 
@@ -39,11 +39,12 @@ class InferResult:
     results: tuple[InferredSource, ...]
     seconds: float
     plot: str | None
+    left_out: tuple[LeftOutTask, ...] = ()
 
     @property
     def exit_code(self) -> int:
-        """Done, but some inputs failed."""
-        return SOME_INPUTS_FAILED if any(one.error for one in self.results) else 0
+        """Done, but some tasks were left out, or some inputs failed."""
+        return partial_code(self.left_out, failed=any(one.error for one in self.results))
 
 
 @dataclass(frozen=True)
@@ -91,12 +92,13 @@ class PredictResult:
     recoveries: tuple[RecoveryReport, ...]
     sheets: tuple[str, ...] = ()
     sorted_images: tuple[SortedImage, ...] = ()
+    left_out: tuple[LeftOutTask, ...] = ()
 
     @property
     def exit_code(self) -> int:
-        """Done, but some inputs failed."""
+        """Done, but some tasks were left out, or some inputs failed."""
         failed = [one.error for one in self.results] + [one.error for one in self.sorted_images]
-        return SOME_INPUTS_FAILED if any(failed) else 0
+        return partial_code(self.left_out, failed=any(failed))
 
 
 @dataclass(frozen=True)
@@ -166,11 +168,12 @@ class EvaluateResult:
     csv: str | None
     failed: tuple[FailedInput, ...]
     recoveries: tuple[TaskRecovery, ...]
+    left_out: tuple[LeftOutTask, ...] = ()
 
     @property
     def exit_code(self) -> int:
-        """Done, but some inputs failed."""
-        return SOME_INPUTS_FAILED if self.failed else 0
+        """Done, but some tasks were left out, or some inputs failed."""
+        return partial_code(self.left_out, failed=bool(self.failed))
 
 
 @dataclass(frozen=True)
@@ -180,8 +183,9 @@ class LinesResult:
     answers: int
     failed: int
     new: int
+    left_out: tuple[LeftOutTask, ...] = ()
 
     @property
     def exit_code(self) -> int:
-        """Done, but some inputs failed."""
-        return SOME_INPUTS_FAILED if self.failed else 0
+        """Done, but some tasks were left out, or some inputs failed."""
+        return partial_code(self.left_out, failed=self.failed > 0)

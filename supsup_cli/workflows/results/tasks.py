@@ -4,7 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from supsup_cli.workflows.results.common import SOME_INPUTS_FAILED, FailedInput
+from supsup_cli.workflows.results.common import (
+    SOME_INPUTS_FAILED,
+    FailedInput,
+    LeftOutTask,
+    partial_code,
+)
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,12 @@ class TasksResult:
     """Answer of `tasks`."""
 
     tasks: tuple[ListedTask, ...]
-    exit_code: ClassVar[int] = 0
+    left_out: tuple[LeftOutTask, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """Done, but for tasks that cannot be read."""
+        return partial_code(self.left_out, failed=False)
 
 
 @dataclass(frozen=True)

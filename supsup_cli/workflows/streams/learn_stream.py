@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from bank_format.errors import BankError
+from bank_format.index.writing import index_kept
 from bank_format.kinds.mask import Task
 from bank_format.kinds.state import WorkFolder
 from supsup_cli.core.learning.mask_learner import check_finite
@@ -116,7 +117,8 @@ class _StreamSession:
             discard_state(work)
             raise UsageError(str(error)) from error
         try:
-            self._commit(run, commits, checkpoints)
+            with index_kept(net.bank):
+                self._commit(run, commits, checkpoints)
         except KeyboardInterrupt:
             raise self._stopped(run, commits, saved=saved) from None
         net.bank.settle()

@@ -3,6 +3,7 @@
 import dataclasses
 import shlex
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from bank_format.bank import Bank
 from bank_format.disk.stores import Place
 from bank_format.errors import NameTakenError
+from bank_format.index.writing import IndexKeeper, index_kept
 from bank_format.kinds.mask import Task
 from bank_format.kinds.task_arrays import Arrays
 from bank_format.kinds.task_records import ParentRecord, TaskContent, needed_version
@@ -70,13 +72,11 @@ def copy_tasks(
         )
     plans |= along
     copied = {}
-    for plan in sorted(plans.values(), key=lambda plan: bool(needed_parents(plan.task))):
-        status, ours = ("exists" if plan.there else "would-copy"), plan.there
-        if ours is None and not dry_run:
-            status, ours = _copy(bank, plan.name, plan.task, source)
-        if ours is not None and not dry_run:  # an old one, left by a killed command
-            copy_signature(source.path, plan.task, path, bank.record, ours)
-        copied[plan.name] = _describe(plan, status, ours)
+    keeping = nullcontext(IndexKeeper(bank)) if dry_run else index_kept(bank)
+    with keeping as index:
+        for plan in sorted(plans.values(), key=lambda plan: bool(needed_parents(plan.task))):
+            copied[plan.name] = _carried_out(plan, bank, source, dry_run=dry_run)
+            index.added(copied[plan.name].status == "copied")
     if not dry_run:
         bank.settle()
     return CopyResult(tuple(copied[name] for name in plans), str(source_path), dry_run)
@@ -102,6 +102,15 @@ def _describe(plan: _Plan, status: str, ours: Task | None) -> CopiedTask:
         content_sha256=ours.content_sha256 if ours else task.content_sha256 if same_name else None,
         source_sha256=task.content_sha256,
     )
+
+
+def _carried_out(plan: _Plan, bank: Bank, source: Bank, *, dry_run: bool) -> CopiedTask:
+    status, ours = ("exists" if plan.there else "would-copy"), plan.there
+    if ours is None and not dry_run:
+        status, ours = _copy(bank, plan.name, plan.task, source)
+    if ours is not None and not dry_run:  # an old one, left by a killed command
+        copy_signature(source.path, plan.task, bank.folder, bank.record, ours)
+    return _describe(plan, status, ours)
 
 
 def _copy(bank: Bank, new: str, task: Task, source: Bank) -> tuple[str, Task]:

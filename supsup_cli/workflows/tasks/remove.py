@@ -5,6 +5,7 @@ from pathlib import Path
 
 from bank_format.bank import Bank
 from bank_format.errors import BankError, NoSuchTaskError
+from bank_format.index.writing import index_kept
 from bank_format.kinds.task_records import ParentRecord
 from bank_format.names import few_of
 from bank_format.store.lineage import children_of, named_parents, refuse_parent
@@ -57,14 +58,15 @@ def remove_tasks(
         masks = [name for name in present if parents.get(name) == ()]
         children = [name for name in present if parents.get(name)]
         unknown = [name for name in present if name not in parents]
-        for name in (*children, *unknown, *masks):
-            try:
-                bank.remove_task(name)
-                done[name] = "removed"
-            except NoSuchTaskError:  # another command was faster
-                if not missing_ok:
-                    raise
-                done[name] = "missing"
+        with index_kept(bank):
+            for name in (*children, *unknown, *masks):
+                try:
+                    bank.remove_task(name)
+                    done[name] = "removed"
+                except NoSuchTaskError:  # another command was faster
+                    if not missing_ok:
+                        raise
+                    done[name] = "missing"
     if not dry_run:
         for name in set(asked) - set(bank.tasks()):  # left by a killed command
             remove_signature(path, name)

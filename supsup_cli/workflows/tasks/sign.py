@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from bank_format.errors import NameTakenError
+from bank_format.index.writing import index_kept
 from bank_format.kinds.mask import Task
 from bank_format.store.signatures import (
     add_signature,
@@ -58,11 +59,15 @@ def sign_tasks(
     moved = find_moved(stack_tasks(net), data, reading) if data else {}
     done: list[SignedTask] = []
     failed: list[FailedInput] = []
-    with reporter.track("signing", len(asked), "tasks") as advance:
+    with (
+        index_kept(net.bank) as index,
+        reporter.track("signing", len(asked), "tasks") as advance,
+    ):
         for name in asked:
             task = net.bank.read_task(name)
             try:
                 done.append(_sign(net, task, moved, reading))
+                index.added(done[-1].status == "signed")
             except SupsupError as error:
                 failed.append(FailedInput(name, error.message))
             advance(1)

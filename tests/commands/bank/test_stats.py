@@ -61,7 +61,11 @@ def test_densities_and_overlaps_are_those_of_the_bits(bank: Path) -> None:
         mask = bits[one["task"]]
         assert len(mask) == WEIGHTS
         assert one["density"] == pytest.approx(mask.mean())
-        assert one["overlap"] == pytest.approx(mean[mask].mean())
+        # Measured at 1024 bytes of the packed masks, evenly spaced, with 8 weights each.
+        kept = np.arange(1024) * (WEIGHTS // 8) // 1024
+        here = np.isin(np.arange(WEIGHTS) // 8, kept)
+        assert one["overlap"] == pytest.approx(mean[mask & here].mean())
+        assert one["overlap"] == pytest.approx(mean[mask].mean(), abs=0.02)
     assert [(one, other) for one, other, _ in document["overlaps"]] == list(combinations(NAMES, 2))
     for one, other, share in document["overlaps"]:
         assert share == pytest.approx((bits[one] == bits[other]).mean())
@@ -124,11 +128,21 @@ def test_damage_is_found_named_and_never_computed_with(
     assert f"problem: {file}: " in run("verify", "--bank", own_bank).out
     for command in ("infer-task", "predict"):
         ran = run(command, "--bank", own_bank, images, "--json")
-        assert (ran.code, ran.error["code"]) == (5, "damaged")
-        assert file in ran.error["message"]
+        assert ran.code == 5
+        if file.startswith("masks/"):  # the others answer
+            (left,) = ran.json["left_out"]
+            assert (left["task"], left["exit"]) == ("mnist-perm-1", 5)
+            assert file in left["message"]
+            answered = {one["task"] for one in ran.json["results"]}
+            assert answered <= {*NAMES} - {"mnist-perm-1"}
+        else:
+            assert ran.error["code"] == "damaged"
+            assert file in ran.error["message"]
     for command in ("stats", "tasks"):
         ran = run(command, "--bank", own_bank, "--json")
-        assert ran.code == (0 if file == "base.safetensors" else 5)
+        # Lists are made of the index, and read of a copied task its last bytes alone.
+        seen = file == "bank.json" or (file.startswith("masks/") and byte == -1)
+        assert ran.code == (5 if seen else 0)
 
 
 def test_every_damaged_file_is_reported(own_bank: Path) -> None:

@@ -22,6 +22,7 @@ from supsup_cli.workflows.inference.masks_run import MaskRun, run_pairs
 from supsup_cli.workflows.inference.rules import DecisionRequest, Rule, choose_rule
 from supsup_cli.workflows.opening import OpenTasks, open_tasks
 from supsup_cli.workflows.reporting import Silent
+from tests.support.banks import index_files
 from tests.support.commands import answer, flip_bit, learn, run
 
 ALIKE = "mnist-split-0..4"
@@ -239,6 +240,10 @@ def test_a_damaged_signature_counts_as_none(mixed: Path) -> None:
     asked = ("--bank", mixed, "--data", "mnist-perm-1", "--limit", 10)
     assert "no signature" not in run("infer-task", *asked).err
     flip_bit(signature_path(mixed, "mnist-perm-0"), 900)
+    ran = run("infer-task", *asked)  # the index has the signature, the file has not
+    assert (ran.code, "all files were read" in ran.err) == (0, True)
+    for path in index_files(mixed):
+        path.unlink()
     ran = run("infer-task", *asked)
     assert ran.code == 0
     assert "1 of 7 tasks have no signature" in ran.err

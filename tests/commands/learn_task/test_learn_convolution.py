@@ -131,8 +131,9 @@ def test_statistics_of_another_network_are_named(root: Path, kind: str, expected
     _again(bank, "odd", own | {kind: np.zeros(5, np.float32)})
     ran = run("predict", "--bank", root / "bank", root / "t0" / "upper", "--json")
     assert ran.code == 12
-    assert "odd" in ran.error["message"]
-    assert expected in ran.error["message"]
+    (left,) = ran.json["left_out"]
+    assert (left["task"], left["exit"]) == ("odd", 12)
+    assert expected in left["message"]
 
 
 def test_tasks_of_older_files_are_judged_by_what_they_tell(root: Path) -> None:

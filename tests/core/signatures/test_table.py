@@ -39,7 +39,7 @@ def _signature(seed: int, classes: int = 3, directions: int = 4, apart: float = 
 def _table(tasks: list[TaskSignature | None]) -> SignatureTable:
     signed = [one for one in tasks if one is not None]
     counts = [0 if one is None else len(one.means) for one in tasks]
-    coarse = CoarseSignatures(
+    coarse = CoarseSignatures.of(
         torch.cat([one.means for one in signed]),
         torch.cat([one.shares for one in signed]),
         torch.tensor(np.cumsum([0, *counts])),
@@ -207,7 +207,7 @@ def test_compiled_loops_find_what_plain_products_find(
     assert compiled_looks(coarse) is not None
     stream = torch.Generator().manual_seed(2)
     features = 2 * torch.randn(50, images, SIZE, generator=stream)
-    found = near_tasks(coarse, features, 40)
+    found = near_tasks(coarse, features, 40, compiled_looks(coarse))
     assert torch.equal(found, plain_near_tasks(coarse, features, 40))
     counts = set((found >= 0).sum(1).tolist())
     assert 1 <= min(counts) < max(counts) <= most[1]
@@ -215,7 +215,7 @@ def test_compiled_loops_find_what_plain_products_find(
 
 def test_equals_beyond_the_most_are_left_out_in_their_order(ways: str) -> None:
     tasks: list[TaskSignature | None] = [_signature(0)] * 90
-    found = near_tasks(_table(tasks).coarse, torch.randn(2, 1, SIZE), 40)
+    found = near_tasks(_table(tasks).coarse, torch.randn(2, 1, SIZE), 40, None)
     assert found.tolist() == [list(range(64))] * 2
 
 

@@ -18,6 +18,7 @@ from bank_format.encoding.codec import (
     decode,
     encode,
 )
+from bank_format.index.writing import update_index
 from tests.support.banks import PROVENANCE, create, facts, flips, spec
 
 FORMAT = Path(bank_format.__file__).with_name("FORMAT.md")
@@ -167,6 +168,7 @@ def test_a_stranger_reads_a_bank_by_the_format_document(tmp_path: Path) -> None:
     last[7, 3] = True
     masks = {"first.weight": generator.random((5, 6)) < 0.5, "last.weight": last}
     bank.add_task(facts("pets"), masks, {"mean": np.ones(3, np.float32)}, PROVENANCE)
+    update_index(bank)
     result = doctest.testfile(str(FORMAT), module_relative=False, globs={"bank": bank.path})
     assert result.failed == 0
     assert result.attempted >= 30

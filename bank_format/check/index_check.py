@@ -1,0 +1,80 @@
+"""The index compared with the files that it tells of: a row has to say what is made of its file."""
+
+from bank_format.bank import Bank
+from bank_format.disk.stores import Place
+from bank_format.errors import DamagedError
+from bank_format.index.coarse import CoarseRows
+from bank_format.index.list_part import parse_list
+from bank_format.index.part_files import part_of
+from bank_format.index.rows import ListRow
+from bank_format.index.signature_part import parse_signatures
+from bank_format.index.survey import read_index_file
+from bank_format.index.task_rows import ReadTask, read_task_row
+from bank_format.kinds.bank_json import BankRecord
+
+__all__ = ["IndexCheck"]
+
+
+class IndexCheck:
+    """What the index's files say, to be held against the tasks one after the other.
+
+    Rows of files that are gone, or were others, are no damage: nobody looks at them.
+
+    Attributes:
+        lies: file of the index → what it says wrongly, the first of it.
+    """
+
+    def __init__(self, path: Place, record: BankRecord) -> None:
+        self._bank = Bank(path, record)
+        self._lists: list[tuple[str, dict[bytes, ListRow]]] = []
+        self._coarse: list[tuple[str, CoarseRows, dict[bytes, int]]] = []
+        self.lies: dict[str, DamagedError] = {}
+
+    def read(self, name: str) -> None:
+        """Read a file of the index.
+
+        Raises:
+            DamagedError, NewerFormatError, OtherBaseError: of the file.
+            StorageError: the system refused.
+        """
+        data = read_index_file(self._bank.path, name)
+        if data is None:
+            return
+        told = str(self._bank.path / name)
+        if part_of(name) == "list":
+            rows = parse_list(data, self._bank.record, told)
+            self._lists.append((name, {row.file.seal: row for row in rows}))
+        else:
+            coarse = parse_signatures(data, self._bank.record, told)
+            self._coarse.append((name, coarse, {one: at for at, one in enumerate(coarse.seals)}))
+
+    def read_task(self, name: str) -> str:
+        """Read a task, checked in full, compare the index with it, and tell its digest.
+
+        Raises:
+            BankError: as `Bank.read_task`.
+        """
+        if not self._lists and not self._coarse:
+            return self._bank.read_task(name).content_sha256
+        found = read_task_row(self._bank, name, None, None)
+        self._compare(found)
+        return found.task.content_sha256
+
+    def _compare(self, found: ReadTask) -> None:
+        true, coarse = found.row, found.coarse
+        for file, rows in self._lists:
+            row = rows.get(true.file.seal)
+            # A row from before a signature was made is only old.
+            if row is None or row.later.seal != true.later.seal:
+                continue
+            if row._replace(file=true.file, later=true.later) != true:
+                self._tell(file, true.task)
+        for file, several, places in self._coarse:
+            place = places.get(true.signature_seal)
+            if place is not None and (coarse is None or not several.same(place, coarse)):
+                self._tell(file, true.task)
+
+    def _tell(self, file: str, task: str) -> None:
+        path = self._bank.path / file
+        lie = f"{path}: a row of task {task!r} found that is not what its file says"
+        self.lies.setdefault(file, DamagedError(lie, invariant="I13"))

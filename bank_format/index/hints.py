@@ -1,0 +1,66 @@
+"""What the file of a damaged task hints at: whether the task would have been among those in doubt.
+
+A signature that no seal vouches for decides nothing. It only tells whether the damage is worth a
+word: an answer to which the task had nothing to say is not stopped by it.
+"""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import sha256
+
+from bank_format.bank import Bank
+from bank_format.encoding.sealed import parse_unchecked
+from bank_format.encoding.strict_json import from_json
+from bank_format.errors import BankError
+from bank_format.index.coarse import CoarseRows, coarse_row
+from bank_format.index.task_rows import usable_arrays
+from bank_format.kinds.task_arrays import ArrayRecord, Arrays, read_arrays
+from bank_format.kinds.task_records import SignatureRecord
+from bank_format.store.signatures import read_signature
+from bank_format.store.tasks import read_task_file
+
+__all__ = ["Hint", "hint_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """What a damaged file seems to have as a signature.
+
+    Attributes:
+        coarse: its row, whose seal is none of any file's.
+        arrays: of the signature.
+    """
+
+    coarse: CoarseRows
+    arrays: Arrays
+
+
+def hint_of(bank: Bank, name: str) -> Hint | None:
+    """Look into the file of a task that cannot be read; None where it tells of no signature."""
+    with suppress(BankError, ValueError, KeyError, TypeError, AttributeError):
+        arrays = _arrays(bank, name)
+        if arrays is not None:
+            return Hint(coarse_row(sha256(f"hint of {name}".encode()).digest(), arrays), arrays)
+    return None
+
+
+def _arrays(bank: Bank, name: str) -> Arrays | None:
+    found = parse_unchecked(read_task_file(bank.path, bank.record, name))
+    metadata = found.metadata
+    content = metadata["content"] if isinstance(metadata, dict) else None
+    if not isinstance(metadata, dict) or not isinstance(content, dict):
+        return None
+    if "signature" not in content:
+        later = read_signature(bank.path, bank.record, name)
+        if later is None or later.content.task_sha256 != metadata["content_sha256"]:
+            return None
+        return usable_arrays(later.content.signature, later.arrays)
+    signature = from_json(SignatureRecord, content["signature"])
+    stated = content["arrays"]
+    records: Mapping[str, ArrayRecord] = {
+        key: from_json(ArrayRecord, one)
+        for key, one in (stated.items() if isinstance(stated, dict) else ())
+        if key.startswith("signature/")
+    }
+    return usable_arrays(signature, read_arrays(records, found.tensors))

@@ -1,0 +1,159 @@
+"""Which of the index's rows hold: compared with a listing of the folders, no task is opened.
+
+A row holds while its task's file has the size, time and inode that it had, or else the same last 32
+bytes: so a bank that was copied, unpacked or checked out keeps its index. What the index says of
+tasks that are gone, or of others of their names, is passed over.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from bank_format.bank import Bank
+from bank_format.disk import files
+from bank_format.disk.stamps import Stamp, list_stamps, read_seal
+from bank_format.disk.stores import Place
+from bank_format.errors import BankError, StorageError
+from bank_format.index.list_part import parse_list
+from bank_format.index.part_files import INDEX_LIMIT, part_of
+from bank_format.index.rows import NO_FILE, ListRow, TaskFile
+from bank_format.names import is_task_name
+from bank_format.store.layout import MASKS, SIGNATURES, SUFFIX
+
+__all__ = ["Segment", "Survey", "read_index_file", "survey"]
+
+Stamps = Mapping[str, Stamp | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One file of the index's lists.
+
+    Attributes:
+        file: its name in the bank's folder.
+        rows: of all tasks that it tells of.
+        holding: those of them that are still true, and that no segment before it tells of.
+    """
+
+    file: str
+    rows: Sequence[ListRow]
+    holding: Sequence[ListRow]
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """The tasks of a bank, as far as the index knows them.
+
+    Attributes:
+        stamps: task → stamp of its file, sorted by name; None where it is no regular file, or the
+            bank lies in a store.
+        later: task → stamp of a signature made later.
+        rows: task → its row, where one holds.
+        segments: the files that were read.
+        faults: what is wrong with files of the index, which are done without.
+        others: names of the index's other files.
+    """
+
+    stamps: Stamps
+    later: Stamps
+    rows: Mapping[str, ListRow] = field(default_factory=dict)
+    segments: Sequence[Segment] = ()
+    faults: Mapping[str, BankError] = field(default_factory=dict)
+    others: Sequence[str] = ()
+
+    @property
+    def rest(self) -> list[str]:
+        """The tasks that have no row, sorted: their files must be read."""
+        return [name for name in self.stamps if name not in self.rows]
+
+
+def survey(bank: Bank) -> Survey:
+    """List a bank's tasks, and find what its index says of them.
+
+    Raises:
+        StorageError: the system refused to list a folder.
+    """
+    stamps, later = _task_stamps(bank.path / MASKS), _task_stamps(bank.path / SIGNATURES)
+    names = [name for name in _listed(bank.path) if part_of(name)]
+    rows: dict[str, ListRow] = {}
+    segments: list[Segment] = []
+    faults: dict[str, BankError] = {}
+    check = _Check(bank.path, stamps, later)
+    for name in names:
+        if part_of(name) != "list":
+            continue
+        try:
+            data = read_index_file(bank.path, name)
+            found = [] if data is None else parse_list(data, bank.record, str(bank.path / name))
+        except BankError as error:
+            faults[name] = error
+            continue
+        holding = [one for one in found if one.task not in rows and check.holds(one)]
+        rows.update((one.task, one) for one in holding)
+        segments.append(Segment(name, found, holding))
+    others = [name for name in names if part_of(name) != "list"]
+    return Survey(stamps, later, rows, segments, faults, others)
+
+
+def read_index_file(bank: Place, name: str) -> bytes | None:
+    """Read a file of the index whole, unchecked; None where it is gone by now.
+
+    Raises:
+        DamagedError: no regular file, or a huge one.
+        StorageError: the system refused.
+    """
+    try:
+        return files.read_bytes(bank / name, INDEX_LIMIT)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+class _Check:
+    """Whether rows hold; a file's last bytes are read once, and only where stamps differ."""
+
+    def __init__(self, bank: Place, stamps: Stamps, later: Stamps) -> None:
+        self._bank = bank
+        self._stamps = stamps
+        self._later = later
+        self._seals: dict[str, bytes] = {}
+
+    def holds(self, row: ListRow) -> bool:
+        task = row.task
+        if task not in self._stamps or not self._is(row.file, MASKS, task, self._stamps[task]):
+            return False
+        if row.later == NO_FILE:
+            # What was made later says nothing of a task whose own file has a signature.
+            return row.features > 0 or task not in self._later
+        return task in self._later and self._is(row.later, SIGNATURES, task, self._later[task])
+
+    def _is(self, file: TaskFile, folder: str, task: str, stamp: Stamp | None) -> bool:
+        if stamp is not None and stamp == file.stamp:
+            return True
+        if stamp is not None and stamp.size != file.stamp.size:
+            return False
+        name = f"{folder}/{task}{SUFFIX}"
+        if name not in self._seals:
+            try:
+                self._seals[name] = read_seal(self._bank / folder / f"{task}{SUFFIX}")
+            except (FileNotFoundError, NotADirectoryError, StorageError):
+                self._seals[name] = b""  # whoever reads the file says what is wrong with it
+        return self._seals[name] == file.seal
+
+
+def _task_stamps(folder: Place) -> dict[str, Stamp | None]:
+    try:
+        found = list_stamps(folder)
+    except FileNotFoundError:
+        return {}  # copies and version control lose an empty folder
+    except NotADirectoryError as error:
+        raise files.storage_error("list", folder, error) from error
+    tasks = {
+        name.removesuffix(SUFFIX): stamp for name, stamp in found.items() if name.endswith(SUFFIX)
+    }
+    return {name: tasks[name] for name in sorted(tasks) if is_task_name(name)}
+
+
+def _listed(bank: Place) -> list[str]:
+    try:
+        return files.list_names(bank)
+    except (FileNotFoundError, NotADirectoryError):
+        return []

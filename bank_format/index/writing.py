@@ -1,0 +1,193 @@
+"""Bringing the index up to date: rows for tasks that have none, in files that are written once.
+
+Each file is merged into a new one once as many new rows have come as it has. So a row is written
+about log₂ T / 2 times however tasks come, one at a time or many, and there are never many files.
+The index is a cache: whatever hinders its writing, another's lock or a full disk, is let be.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+from bank_format.bank import Bank
+from bank_format.disk import files
+from bank_format.disk.locks import lock
+from bank_format.errors import BankError, DamagedError, LockedError, OtherBaseError, StorageError
+from bank_format.index.coarse import CoarseRows
+from bank_format.index.coarse_files import CoarseIndex, read_coarse
+from bank_format.index.list_part import build_list
+from bank_format.index.part_files import list_file, signatures_beside
+from bank_format.index.rows import ListRow
+from bank_format.index.signature_part import build_signatures
+from bank_format.index.survey import Segment, Survey, survey
+from bank_format.index.task_rows import read_task_row
+from bank_format.store.layout import INDEX_LOCK, WORK
+
+__all__ = ["IndexKeeper", "index_kept", "update_index"]
+
+# New tasks after which a command that goes on writes the index: so many, or this share of all.
+_MANY, _SHARE = 64, 0.1
+
+
+def update_index(bank: Bank) -> int:
+    """Write rows for all tasks that have none, and forget files whose rows mostly do not hold.
+
+    Where another process is at it, or the disk refuses, nothing is done: no answer depends on it.
+
+    Returns:
+        rows that were written; 0 where there was nothing to do.
+    """
+    with suppress(LockedError, StorageError):
+        if _is_current(survey(bank)):
+            return 0
+        with lock(bank.folder / WORK / INDEX_LOCK / "lock"):
+            return _update(bank)
+    return 0
+
+
+@dataclass
+class IndexKeeper:
+    """Keeps the index up to date while a command adds tasks.
+
+    Attributes:
+        bank: the bank.
+        waiting: tasks that were added since the index was written.
+        enough: of them for it to be written again.
+    """
+
+    bank: Bank
+    waiting: int = 0
+    enough: int = field(default=_MANY)
+
+    def added(self, count: int = 1) -> None:
+        """Hear that tasks were added; write the index once they are many."""
+        self.waiting += count
+        if self.waiting >= self.enough:
+            update_index(self.bank)
+            self.waiting, self.enough = 0, max(_MANY, int(_SHARE * len(self.bank.tasks())))
+
+
+@contextmanager
+def index_kept(bank: Bank) -> Iterator[IndexKeeper]:
+    """Keep the index up to date while a command changes the bank, and when it ends, however.
+
+    Yields:
+        whom to tell of tasks that were added, where there may be many.
+    """
+    keeper = IndexKeeper(bank)
+    try:
+        yield keeper
+    finally:
+        update_index(bank)
+
+
+def _is_current(found: Survey) -> bool:
+    beside = {signatures_beside(one.file) for one in found.segments}
+    return (
+        not found.rest
+        and not found.faults
+        and {*found.others} <= beside
+        and not any(_is_worn(one, found) for one in found.segments)
+    )
+
+
+def _is_worn(segment: Segment, found: Survey) -> bool:
+    """Return whether a file is of little use: most tasks are gone, or the signatures lost."""
+    beside = signatures_beside(segment.file) in found.others
+    lost = not beside and any(row.features for row in segment.holding)
+    return lost or 2 * len(segment.holding) < len(segment.rows)
+
+
+def _is_aged(segment: Segment, found: Survey) -> bool:
+    """Return whether most stamps are others, as in a copy: updated once there is more to write."""
+    aged = sum(row.file.stamp != found.stamps[row.task] for row in segment.holding)
+    return 2 * aged > len(segment.holding)
+
+
+def _update(bank: Bank) -> int:
+    found = survey(bank)
+    fresh = list(_made(bank, found, found.rest))
+    rows = [row for row, _ in fresh]
+    absorbed: list[Segment] = []
+    for one in sorted(found.segments, key=lambda one: len(one.holding)):
+        worn = _is_worn(one, found) or (rows and _is_aged(one, found))
+        if worn or len(rows) >= len(one.holding):
+            rows += [_stamped(row, found) for row in one.holding]
+            absorbed.append(one)
+    written = ""
+    if rows:
+        made = [coarse for _, coarse in fresh if coarse is not None]
+        written = _write(bank, found, rows, made, absorbed)
+    _tidy(bank, found, [one.file for one in absorbed], written)
+    return len(rows)
+
+
+def _made(
+    bank: Bank, found: Survey, names: Iterable[str]
+) -> Iterator[tuple[ListRow, CoarseRows | None]]:
+    """Make rows of the files of tasks; what cannot be read has none, and `verify` reports it."""
+    for name in names:
+        with suppress(BankError):
+            made = read_task_row(bank, name, found.stamps[name], found.later.get(name))
+            yield made.row, made.coarse
+
+
+def _write(
+    bank: Bank,
+    found: Survey,
+    rows: Sequence[ListRow],
+    made: Sequence[CoarseRows],
+    absorbed: Sequence[Segment],
+) -> str:
+    """Write a list and its signatures, and tell the list's name."""
+    ordered = sorted(rows, key=lambda row: row.task)
+    name = list_file(row.file.seal for row in ordered)
+    features = _most_common(row.features for row in ordered)
+    beside = [signatures_beside(one.file) for one in absorbed]
+    kept, _ = read_coarse(bank, [one for one in beside if one in found.others], features)
+    parts = [*kept, *(one for one in made if one.features == features)]
+    wanted = [row for row in ordered if row.features and row.features == features]
+    index = CoarseIndex(parts)
+    lost = [row.task for row in wanted if row.signature_seal not in index]
+    if lost:  # with its file
+        again = [coarse for _, coarse in _made(bank, found, lost)]
+        index = CoarseIndex([*parts, *(one for one in again if one and one.features == features)])
+    coarse = index.take([row.signature_seal for row in wanted if row.signature_seal in index])
+    if coarse is not None:
+        data = build_signatures(bank.record, coarse)
+        files.replace(bank.folder / signatures_beside(name), data)
+    files.replace(bank.folder / name, build_list(bank.record, ordered))
+    return name
+
+
+def _tidy(bank: Bank, found: Survey, absorbed: Sequence[str], written: str) -> None:
+    """Remove files whose rows stand in another now, and damaged ones; newer ones stay."""
+    damaged = [
+        name
+        for name, error in found.faults.items()
+        if isinstance(error, DamagedError | OtherBaseError)
+    ]
+    lists = {one.file for one in found.segments} | {*found.faults}
+    kept = {*lists.difference(absorbed, damaged), written}
+    beside = {signatures_beside(name) for name in kept}
+    for name in {*absorbed, *damaged, *found.others} - kept - beside:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            files.unlink(bank.folder / name)
+
+
+def _stamped(row: ListRow, found: Survey) -> ListRow:
+    """Return a row with the stamps that its files have now."""
+    stamp, later = found.stamps[row.task], found.later.get(row.task)
+    file = row.file if stamp is None else row.file._replace(stamp=stamp)
+    kept = (
+        row.later if later is None or not any(row.later.seal) else row.later._replace(stamp=later)
+    )
+    return row._replace(file=file, later=kept)
+
+
+def _most_common(features: Iterable[int]) -> int:
+    """Choose the D that most signatures have; 0 where there are none."""
+    counts: dict[int, int] = {}
+    for one in filter(None, features):
+        counts[one] = counts.get(one, 0) + 1
+    return max(counts, key=lambda one: (counts[one], one), default=0)

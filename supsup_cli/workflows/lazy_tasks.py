@@ -1,0 +1,299 @@
+"""Opening a bank for answers: tasks are known by the index, and read once they are in doubt.
+
+A task that cannot be read is left out once it would have had a part in an answer; the rest answers.
+What the index says of a task is compared with its file as soon as that is read, and where it lied,
+everything is made of the files.
+"""
+
+import dataclasses
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import overload
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from bank_format.disk.stores import Place
+from bank_format.errors import BankError
+from bank_format.index.coarse import CoarseRows
+from bank_format.index.hints import Hint, hint_of
+from bank_format.index.known import KnownTasks, know_tasks
+from bank_format.index.task_rows import ReadTask, read_task_row
+from bank_format.kinds.mask import Task
+from bank_format.kinds.task_arrays import Arrays
+from supsup_cli.core.masks.masks import MaskStack
+from supsup_cli.core.networks.normalisation import Statistics, normalising_layers
+from supsup_cli.core.networks.traits import TypicalTraits
+from supsup_cli.core.signatures.features import FrozenFeatures, TrainedFeatures
+from supsup_cli.workflows.opening import OpenNetwork, OpenTasks, gains_of, no_task, open_network
+from supsup_cli.workflows.signatures import open_features
+from supsup_cli.workflows.task_values import has_own_values, own_values, typical_of
+
+__all__ = ["IndexLieError", "LazyTasks", "open_lazily"]
+
+
+class IndexLieError(Exception):
+    """The index said of a task what its file does not."""
+
+
+@dataclass(frozen=True)
+class LazyTasks(OpenTasks):
+    """Tasks that are read when they are asked for; see `OpenTasks`.
+
+    Of `stack` and `own` the rows of tasks that have been read are filled. Asking for a task that
+    cannot be read raises its error, and notes it among `failures`.
+
+    Attributes:
+        features: the pass through the frozen network; None where there is none.
+        reader: reads the tasks.
+    """
+
+    features: FrozenFeatures | None = None
+    reader: "TaskReader" = field(kw_only=True)
+
+    @cached_property
+    def names(self) -> list[str]:
+        """The tasks' names, sorted."""
+        return list(self.reader.known.names)
+
+    @property
+    def superfluous(self) -> bool:
+        """Whether every task has outputs that are none of its classes."""
+        rows = self.reader.known.rows.values()
+        return all(row.classes < self.net.bank.record.outputs for row in rows)
+
+    @property
+    def seeds(self) -> dict[str, int]:
+        """Digest of the data of each task → the seed it was learned with."""
+        return {row.data_sha256.hex(): row.seed for row in self.reader.known.rows.values()}
+
+    def distrust(self) -> None:
+        """Make everything of the files, where the index has lied."""
+        self.reader.distrust()
+
+    def complete(self) -> OpenTasks:
+        """Read all tasks, for a method that needs every mask; what cannot be read is left out.
+
+        Raises:
+            BankError: not one can be read.
+        """
+        whole = []
+        for index in range(len(self.tasks)):
+            try:
+                self.reader.read(index)
+            except BankError:
+                continue
+            whole.append(index)
+        if len(whole) == len(self.tasks):
+            return self
+        if not whole:
+            raise next(iter(self.failures.values()))
+        tasks = tuple(self.tasks[index] for index in whole)
+        stack, own = self.stack.subset(whole), self.own[whole]
+        return OpenTasks(self.net, tasks, stack, self.real, own, self.failures)
+
+
+class TaskReader(Sequence[Task]):
+    """Reads tasks, each once, and puts what they bring where the others' is.
+
+    Attributes:
+        known: of all tasks, by the index or the files.
+        gone: indices of the tasks that are left out.
+        failures: the same by name, with the reason.
+        faults: what is wrong with the index, one line each.
+    """
+
+    def __init__(self, net: OpenNetwork, known: KnownTasks, features: int) -> None:
+        self.known = known
+        self.gone: set[int] = set()
+        self.failures: dict[str, BankError] = {}
+        self.faults = [error.message for error in known.faults.values()]
+        self._net = net
+        self._features = features
+        self._tasks: dict[int, Task] = {}
+        self._arrays: dict[int, Arrays | None] = {}
+        self._doubts: dict[int, tuple[BankError, Hint | None]] = {}
+        self._hear(known)
+        count, network = len(known.names), net.network
+        # Memory that nobody has written to is none: rows of tasks that are not read take no place.
+        packed = torch.empty(count, net.layout.bytes, dtype=torch.uint8, device=net.device)
+        sparse = any(row.sparse for row in known.rows.values())
+        layers = len(net.layout.shapes)
+        self._statistics: list[Statistics] | None = None
+        self._traits: list[TypicalTraits | None] | None = None
+        if has_own_values(network):
+            self._statistics = [{} for _ in range(count)]
+        if normalising_layers(network):
+            self._traits = [None] * count
+        self.stack = MaskStack(
+            packed,
+            net.layout,
+            torch.ones(count, layers, device=net.device) if sparse else None,
+            self._statistics,
+            self._traits,
+        )
+        outputs = net.bank.record.outputs
+        self.own = torch.zeros(count, outputs, dtype=torch.bool, device=net.device)
+
+    @property
+    def coarse(self) -> CoarseRows | None:
+        """The coarse signatures of all tasks that have one."""
+        return self.known.coarse
+
+    @property
+    def places(self) -> NDArray[np.int64]:
+        """Each task's place among those, (T,) int64; −1 for none."""
+        return self.known.places
+
+    @property
+    def hinted(self) -> set[int]:
+        """Indices of tasks that cannot be read, of whose signatures there is but a hint."""
+        return {index for index, (_, hint) in self._doubts.items() if hint is not None}
+
+    def __len__(self) -> int:
+        return len(self.known.names)
+
+    @overload
+    def __getitem__(self, index: int) -> Task: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Task]: ...
+    def __getitem__(self, index: int | slice) -> Task | Sequence[Task]:
+        """Read a task, or several; see `read`."""
+        if isinstance(index, slice):
+            return [self.read(one) for one in range(*index.indices(len(self)))]
+        return self.read(range(len(self))[index])
+
+    def read(self, index: int) -> Task:
+        """Read a task.
+
+        Raises:
+            BankError: it cannot be read, and is left out from now on.
+            IndexLieError: the index said something else of it.
+        """
+        task = self._tasks.get(index)
+        if task is not None:
+            return task
+        if index not in self._doubts:
+            try:
+                return self._load(index)
+            except BankError as error:
+                self._doubts[index] = error, None
+        reason = self._doubts[index][0]
+        self.leave_out(index, reason)
+        raise reason
+
+    def arrays(self, index: int) -> Arrays | None:
+        """Return a task's signature as stored; of one that cannot be read what its file hints at.
+
+        Raises:
+            IndexLieError: see `read`.
+        """
+        if index not in self._arrays and index not in self._doubts:
+            try:
+                self._load(index)
+            except BankError as error:
+                hint = hint_of(self._net.bank, self.known.names[index])
+                self._doubts[index] = error, hint
+                if hint is None:  # nobody can say that it had no part in the answer
+                    self.leave_out(index, error)
+        if index in self._arrays:
+            return self._arrays[index]
+        hinted = self._doubts[index][1]
+        return None if hinted is None else hinted.arrays
+
+    def leave_out(self, index: int, error: BankError) -> None:
+        """Leave a task out, and note why."""
+        self.failures[self.known.names[index]] = error
+        self.gone.add(index)
+
+    def distrust(self) -> None:
+        """Make everything of the files, where the index has lied."""
+        names = self.known.names
+        self.known = know_tasks(self._net.bank, self._features, indexed=False, names=names)
+        self._hear(self.known)
+        again = f"supsup verify --repair --bank {shlex.quote(str(self._net.bank.path))}"
+        self.faults.append(
+            f"{self._net.bank.path}: the index says of a task what its file does not; "
+            f"all files were read: {again}"
+        )
+
+    def _hear(self, known: KnownTasks) -> None:
+        places = {name: index for index, name in enumerate(known.names)}
+        for name, error in known.failed.items():
+            hint = known.hints.get(name)
+            self._doubts[places[name]] = error, hint
+            if hint is None:  # as above
+                self.leave_out(places[name], error)
+
+    def _load(self, index: int) -> Task:
+        found = self._found(index)
+        task = self._tasks[index] = self._placed(index, found.task)
+        self._arrays[index] = found.arrays
+        return task
+
+    def _found(self, index: int) -> ReadTask:
+        known, name = self.known, self.known.names[index]
+        if name in known.read:
+            return known.read.pop(name)
+        found = read_task_row(self._net.bank, name, None, None)
+        row, place = known.rows[name], int(known.places[index])
+        told = row._replace(file=found.row.file, later=found.row.later)
+        same = row.file.seal == found.row.file.seal and told == found.row
+        if same and place >= 0 and known.coarse is not None:
+            same = found.coarse is not None and known.coarse.same(place, found.coarse)
+        if not same:
+            raise IndexLieError(name)
+        return found
+
+    def _placed(self, index: int, task: Task) -> Task:
+        """Put what a task brings into its row, and give it with masks that are views of that."""
+        net, file = self._net, self._net.bank.task_path(task.content.task)
+        outputs = net.bank.record.outputs
+        if self._statistics is not None:
+            own = own_values(net.network, outputs, task, net.device, file)
+            self._statistics[index] = own
+        if self._traits is not None:
+            self._traits[index] = typical_of(net.network, task, net.device, file)
+        whole = np.concatenate(list(task.masks.values()))
+        self.stack.packed[index].copy_(torch.from_numpy(whole))
+        if self.stack.gains is not None:
+            self.stack.gains[index] = gains_of(net, task).to(net.device)
+        self.own[index, [one.output for one in task.content.classes]] = True
+        if net.device.type == "cpu":
+            whole = self.stack.packed[index].numpy()
+        ends = np.cumsum([len(mask) for mask in task.masks.values()])
+        views = dict(zip(task.masks, np.split(whole, ends[:-1]), strict=True))
+        return dataclasses.replace(task, masks=views)
+
+
+def open_lazily(path: Place, device: str) -> LazyTasks:
+    """Open a bank with all its tasks, none of which need be read for it.
+
+    Raises:
+        BankError: as `open_network`, or not one task can be read.
+        NoInputError: the bank has no task yet.
+    """
+    net = open_network(path, device)
+    features = open_features(net, keep=False)
+    size = 0 if features is None else features.size
+    # Over trained weights all whole signatures have a part in every decision: the files are read.
+    known = know_tasks(net.bank, size, indexed=not isinstance(features, TrainedFeatures))
+    if not known.names:
+        raise no_task(path)
+    if len(known.failed) == len(known.names):
+        raise next(iter(known.failed.values()))
+    reader = TaskReader(net, known, size)
+    real = torch.arange(net.bank.record.outputs) < net.bank.record.real_outputs
+    return LazyTasks(
+        net,
+        reader,
+        reader.stack,
+        real.to(net.device),
+        reader.own,
+        reader.failures,
+        features=features,
+        reader=reader,
+    )

@@ -1,0 +1,293 @@
+"""The signatures of open tasks side by side: coarse ones of all, whole ones of those in doubt."""
+
+import warnings
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bank_format.errors import DamagedError, NewerFormatError, OtherBaseError
+from bank_format.index.coarse import CoarseRows, coarse_row, from_bfloat16, joined_rows
+from bank_format.index.task_rows import signature_of
+from bank_format.kinds.appearance import Appearance, images_seen, read_appearance
+from bank_format.kinds.gaussians import read_gaussians
+from bank_format.kinds.mask import Task
+from bank_format.kinds.task_arrays import Arrays
+from bank_format.store.signatures import read_signature
+from supsup_cli.core.signatures.appearance import NUMBERS
+from supsup_cli.core.signatures.features import FrozenFeatures, TrainedFeatures
+from supsup_cli.core.signatures.looks import CoarseSignatures
+from supsup_cli.core.signatures.pooled import by_means, pooled_covariance, whitening
+from supsup_cli.core.signatures.table import (
+    FREEDOM,
+    POOLED_FREEDOM,
+    SignatureTable,
+    TaskSignature,
+    fit_score,
+)
+from supsup_cli.workflows.lazy_tasks import LazyTasks
+from supsup_cli.workflows.opening import OpenNetwork, OpenTasks
+from supsup_cli.workflows.signatures import open_features, ready
+
+__all__ = ["OpenSignatures", "open_signatures"]
+
+_AT_ONCE = 4096  # rows that are widened to floats at a time
+
+
+class _Source(Protocol):
+    """Where the signatures of T tasks come from.
+
+    Attributes:
+        coarse: S coarse ones.
+        places: (T,) int64, each task's among them; −1 for none.
+        hinted: indices of tasks whose signature nothing vouches for.
+        gone: indices of tasks that are left out.
+    """
+
+    @property
+    def coarse(self) -> CoarseRows | None: ...
+    @property
+    def places(self) -> NDArray[np.int64]: ...
+    @property
+    def hinted(self) -> set[int]: ...
+    @property
+    def gone(self) -> set[int]: ...
+    def arrays(self, index: int) -> Arrays | None:
+        """Read a whole one, as stored; None where it cannot be read after all."""
+
+
+class OpenSignatures:
+    """The signatures of open tasks.
+
+    Args:
+        features: the pass through the frozen network.
+        net: the open network.
+        source: gives the signatures.
+
+    Attributes:
+        features: as given.
+        table: of all tasks that are not left out, in their order.
+        unsigned: which tasks have no signature: indices, int64.
+        usual_score: what an image of a task's own scores there, mean over the tasks, nats.
+    """
+
+    def __init__(self, features: FrozenFeatures, net: OpenNetwork, source: _Source) -> None:
+        self.features = features
+        self._net = net
+        self._source = source
+        self._whole: dict[int, TaskSignature | None] = {}
+        self.renew()
+
+    def __getitem__(self, index: int) -> TaskSignature | None:
+        """Read a task's whole signature; None where it has none, or it cannot be read after all."""
+        if index not in self._whole:
+            arrays = self._source.arrays(index)
+            found = None
+            if arrays is not None:
+                try:
+                    found = ready(read_gaussians(arrays, self.features.size), self._net)
+                except ValueError:
+                    found = None  # of another pass through this network: nothing can be said
+            self._whole[index] = found
+        return self._whole[index]
+
+    def appearance(self, index: int, task: Task) -> Appearance | None:
+        """Read what a task's images look like; None where neither of its files tells.
+
+        Args:
+            index: of the task.
+            task: the same, open.
+
+        Raises:
+            StorageError: the system refused to read a signature made later.
+        """
+        arrays, record = self._source.arrays(index), task.content.signature
+        if arrays is None:
+            return None
+        bank = self._net.bank
+        if record is None:
+            later = None
+            with suppress(DamagedError, NewerFormatError, OtherBaseError):
+                later = read_signature(bank.path, bank.record, task.content.task)
+            if later is None:
+                return None
+            record = later.content.signature
+        seen = images_seen(record.images, bank.record.input.shape)
+        try:
+            return read_appearance(arrays, NUMBERS, seen)
+        except ValueError:
+            return None  # of numbers that no image has
+
+    @property
+    def signatures(self) -> "OpenSignatures":
+        """Whole signatures by the tasks' indices."""
+        return self
+
+    @property
+    def stale(self) -> bool:
+        """Whether tasks were left out since the table was made."""
+        return len(self._source.gone) != self._gone
+
+    def renew(self) -> None:
+        """Make the table anew, after a task was left out, or the index has lied."""
+        source, places, size = self._source, self._source.places, self.features.size
+        self._gone = len(source.gone)
+        here = [index for index in range(len(places)) if index not in source.gone]
+        signed = [index for index in here if places[index] >= 0]
+        self.unsigned = np.array([index for index in here if places[index] < 0], np.int64)
+        trusted = np.array([index not in source.hinted for index in signed], np.bool_)
+        self.some = bool(trusted.any())
+        self._whole.clear()
+        rows = None
+        if source.coarse is not None:
+            rows = source.coarse.take(places[signed].tolist())
+        if isinstance(self.features, TrainedFeatures) and self.some:
+            self._compare_pooled(signed, trusted, len(places))
+            return
+        coarse = _coarse(rows, trusted, signed, len(places), size, self._net)
+        self.table = SignatureTable(coarse, self.__getitem__)
+        own = rows.own[trusted] if rows is not None else np.zeros(0)
+        self.usual_score = _usual_score(own, size, FREEDOM)
+
+    def _compare_pooled(
+        self, signed: Sequence[int], trusted: NDArray[np.bool_], tasks: int
+    ) -> None:
+        """Make the table of a trained network, where all whole signatures have a part in it.
+
+        Args:
+            signed: indices of the tasks that have one.
+            trusted: (S,) bool, of those whose numbers enter what all share.
+            tasks: T.
+        """
+        whole = {index: self[index] for index in signed}
+        vouched = [whole[index] for index, one in zip(signed, trusted, strict=True) if one]
+        turn = whitening(pooled_covariance([one for one in vouched if one is not None]))
+        turn = turn.to(self._net.device)
+        compared = {index: by_means(one, turn) for index, one in whole.items() if one is not None}
+        counts = np.zeros(tasks, np.int64)
+        counts[list(compared)] = [len(one.means) for one in compared.values()]
+        ones = list(compared.values())
+        coarse = CoarseSignatures.of(
+            means=torch.cat([one.means for one in ones]),
+            shares=torch.cat([one.shares for one in ones]),
+            starts=torch.from_numpy(np.cumsum([0, *counts])).to(self._net.device),
+            within=torch.stack([one.within() for one in ones]).mean(0),
+            noise=float(np.mean([one.noise for one in ones])),
+        )
+        self.table = SignatureTable(coarse, compared.get, turn, POOLED_FREEDOM)
+        own = np.array([one.own_distance() for one in ones])
+        self.usual_score = _usual_score(own, self.features.size, POOLED_FREEDOM)
+
+
+def _usual_score(own: NDArray[np.float64], features: int, freedom: float) -> float:
+    """Average what images of the tasks' own score there, by their distances; 0 for no task."""
+    scores = fit_score(torch.from_numpy(own), features, freedom)
+    return float(scores.mean()) if len(own) else 0.0
+
+
+def open_signatures(opened: OpenTasks) -> OpenSignatures | None:
+    """Put the signatures of open tasks side by side; None where no task has one.
+
+    One made later that is damaged counts as none: it is derived, and `verify` reports it.
+
+    Raises:
+        StorageError: the system refused to read one made later.
+    """
+    if isinstance(opened, LazyTasks):
+        return None if opened.features is None else _made(opened, opened.features, opened.reader)
+    features = open_features(opened.net, keep=False)
+    return None if features is None else _made(opened, features, _ReadTasks(opened, features.size))
+
+
+def _made(opened: OpenTasks, features: FrozenFeatures, source: _Source) -> OpenSignatures | None:
+    signatures = OpenSignatures(features, opened.net, source)
+    return signatures if signatures.some else None
+
+
+class _ReadTasks:
+    """The signatures of tasks that are all open."""
+
+    def __init__(self, opened: OpenTasks, features: int) -> None:
+        self.hinted: set[int] = set()
+        self.gone: set[int] = set()
+        self._arrays: list[Arrays | None] = []
+        self.places = np.full(len(opened.tasks), -1, np.int64)
+        parts: list[CoarseRows] = []
+        for index, task in enumerate(opened.tasks):
+            arrays, _ = signature_of(opened.net.bank, task)
+            self._arrays.append(arrays)
+            with suppress(ValueError):  # numbers that no Gaussian has
+                one = None if arrays is None else coarse_row(b"", arrays)
+                if one is not None and one.features == features:
+                    self.places[index] = len(parts)
+                    parts.append(one)
+        self.coarse = joined_rows(parts) if parts else None
+
+    def arrays(self, index: int) -> Arrays | None:
+        """Return a task's signature as stored."""
+        return self._arrays[index]
+
+
+def _coarse(
+    rows: CoarseRows | None,
+    trusted: NDArray[np.bool_],
+    signed: Sequence[int],
+    tasks: int,
+    features: int,
+    net: OpenNetwork,
+) -> CoarseSignatures:
+    """Put coarse signatures on the network's device.
+
+    Args:
+        rows: of the signed tasks, in their order; None for none.
+        trusted: (S,) bool, of those whose numbers enter what all share.
+        signed: indices of the tasks that have one.
+        tasks: T.
+        features: D.
+        net: the open network.
+    """
+    counts, here = np.zeros(tasks, np.int64), list(signed)
+    centres, scales = np.zeros((tasks, features), np.int8), np.zeros(tasks, np.float32)
+    within, between, noise = np.ones(features), np.zeros(features), 1.0
+    means, own_scales = np.empty((0, features), np.int8), np.empty(0, np.float32)
+    shares = np.empty(0, np.float32)
+    if rows is not None and len(rows):
+        counts[here], scales[here] = rows.counts, rows.centre_scales
+        means, own_scales, shares = rows.means, rows.scales, rows.shares
+        if len(here) == tasks:
+            centres = rows.centres
+        else:
+            centres[here] = rows.centres
+        within, between = (_mean(one, trusted) for one in (rows.within, rows.between))
+        noise = float(rows.noise[trusted].mean()) if trusted.any() else 1.0
+    return CoarseSignatures(
+        means=_tensor(means, net),
+        scales=_tensor(own_scales, net),
+        shares=_tensor(shares, net),
+        starts=_tensor(np.cumsum([0, *counts]), net),
+        centres=_tensor(centres, net),
+        centre_scales=_tensor(scales, net),
+        within=_tensor(within.astype(np.float32), net),
+        between=_tensor(between.astype(np.float32), net),
+        noise=noise,
+    )
+
+
+def _mean(values: NDArray[np.uint16], trusted: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Average rows of bfloat16 numbers, those that are trusted: (D,) float64."""
+    total = np.zeros(values.shape[1])
+    for start in range(0, len(values), _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        total += from_bfloat16(values[part])[trusted[part]].sum(0, dtype=np.float64)
+    return total / max(1, int(trusted.sum()))
+
+
+def _tensor(array: NDArray[Any], net: OpenNetwork) -> Tensor:
+    """Put an array on the network's device; nobody writes to it, be it read-only or not."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        return torch.from_numpy(array).to(net.device)

@@ -1,0 +1,138 @@
+"""Damage stops no answer that it has no part in: with an index, without one, with one that lies."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bank_format.bank import Bank
+from bank_format.encoding.sealed import unseal
+from bank_format.index.list_part import build_list, parse_list
+from supsup_cli import api
+from tests.support.banks import index_files
+from tests.support.commands import answer, flip_bit, make_bank, run
+
+NAMES = ("mnist-perm-0", "mnist-perm-1", "mnist-perm-2")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    bank = make_bank(tmp_path_factory.mktemp("beside") / "bank", *NAMES)
+    assert index_files(bank)
+    return bank
+
+
+@pytest.fixture(params=["indexed", "copied", "without"])
+def bank(request: pytest.FixtureRequest, whole: Path, tmp_path: Path) -> Path:
+    copy = Path(shutil.copytree(whole, tmp_path / "bank"))
+    if request.param == "without":
+        for path in index_files(copy):
+            path.unlink()
+    if request.param == "indexed":  # with the stamps that the files have here
+        assert run("tasks", "copy", NAMES[0], "--from", copy, "--as", "x", "--bank", copy).code == 0
+        assert run("tasks", "remove", "x", "--yes", "--bank", copy).code == 0
+    return copy
+
+
+def _file(bank: Path, name: str) -> Path:
+    return bank / "masks" / f"{name}.safetensors"
+
+
+def _in_the_mask(bank: Path, name: str) -> int:
+    """Find a byte in the middle of what a task's file has of its first mask."""
+    data = _file(bank, name).read_bytes()
+    tensors, _ = unseal(data, name)
+    first = max((one for key, one in tensors.items() if key.startswith("mask/")), key=len).tobytes()
+    return data.index(first) + len(first) // 2
+
+
+def _asked(bank: Path, name: str, *words: object) -> tuple[Any, ...]:
+    return ("--bank", bank, "--data", name, "--limit", 12, *words)
+
+
+@pytest.mark.parametrize("command", ["infer-task", "predict"])
+def test_a_mask_that_is_not_in_doubt_stops_no_answer(
+    bank: Path, command: str, tmp_path: Path
+) -> None:
+    assert run("data", "export", "mnist-perm-0", tmp_path / "images", "--limit", 20).code == 0
+    listed = answer("infer-task", "--bank", bank, tmp_path / "images", "--top", 3)["results"]
+    alone = [one["source"] for one in listed if "mnist-perm-2" not in dict(one["scores"])]
+    assert alone
+    asked = ("--bank", bank, *alone)
+    before = answer(command, *asked)
+    flip_bit(_file(bank, "mnist-perm-2"), _in_the_mask(bank, "mnist-perm-2"))
+    after = run(command, *asked, "--json")
+    assert after.code == 0, after
+    assert after.json["left_out"] == []
+    told = [{key: one[key] for key in ("task", "known")} for one in before["results"]]
+    assert [{key: one[key] for key in ("task", "known")} for one in after.json["results"]] == told
+    assert [one["file"] for one in run("verify", "--bank", bank, "--json").json["problems"]] == [
+        "masks/mnist-perm-2.safetensors"
+    ]
+
+
+@pytest.mark.parametrize("command", ["infer-task", "predict", "evaluate"])
+def test_damage_on_the_list_is_named_and_the_rest_answers(bank: Path, command: str) -> None:
+    flip_bit(_file(bank, "mnist-perm-1"), _in_the_mask(bank, "mnist-perm-1"))
+    words = ("--bank", bank, "--limit", 12) if command == "evaluate" else ()
+    ran = run(command, *(words or _asked(bank, "mnist-perm-1")), "--json")
+    assert ran.code == 5
+    (left,) = ran.json["left_out"]
+    assert (left["task"], left["exit"]) == ("mnist-perm-1", 5)
+    assert "masks/mnist-perm-1.safetensors" in left["message"]
+    assert "the other tasks answer" in ran.err
+    if command == "evaluate":
+        assert [one["task"] for one in ran.json["tasks"]] == ["mnist-perm-0", "mnist-perm-2"]
+    else:
+        assert {one["task"] for one in ran.json["results"]} <= {"mnist-perm-0", "mnist-perm-2"}
+    assert "left out: mnist-perm-1: " in run(command, *(words or _asked(bank, "mnist-perm-1"))).out
+
+
+def test_where_every_mask_is_tried_the_damaged_one_is_left_out(bank: Path) -> None:
+    whole = answer("infer-task", *_asked(bank, "mnist-perm-0", "--method", "exhaustive"))
+    flip_bit(_file(bank, "mnist-perm-2"), -40)
+    ran = run("infer-task", *_asked(bank, "mnist-perm-0", "--method", "exhaustive"), "--json")
+    assert ran.code == 5
+    assert [one["task"] for one in ran.json["left_out"]] == ["mnist-perm-2"]
+    assert [one["task"] for one in ran.json["results"]] == [one["task"] for one in whole["results"]]
+    assert all(one["masks_tried"] == 2 for one in ran.json["results"])
+
+
+def test_a_stream_of_answers_goes_on(bank: Path, tmp_path: Path) -> None:
+    assert run("data", "export", "mnist-perm-1", tmp_path / "images", "--limit", 3).code == 0
+    flip_bit(_file(bank, "mnist-perm-1"), _in_the_mask(bank, "mnist-perm-1"))
+    ran = run("predict", "--bank", bank, tmp_path / "images", "--json-lines")
+    assert ran.code == 5
+    assert len(ran.out.splitlines()) == 3
+
+
+def test_no_task_left_is_an_error(bank: Path) -> None:
+    for name in NAMES:
+        flip_bit(_file(bank, name), -40)
+    for command in ("infer-task", "predict"):
+        ran = run(command, *_asked(bank, "mnist-perm-0"), "--json")
+        assert (ran.code, ran.error["code"]) == (5, "damaged")
+
+
+def test_an_index_that_lies_is_named_and_the_answer_comes_from_the_files(bank: Path) -> None:
+    before = answer("infer-task", *_asked(bank, "mnist-perm-0"))
+    record = Bank.open(bank).record
+    lists = [path for path in index_files(bank) if "list" in path.name]
+    for path in lists:
+        rows = parse_list(path.read_bytes(), record, "list")
+        path.write_bytes(build_list(record, [row._replace(steps=row.steps + 1) for row in rows]))
+    after = run("infer-task", *_asked(bank, "mnist-perm-0"), "--json")
+    assert after.code == 0
+    assert after.json["results"] == before["results"]
+    lied = "the index says of a task what its file does not" in after.err
+    assert lied == bool(lists)
+
+
+def test_python_is_warned(whole: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(whole, tmp_path / "bank"))
+    assert run("data", "export", "mnist-perm-1", tmp_path / "images", "--limit", 2).code == 0
+    flip_bit(_file(copy, "mnist-perm-1"), _in_the_mask(copy, "mnist-perm-1"))
+    bank = api.Bank(copy, device="cpu")
+    with pytest.warns(RuntimeWarning, match="mnist-perm-1"):
+        assert len(bank.predict(tmp_path / "images")) == 2

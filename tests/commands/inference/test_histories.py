@@ -1,0 +1,141 @@
+"""Whatever befell a bank and its index, the answers are those of the files alone."""
+
+import io
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bank_format.bank import Bank
+from bank_format.encoding.sealed import unseal
+from bank_format.errors import BankError
+from bank_format.index.writing import update_index
+from supsup_cli.data import catalog
+from supsup_cli.errors import NoInputError
+from supsup_cli.workflows.inference.infer_task import infer_task
+from supsup_cli.workflows.inference.inputs import InputRequest
+from supsup_cli.workflows.inference.rules import DecisionRequest
+from supsup_cli.workflows.reporting import Silent
+from supsup_cli.workflows.results.inference import InferResult
+from supsup_cli.workflows.tasks.list import list_tasks
+from tests.support.banks import index_files
+from tests.support.commands import flip_bit, make_bank
+
+NAMES = tuple(f"mnist-perm-{number}" for number in range(6))
+AUTO = DecisionRequest("auto", None, "image", "cpu")
+
+step = st.one_of(
+    st.tuples(
+        st.sampled_from(["add", "add and index", "remove", "damage"]), st.sampled_from(NAMES)
+    ),
+    st.tuples(st.sampled_from(["copy", "old", "lose"]), st.just("")),
+    st.tuples(st.just("flip"), st.integers(0, 10**6).map(str)),
+)
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Bank:
+    return Bank.open(make_bank(tmp_path_factory.mktemp("source") / "bank", *NAMES))
+
+
+@pytest.fixture(scope="module")
+def images() -> np.ndarray:
+    return np.concatenate(
+        [catalog.load_test(name, (1, 28, 28)).test.images[:3] for name in NAMES[:4]]
+    )
+
+
+class History:
+    """A bank that things happen to."""
+
+    def __init__(self, folder: Path, source: Bank) -> None:
+        self.folder, self.source = folder, source
+        shutil.copytree(source.folder, folder / "0", ignore=shutil.ignore_patterns("index*"))
+        self.bank = Bank.open(folder / "0")
+        for name in NAMES[3:]:
+            self.bank.remove_task(name)
+        update_index(self.bank)
+        self.old = {path.name: path.read_bytes() for path in index_files(self.bank.folder)}
+        self.damaged: set[str] = set()
+
+    def do(self, what: str, which: str) -> None:
+        bank, there = self.bank, which in self.bank.tasks()
+        if what.startswith("add") and not there:
+            bank.copy_task(which, self.source)
+        if what == "add and index":
+            update_index(bank)
+        if what == "remove" and there:
+            bank.remove_task(which)
+            self.damaged.discard(which)
+        if what == "damage" and there and which not in self.damaged:
+            path = bank.folder / "masks" / f"{which}.safetensors"
+            data = path.read_bytes()
+            first = unseal(data, which)[0]["mask/layers.0.weight"].tobytes()
+            flip_bit(path, data.index(first) + 700)
+            self.damaged.add(which)
+        if what == "copy":
+            copy = self.folder / str(int(bank.path.name) + 1) if isinstance(bank.path, Path) else ""
+            self.bank = Bank.open(Path(shutil.copytree(bank.folder, copy)))
+        if what == "old":
+            for name, data in self.old.items():
+                (bank.folder / name).write_bytes(data)
+        if what == "lose" and index_files(bank.folder):
+            index_files(bank.folder)[0].unlink()
+        if what == "flip":
+            for path in index_files(bank.folder)[: 1 + int(which) % 2]:
+                flip_bit(path, int(which) % path.stat().st_size)
+
+
+@contextmanager
+def without_index(bank: Bank) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as folder:
+        ignored = shutil.ignore_patterns("index*")
+        yield Path(shutil.copytree(bank.folder, Path(folder) / "bank", ignore=ignored))
+
+
+def inferred(path: Path, images: np.ndarray) -> InferResult | str:
+    inputs = InputRequest((), io.StringIO(), (), None, 0, given=images)
+    try:
+        return infer_task(path, inputs, AUTO, len(NAMES), Silent())
+    except (BankError, NoInputError) as error:
+        return type(error).__name__
+
+
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(steps=st.lists(step, max_size=8))
+def test_with_and_without_the_index_answers_are_equal(
+    steps: list[tuple[str, str]], source: Bank, images: np.ndarray
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        history = History(Path(folder), source)
+        for what, which in steps:
+            history.do(what, which)
+        path, damaged = history.bank.folder, history.damaged
+        with without_index(history.bank) as plain:
+            if set(history.bank.tasks()) - damaged:
+                listed = [one for one in list_tasks(path).tasks if one.task not in damaged]
+                assert listed == list(list_tasks(plain).tasks)
+            ours, theirs = inferred(path, images), inferred(plain, images)
+        if isinstance(ours, str) or isinstance(theirs, str):
+            assert ours == theirs
+            return
+        assert {one.task for one in ours.left_out} == {one.task for one in theirs.left_out}
+        assert {one.task for one in ours.left_out} <= damaged
+        assert ours.exit_code == theirs.exit_code
+        if not damaged:
+            assert ours.results == theirs.results
+        for one, other in zip(ours.results, theirs.results, strict=True):
+            # What the tasks share is averaged without those that cannot be read; the index does not
+            # know of them until they are in doubt.
+            assert (one.task, one.known) == (other.task, other.known)
+            assert dict(one.scores) == pytest.approx(dict(other.scores), abs=0.3)

@@ -1,0 +1,148 @@
+"""Writing the index: few bytes however tasks come, never in the way of anything."""
+
+from pathlib import Path
+
+import pytest
+
+from bank_format.bank import Bank
+from bank_format.check.verify import verify
+from bank_format.disk import files
+from bank_format.disk.locks import lock
+from bank_format.encoding.sealed import seal, unseal
+from bank_format.index.coarse_files import CoarseIndex, read_coarse
+from bank_format.index.survey import survey
+from bank_format.index.writing import IndexKeeper, update_index
+from bank_format.store.layout import INDEX_LOCK, WORK
+from tests.support.banks import FEATURES, add, add_signed, create, index_bytes, index_files
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    sizes: list[int] = []
+    real = files.replace
+
+    def count(path: Path, data: bytes) -> None:
+        sizes.append(len(data))
+        real(path, data)
+
+    monkeypatch.setattr(files, "replace", count)
+    return sizes
+
+
+def whole(bank: Bank) -> bool:
+    """Return whether every task has a row, and every signature too."""
+    found = survey(bank)
+    parts, faults = read_coarse(bank, found.others, FEATURES)
+    index = CoarseIndex(parts)
+    signed = [row for row in found.rows.values() if row.features]
+    return not found.rest and not faults and all(row.signature_seal in index for row in signed)
+
+
+@pytest.mark.parametrize("batch", [1, 3, 40])
+def test_all_bytes_written_are_few_beside_the_last(
+    tmp_path: Path, written: list[int], batch: int
+) -> None:
+    bank = create(tmp_path / "bank")
+    for number in range(120):
+        add_signed(bank, f"task-{number:03}", number)
+        if (number + 1) % batch == 0:
+            update_index(bank)
+            assert whole(bank)
+    assert sum(written) < 20 * index_bytes(bank.folder)
+    assert len(index_files(bank.folder)) <= 2 * 7
+
+
+def test_a_command_that_goes_on_writes_it_for_many_tasks_alone(
+    tmp_path: Path, written: list[int]
+) -> None:
+    bank = create(tmp_path / "bank")
+    keeper = IndexKeeper(bank)
+    for number in range(63):
+        add_signed(bank, f"task-{number:03}", number)
+        keeper.added()
+    assert written == []
+    add_signed(bank, "task-063", 63)
+    keeper.added()
+    assert whole(bank)
+    assert len(written) == 2
+
+
+def test_where_another_writes_it_nothing_is_done(tmp_path: Path) -> None:
+    bank = create(tmp_path / "bank")
+    add_signed(bank, "pets")
+    with lock(bank.folder / WORK / INDEX_LOCK / "lock"):
+        assert update_index(bank) == 0
+        assert index_files(bank.folder) == []
+        assert verify(bank.path).hints == ()
+    assert update_index(bank) == 1
+    assert sorted(path.name for path in (bank.folder / WORK).iterdir()) == []
+
+
+def test_a_bank_that_cannot_be_written_stays_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bank = create(tmp_path / "bank")
+    add_signed(bank, "pets")
+
+    def refuse(path: Path, _: bytes) -> None:
+        raise files.storage_error("write", path, OSError(30, "Read-only file system"))
+
+    monkeypatch.setattr(files, "replace", refuse)
+    assert update_index(bank) == 0
+    assert index_files(bank.folder) == []
+
+
+def test_rows_of_tasks_that_are_gone_go_with_their_files(tmp_path: Path) -> None:
+    bank = create(tmp_path / "bank")
+    for seed, name in enumerate(("cars", "dogs", "pets")):
+        add_signed(bank, name, seed)
+    update_index(bank)
+    for name in ("cars", "dogs"):
+        bank.remove_task(name)
+    assert update_index(bank) == 1  # most of the file is of no use
+    assert len(index_files(bank.folder)) == 2
+    bank.remove_task("pets")
+    update_index(bank)
+    assert index_files(bank.folder) == []
+
+
+@pytest.mark.parametrize("part", ["list", "signatures"])
+def test_what_was_lost_is_made_again(tmp_path: Path, part: str) -> None:
+    bank = create(tmp_path / "bank")
+    for seed, name in enumerate(("cars", "dogs")):
+        add_signed(bank, name, seed)
+    add(bank, "mice")
+    update_index(bank)
+    before = {path.name: path.read_bytes() for path in index_files(bank.folder)}
+    next(path for path in index_files(bank.folder) if part in path.name).unlink()
+    assert update_index(bank) == 3
+    assert {path.name: path.read_bytes() for path in index_files(bank.folder)} == before
+    assert whole(bank)
+
+
+def test_a_newer_file_is_left_alone(tmp_path: Path) -> None:
+    bank = create(tmp_path / "bank")
+    add_signed(bank, "pets")
+    update_index(bank)
+    newer = next(path for path in index_files(bank.folder) if "list" in path.name)
+    tensors, metadata = unseal(newer.read_bytes(), "index")
+    assert isinstance(metadata, dict)
+    content = metadata["content"]
+    assert isinstance(content, dict)
+    newer = newer.rename(newer.with_name("index-list-0123456789abcdef.safetensors"))
+    newer.write_bytes(seal(tensors, {"content": content | {"version": 2}}))
+    assert update_index(bank) == 1
+    assert whole(bank)
+    assert newer.exists()
+    assert [one.exit_code for one in verify(bank.path).problems] == [12]
+
+
+def test_a_damaged_task_has_no_row_and_keeps_no_other_from_having_one(tmp_path: Path) -> None:
+    bank = create(tmp_path / "bank")
+    for seed, name in enumerate(("cars", "dogs")):
+        add_signed(bank, name, seed)
+    path = bank.task_path("cars")
+    assert isinstance(path, Path)
+    path.write_bytes(path.read_bytes()[:-1])
+    assert update_index(bank) == 1
+    assert survey(bank).rest == ["cars"]
