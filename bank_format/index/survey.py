@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from bank_format.bank import Bank
 from bank_format.disk import files
+from bank_format.disk.atomic import is_temporary
 from bank_format.disk.stamps import Stamp, list_stamps, read_seal
 from bank_format.disk.stores import Place
 from bank_format.errors import BankError, StorageError
@@ -22,6 +23,7 @@ from bank_format.store.layout import MASKS, SIGNATURES, SUFFIX
 __all__ = ["Segment", "Survey", "read_index_file", "survey"]
 
 Stamps = Mapping[str, Stamp | None]
+_BEGUN = ".index-"  # begins the temporary name of a file of the index
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ class Survey:
         segments: the files that were read.
         faults: what is wrong with files of the index, which are done without.
         others: names of the index's other files.
+        leftovers: names of what stopped writers of the index left, or one writes now.
     """
 
     stamps: Stamps
@@ -59,6 +62,7 @@ class Survey:
     segments: Sequence[Segment] = ()
     faults: Mapping[str, BankError] = field(default_factory=dict)
     others: Sequence[str] = ()
+    leftovers: Sequence[str] = ()
 
     @property
     def rest(self) -> list[str]:
@@ -73,7 +77,8 @@ def survey(bank: Bank) -> Survey:
         StorageError: the system refused to list a folder.
     """
     stamps, later = _task_stamps(bank.path / MASKS), _task_stamps(bank.path / SIGNATURES)
-    names = [name for name in _listed(bank.path) if part_of(name)]
+    listed = _listed(bank.path)
+    names = [name for name in listed if part_of(name)]
     rows: dict[str, ListRow] = {}
     segments: list[Segment] = []
     faults: dict[str, BankError] = {}
@@ -91,7 +96,8 @@ def survey(bank: Bank) -> Survey:
         rows.update((one.task, one) for one in holding)
         segments.append(Segment(name, found, holding))
     others = [name for name in names if part_of(name) != "list"]
-    return Survey(stamps, later, rows, segments, faults, others)
+    leftovers = [name for name in listed if is_temporary(name) and name.startswith(_BEGUN)]
+    return Survey(stamps, later, rows, segments, faults, others, leftovers)
 
 
 def read_index_file(bank: Place, name: str) -> bytes | None:

@@ -86,6 +86,7 @@ def _is_current(found: Survey) -> bool:
     return (
         not found.rest
         and not found.faults
+        and not found.leftovers
         and {*found.others} <= beside
         and not any(_is_worn(one, found) for one in found.segments)
     )
@@ -161,7 +162,7 @@ def _write(
 
 
 def _tidy(bank: Bank, found: Survey, absorbed: Sequence[str], written: str) -> None:
-    """Remove files whose rows stand in another now, and damaged ones; newer ones stay."""
+    """Remove files whose rows stand in another now, damaged ones and leftovers; newer ones stay."""
     damaged = [
         name
         for name, error in found.faults.items()
@@ -170,7 +171,8 @@ def _tidy(bank: Bank, found: Survey, absorbed: Sequence[str], written: str) -> N
     lists = {one.file for one in found.segments} | {*found.faults}
     kept = {*lists.difference(absorbed, damaged), written}
     beside = {signatures_beside(name) for name in kept}
-    for name in {*absorbed, *damaged, *found.others} - kept - beside:
+    # Only the owner of the lock writes here: what is not committed is of a writer that stopped.
+    for name in ({*absorbed, *damaged, *found.others} - kept - beside) | {*found.leftovers}:
         with suppress(FileNotFoundError, NotADirectoryError):
             files.unlink(bank.folder / name)
 

@@ -79,8 +79,8 @@ class Objects:
     Args:
         url: the bank's address.
         client: obstore's, for the whole bucket.
-        prefix: of the bank's
-            objects, without slashes at its ends. kept: cache of files read before.
+        prefix: of the bank's objects, without slashes at its ends.
+        kept: cache of files read before.
         versions: whether an ETag identifies content, also across processes.
     """
 
@@ -132,8 +132,13 @@ class Objects:
         return self._fetch(name, limit) if coming is None else coming.result()
 
     def read_seal(self, name: str) -> bytes:
-        """Read the last 32 bytes of an object."""
+        """Read the last 32 bytes of an object, or know them by the size and ETag just listed."""
         from obstore import get
+
+        version = self._version(name)
+        known = None if version is None else self._kept.seal_of(version)
+        if known is not None:
+            return known
 
         def ask() -> bytes:
             part = get(self._client, self._key(name), options={"range": {"suffix": SEAL_BYTES}})
@@ -142,7 +147,10 @@ class Objects:
                 raise _short(len(data), SEAL_BYTES)
             return data
 
-        return self._tried(ask)
+        seal = self._tried(ask)
+        if version is not None and len(seal) == SEAL_BYTES:
+            self._kept.keep_seal(version, seal)
+        return seal
 
     def stat(self, name: str) -> ObjectStat:
         """Return the size and version that an object has now."""

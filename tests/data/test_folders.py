@@ -164,7 +164,9 @@ def test_too_few_classes(tmp_path: Path, classes: list[str]) -> None:
     _fill(tmp_path / ".hidden", 2)
     (tmp_path / "loose.txt").write_text("x")
     for call in (load, load_test, digest):
-        with pytest.raises(NoInputError, match=f"{len(classes)} class folders") as caught:
+        with pytest.raises(
+            NoInputError, match=f"class folders with images: {len(classes)} found"
+        ) as caught:
             call(str(tmp_path), SHAPE)
         assert "CLASS/IMAGE.png" in caught.value.hint
 

@@ -53,21 +53,22 @@ def remove_tasks(
     for name, children in children_of(path, bank.record, present).items():
         refuse_parent(path, name, children)
     done = {name: "missing" if name not in there else "would-remove" for name in asked}
-    if present and not dry_run:
+    if dry_run:
+        return RemoveResult(tuple(RemovedTask(*one) for one in done.items()), dry_run)
+    if present:
         confirm(f"remove {_named(present)} from {path}")
-        masks = [name for name in present if parents.get(name) == ()]
-        children = [name for name in present if parents.get(name)]
-        unknown = [name for name in present if name not in parents]
-        with index_kept(bank):
-            for name in (*children, *unknown, *masks):
-                try:
-                    bank.remove_task(name)
-                    done[name] = "removed"
-                except NoSuchTaskError:  # another command was faster
-                    if not missing_ok:
-                        raise
-                    done[name] = "missing"
-    if not dry_run:
+    masks = [name for name in present if parents.get(name) == ()]
+    children = [name for name in present if parents.get(name)]
+    unknown = [name for name in present if name not in parents]
+    with index_kept(bank):
+        for name in (*children, *unknown, *masks):
+            try:
+                bank.remove_task(name)
+                done[name] = "removed"
+            except NoSuchTaskError:  # another command was faster
+                if not missing_ok:
+                    raise
+                done[name] = "missing"
         for name in set(asked) - set(bank.tasks()):  # left by a killed command
             remove_signature(path, name)
         bank.settle()

@@ -66,7 +66,13 @@ def test_commands_answer_damage_with_its_code_and_the_files_name(
     damage(own_bank)
     path = own_bank / DAMAGED
     asked = ("predict", "--bank", own_bank, images / "split-3")
-    for words in (asked, (*asked, "--task", "mnist-split-3"), ("stats", "--bank", own_bank)):
+    ran = run(*asked)  # the other tasks answer
+    assert ran.code == code
+    assert "split-3/6/" in ran.out
+    assert "Traceback" not in ran.err
+    assert ".safetensors" in ran.err
+    shown = ("tasks", "show", "mnist-split-3", "--bank", own_bank)
+    for words in ((*asked, "--task", "mnist-split-3"), shown):
         ran = run(*words)
         assert (ran.code, ran.out) == (code, "")
         assert ran.err.count("\n") == 2
