@@ -147,8 +147,10 @@ def report_error(
 
 def _tell(line: str) -> None:
     """Print a line on stderr, even if its reader has ended."""
-    with suppress(OSError):
+    try:
         print(printable(line), file=sys.stderr, flush=True)
+    except OSError:
+        _let_go(sys.stderr)
 
 
 @contextmanager
@@ -166,11 +168,11 @@ def _writing_stdout(*, told: bool = False) -> Iterator[None]:
         yield
         sys.stdout.flush()
     except BrokenPipeError:
-        _close_stdout()
+        _let_go(sys.stdout)
         if told:
             raise ReaderGoneError from None
     except OSError as error:
-        _close_stdout()
+        _let_go(sys.stdout)
         raise StorageError(
             f"standard output: cannot be written ({error.strerror})",
             hint="free some space where the output goes, and type the command again",
@@ -201,9 +203,13 @@ def _print_text(result: Result) -> None:
             print(line)
 
 
-def _close_stdout() -> None:
-    # The rest of the buffer would fail once more when the interpreter ends.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _let_go(stream: TextIO) -> None:
+    """Send the rest of a stream's buffer nowhere.
+
+    It would fail once more when the interpreter ends, which then exits with 120.
+    """
+    with suppress(OSError):  # a stream without a file of its own keeps nothing
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _console(stream: TextIO) -> "Console":

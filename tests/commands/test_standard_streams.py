@@ -101,3 +101,8 @@ def test_names_on_stdin_may_be_any_bytes(bank: Path) -> None:
     )
     ran = shell(line, bank)
     assert ran.error["code"] == "no-input"
+
+
+def test_an_error_that_stderr_cannot_take_keeps_its_code(bank: Path) -> None:
+    """Nothing of it waits in a buffer that fails again at the end, which would be exit 120."""
+    assert shell("$S tasks --bank $B/nothing 2>/dev/full", bank) == Ran(10, "", "")
