@@ -1,5 +1,8 @@
 """Signatures of tasks: made while learning or later, and put side by side for decisions."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -58,6 +61,17 @@ _SMALL_MASK, _SMALL, _LARGE = 1 << 16, 11_000, 27_300
 _LOOKS = 850  # of these what images look like takes
 
 
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Compute with one thread, so that their number changes no bit."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 def make_signature(
     net: OpenNetwork,
     train: LabelledImages,
@@ -76,6 +90,19 @@ def make_signature(
         task: its name, which the choice depends on.
         lower: what lies below the masks of all of `train`, if that is known.
     """
+    # With more threads products are summed in other orders on some processors (measured with AVX2).
+    with _one_thread():
+        return _signature_of(net, train, held_out, seed, task, lower)
+
+
+def _signature_of(
+    net: OpenNetwork,
+    train: LabelledImages,
+    held_out: LabelledImages,
+    seed: int,
+    task: str,
+    lower: Between | None,
+) -> tuple[SignatureRecord, Arrays] | None:
     features = open_features(net, keep=True)
     if features is None or len(train) == 0:
         return None
@@ -127,12 +154,8 @@ def open_features(net: OpenNetwork, *, keep: bool) -> FrozenFeatures | None:
     found = read_features(bank.path, bank.record, _MAPS)
     if found is None or len(found.mean) != maps.size:
         images = torch.from_numpy(reference_images(bank.record.input.shape)).to(net.device)
-        seen, threads = image_features(net, maps, images), torch.get_num_threads()
-        torch.set_num_threads(1)  # with more, eigenvectors have other last bits
-        try:
-            mean, matrix = whitening_of(seen)
-        finally:
-            torch.set_num_threads(threads)
+        with _one_thread():
+            mean, matrix = whitening_of(image_features(net, maps, images))
         found = Whitening(mean.numpy(), matrix.numpy())
         if keep:
             keep_features(bank.folder, bank.record, _MAPS, found)
