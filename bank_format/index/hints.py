@@ -14,8 +14,8 @@ from bank_format.encoding.sealed import parse_unchecked
 from bank_format.encoding.strict_json import from_json
 from bank_format.errors import BankError
 from bank_format.index.coarse import CoarseRows, coarse_row
-from bank_format.index.task_rows import usable_arrays
-from bank_format.kinds.task_arrays import ArrayRecord, Arrays, read_arrays
+from bank_format.index.task_rows import StoredSignature, usable_signature
+from bank_format.kinds.task_arrays import ArrayRecord, read_arrays
 from bank_format.kinds.task_records import SignatureRecord
 from bank_format.store.signatures import read_signature
 from bank_format.store.tasks import read_task_file
@@ -29,23 +29,24 @@ class Hint:
 
     Attributes:
         coarse: its row, whose seal is none of any file's.
-        arrays: of the signature.
+        signature: whole.
     """
 
     coarse: CoarseRows
-    arrays: Arrays
+    signature: StoredSignature
 
 
 def hint_of(bank: Bank, name: str) -> Hint | None:
     """Look into the file of a task that cannot be read; None where it tells of no signature."""
     with suppress(BankError, ValueError, KeyError, TypeError, AttributeError):
-        arrays = _arrays(bank, name)
-        if arrays is not None:
-            return Hint(coarse_row(sha256(f"hint of {name}".encode()).digest(), arrays), arrays)
+        found = _signature(bank, name)
+        if found is not None:
+            seal = sha256(f"hint of {name}".encode()).digest()
+            return Hint(coarse_row(seal, found.arrays), found)
     return None
 
 
-def _arrays(bank: Bank, name: str) -> Arrays | None:
+def _signature(bank: Bank, name: str) -> StoredSignature | None:
     found = parse_unchecked(read_task_file(bank.path, bank.record, name))
     metadata = found.metadata
     content = metadata["content"] if isinstance(metadata, dict) else None
@@ -55,7 +56,7 @@ def _arrays(bank: Bank, name: str) -> Arrays | None:
         later = read_signature(bank.path, bank.record, name)
         if later is None or later.content.task_sha256 != metadata["content_sha256"]:
             return None
-        return usable_arrays(later.content.signature, later.arrays)
+        return usable_signature(later.content.signature, later.arrays)
     signature = from_json(SignatureRecord, content["signature"])
     stated = content["arrays"]
     records: Mapping[str, ArrayRecord] = {
@@ -63,4 +64,4 @@ def _arrays(bank: Bank, name: str) -> Arrays | None:
         for key, one in (stated.items() if isinstance(stated, dict) else ())
         if key.startswith("signature/")
     }
-    return usable_arrays(signature, read_arrays(records, found.tensors))
+    return usable_signature(signature, read_arrays(records, found.tensors))

@@ -15,7 +15,26 @@ from bank_format.kinds.task_arrays import Arrays
 from bank_format.kinds.task_records import SignatureRecord
 from bank_format.store.signatures import read_signature
 
-__all__ = ["ReadTask", "read_task_row", "signature_of", "task_row", "usable_arrays"]
+__all__ = [
+    "ReadTask",
+    "StoredSignature",
+    "read_task_row",
+    "signature_of",
+    "task_row",
+    "usable_signature",
+]
+
+
+class StoredSignature(NamedTuple):
+    """A signature of the model that is known here, from a task's own file or one made later.
+
+    Args:
+        images: training images that it was made of.
+        arrays: as stored.
+    """
+
+    images: int
+    arrays: Arrays
 
 
 class ReadTask(NamedTuple):
@@ -25,13 +44,13 @@ class ReadTask(NamedTuple):
         task: what its file says.
         row: for lists.
         coarse: for decisions; None where it has no signature that can be used.
-        arrays: of its signature, from its own file or one made later.
+        signature: whole; None where `coarse` is.
     """
 
     task: Task
     row: ListRow
     coarse: CoarseRows | None
-    arrays: Arrays | None
+    signature: StoredSignature | None
 
 
 def read_task_row(
@@ -59,38 +78,37 @@ def task_row(bank: Bank, task: Task, file: TaskFile, later_stamp: Stamp | None) 
     Raises:
         StorageError: the system refused to read its signature.
     """
-    arrays, later_seal = signature_of(bank, task)
+    found, later_seal = signature_of(bank, task)
     later = NO_FILE if later_seal is None else TaskFile(later_seal, later_stamp or NO_STAMP)
     coarse = None
-    if arrays is not None:
+    if found is not None:
         seal = file.seal if later == NO_FILE else later.seal
         with suppress(ValueError):  # numbers that no Gaussian has
-            coarse = coarse_row(seal, arrays)
+            coarse = coarse_row(seal, found.arrays)
     row = row_of(task, file, later, 0 if coarse is None else coarse.features)
-    return ReadTask(task, row, coarse, None if coarse is None else arrays)
+    return ReadTask(task, row, coarse, None if coarse is None else found)
 
 
-def signature_of(bank: Bank, task: Task) -> tuple[Arrays | None, bytes | None]:
+def signature_of(bank: Bank, task: Task) -> tuple[StoredSignature | None, bytes | None]:
     """Find a task's signature: in its own file, or one made later, which counts if it is whole.
 
     Returns:
-        its arrays, None where there are none of a known model; the seal of the file of one made
-        later.
+        it, None where there is none of a known model; the seal of the file of one made later.
 
     Raises:
         StorageError: the system refused to read one made later.
     """
     if task.content.signature is not None:
-        return usable_arrays(task.content.signature, task.arrays), None
+        return usable_signature(task.content.signature, task.arrays), None
     with suppress(DamagedError, NewerFormatError, OtherBaseError):
         stored = read_signature(bank.path, bank.record, task.content.task)
         if stored is not None and stored.content.task_sha256 == task.content_sha256:
-            return usable_arrays(stored.content.signature, stored.arrays), stored.seal
+            return usable_signature(stored.content.signature, stored.arrays), stored.seal
     return None, None
 
 
-def usable_arrays(signature: SignatureRecord | None, arrays: Arrays) -> Arrays | None:
-    """Return the arrays of a signature of the model that is known here; None where it has none."""
+def usable_signature(signature: SignatureRecord | None, arrays: Arrays) -> StoredSignature | None:
+    """Return a signature if it is of the model that is known here, else None."""
     if signature is None or signature.model != GAUSSIANS or "signature/means" not in arrays:
         return None
-    return arrays
+    return StoredSignature(signature.images, arrays)

@@ -21,9 +21,8 @@ from bank_format.errors import BankError
 from bank_format.index.coarse import CoarseRows
 from bank_format.index.hints import Hint, hint_of
 from bank_format.index.known import KnownTasks, know_tasks
-from bank_format.index.task_rows import ReadTask, read_task_row
+from bank_format.index.task_rows import ReadTask, StoredSignature, read_task_row
 from bank_format.kinds.mask import Task
-from bank_format.kinds.task_arrays import Arrays
 from supsup_cli.core.masks.masks import MaskStack
 from supsup_cli.core.networks.normalisation import Statistics, normalising_layers
 from supsup_cli.core.networks.traits import TypicalTraits
@@ -114,7 +113,7 @@ class TaskReader(Sequence[Task]):
         self._net = net
         self._features = features
         self._tasks: dict[int, Task] = {}
-        self._arrays: dict[int, Arrays | None] = {}
+        self._signatures: dict[int, StoredSignature | None] = {}
         self._doubts: dict[int, tuple[BankError, Hint | None]] = {}
         self._hear(known)
         count, network = len(known.names), net.network
@@ -185,13 +184,13 @@ class TaskReader(Sequence[Task]):
         self.leave_out(index, reason)
         raise reason
 
-    def arrays(self, index: int) -> Arrays | None:
+    def signature(self, index: int) -> StoredSignature | None:
         """Return a task's signature as stored; of one that cannot be read what its file hints at.
 
         Raises:
             IndexLieError: see `read`.
         """
-        if index not in self._arrays and index not in self._doubts:
+        if index not in self._signatures and index not in self._doubts:
             try:
                 self._load(index)
             except BankError as error:
@@ -199,10 +198,10 @@ class TaskReader(Sequence[Task]):
                 self._doubts[index] = error, hint
                 if hint is None:  # nobody can say that it had no part in the answer
                     self.leave_out(index, error)
-        if index in self._arrays:
-            return self._arrays[index]
+        if index in self._signatures:
+            return self._signatures[index]
         hinted = self._doubts[index][1]
-        return None if hinted is None else hinted.arrays
+        return None if hinted is None else hinted.signature
 
     def leave_out(self, index: int, error: BankError) -> None:
         """Leave a task out, and note why."""
@@ -231,7 +230,7 @@ class TaskReader(Sequence[Task]):
     def _load(self, index: int) -> Task:
         found = self._found(index)
         task = self._tasks[index] = self._placed(index, found.task)
-        self._arrays[index] = found.arrays
+        self._signatures[index] = found.signature
         return task
 
     def _found(self, index: int) -> ReadTask:

@@ -10,14 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bank_format.errors import DamagedError, NewerFormatError, OtherBaseError
 from bank_format.index.coarse import CoarseRows, coarse_row, from_bfloat16, joined_rows
-from bank_format.index.task_rows import signature_of
+from bank_format.index.task_rows import StoredSignature, signature_of
 from bank_format.kinds.appearance import Appearance, images_seen, read_appearance
 from bank_format.kinds.gaussians import read_gaussians
-from bank_format.kinds.mask import Task
-from bank_format.kinds.task_arrays import Arrays
-from bank_format.store.signatures import read_signature
 from supsup_cli.core.signatures.appearance import NUMBERS
 from supsup_cli.core.signatures.features import FrozenFeatures, TrainedFeatures
 from supsup_cli.core.signatures.looks import CoarseSignatures
@@ -56,8 +52,8 @@ class _Source(Protocol):
     def hinted(self) -> set[int]: ...
     @property
     def gone(self) -> set[int]: ...
-    def arrays(self, index: int) -> Arrays | None:
-        """Read a whole one, as stored; None where it cannot be read after all."""
+    def signature(self, index: int) -> StoredSignature | None:
+        """Read a whole one; None where it cannot be read after all."""
 
 
 class OpenSignatures:
@@ -79,53 +75,29 @@ class OpenSignatures:
         self.features = features
         self._net = net
         self._source = source
-        self._whole: dict[int, TaskSignature | None] = {}
+        self._whole: dict[int, tuple[TaskSignature | None, Appearance | None]] = {}
         self.renew()
 
     def __getitem__(self, index: int) -> TaskSignature | None:
         """Read a task's whole signature; None where it has none, or it cannot be read after all."""
+        return self._read(index)[0]
+
+    def appearance(self, index: int) -> Appearance | None:
+        """Read what a task's images look like; None where its signature does not tell."""
+        return self._read(index)[1]
+
+    def _read(self, index: int) -> tuple[TaskSignature | None, Appearance | None]:
         if index not in self._whole:
-            arrays = self._source.arrays(index)
-            found = None
-            if arrays is not None:
-                try:
-                    found = ready(read_gaussians(arrays, self.features.size), self._net)
-                except ValueError:
-                    found = None  # of another pass through this network: nothing can be said
-            self._whole[index] = found
+            stored = self._source.signature(index)
+            self._whole[index] = None, None
+            # Of another pass through this network, nothing can be said.
+            with suppress(ValueError):
+                if stored is not None:
+                    gaussians = read_gaussians(stored.arrays, self.features.size)
+                    seen = images_seen(stored.images, self._net.bank.record.input.shape)
+                    look = read_appearance(stored.arrays, NUMBERS, seen)
+                    self._whole[index] = ready(gaussians, self._net), look
         return self._whole[index]
-
-    def appearance(self, index: int, task: Task) -> Appearance | None:
-        """Read what a task's images look like; None where neither of its files tells.
-
-        Args:
-            index: of the task.
-            task: the same, open.
-
-        Raises:
-            StorageError: the system refused to read a signature made later.
-        """
-        arrays, record = self._source.arrays(index), task.content.signature
-        if arrays is None:
-            return None
-        bank = self._net.bank
-        if record is None:
-            later = None
-            with suppress(DamagedError, NewerFormatError, OtherBaseError):
-                later = read_signature(bank.path, bank.record, task.content.task)
-            if later is None:
-                return None
-            record = later.content.signature
-        seen = images_seen(record.images, bank.record.input.shape)
-        try:
-            return read_appearance(arrays, NUMBERS, seen)
-        except ValueError:
-            return None  # of numbers that no image has
-
-    @property
-    def signatures(self) -> "OpenSignatures":
-        """Whole signatures by the tasks' indices."""
-        return self
 
     @property
     def stale(self) -> bool:
@@ -214,22 +186,22 @@ class _ReadTasks:
     def __init__(self, opened: OpenTasks, features: int) -> None:
         self.hinted: set[int] = set()
         self.gone: set[int] = set()
-        self._arrays: list[Arrays | None] = []
+        self._signatures: list[StoredSignature | None] = []
         self.places = np.full(len(opened.tasks), -1, np.int64)
         parts: list[CoarseRows] = []
         for index, task in enumerate(opened.tasks):
-            arrays, _ = signature_of(opened.net.bank, task)
-            self._arrays.append(arrays)
+            found, _ = signature_of(opened.net.bank, task)
+            self._signatures.append(found)
             with suppress(ValueError):  # numbers that no Gaussian has
-                one = None if arrays is None else coarse_row(b"", arrays)
+                one = None if found is None else coarse_row(b"", found.arrays)
                 if one is not None and one.features == features:
                     self.places[index] = len(parts)
                     parts.append(one)
         self.coarse = joined_rows(parts) if parts else None
 
-    def arrays(self, index: int) -> Arrays | None:
+    def signature(self, index: int) -> StoredSignature | None:
         """Return a task's signature as stored."""
-        return self._arrays[index]
+        return self._signatures[index]
 
 
 def _coarse(

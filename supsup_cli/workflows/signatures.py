@@ -46,9 +46,7 @@ from supsup_cli.core.signatures.maps import (
     reference_images,
     whitening_of,
 )
-from supsup_cli.core.signatures.table import (
-    TaskSignature,
-)
+from supsup_cli.core.signatures.table import TaskSignature
 from supsup_cli.workflows.appearances import appearance_arrays
 from supsup_cli.workflows.opening import OpenNetwork
 
@@ -63,7 +61,11 @@ _LOOKS = 850  # of these what images look like takes
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Compute with one thread, so that their number changes no bit."""
+    """Compute with one thread, so that their number changes no bit.
+
+    With more, products are summed in other orders on some processors (measured with AVX2), and
+    eigenvectors have other last bits.
+    """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -72,6 +74,7 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
+@_one_thread()
 def make_signature(
     net: OpenNetwork,
     train: LabelledImages,
@@ -90,19 +93,6 @@ def make_signature(
         task: its name, which the choice depends on.
         lower: what lies below the masks of all of `train`, if that is known.
     """
-    # With more threads products are summed in other orders on some processors (measured with AVX2).
-    with _one_thread():
-        return _signature_of(net, train, held_out, seed, task, lower)
-
-
-def _signature_of(
-    net: OpenNetwork,
-    train: LabelledImages,
-    held_out: LabelledImages,
-    seed: int,
-    task: str,
-    lower: Between | None,
-) -> tuple[SignatureRecord, Arrays] | None:
     features = open_features(net, keep=True)
     if features is None or len(train) == 0:
         return None

@@ -65,16 +65,15 @@ def known_groups(
     count = len(opened.tasks)
     order = best.argsort(kind="stable")
     values = np.stack((misfits, np.zeros(len(misfits)), np.zeros(len(misfits))))
-    winners = {index: opened.tasks[index] for index in set(best.tolist())}
-    known = {index: signatures.appearance(index, task) for index, task in winners.items()}
+    appearances = {index: signatures.appearance(index) for index in set(best.tolist())}
     looks = np.empty((len(misfits), 0))
-    if any(one is not None for one in known.values()):
+    if any(one is not None for one in appearances.values()):
         looks = appearance(images).numpy()
     bars = np.full((3, len(best)), np.inf)
     for index, mine in zip(*_runs(best[order], order), strict=True):
-        task, signature = winners[index], signatures.signatures[index]
+        task, signature = opened.tasks[index], signatures[index]
         tests: list[Calibration | None] = [calibration_of(task), None, None]
-        here, look = laid.places(mine), known[index]
+        here, look = laid.places(mine), appearances[index]
         if signature is not None:
             tests[1] = witness_calibration(task, SIGNATURE, signature.quantiles.tolist())
         if tests[1] is not None and signature is not None:

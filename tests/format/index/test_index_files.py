@@ -128,7 +128,7 @@ def test_a_right_seal_over_wrong_tensors_is_damage(bank: Bank, part: int) -> Non
 def test_tasks_without_a_signature_have_a_row_all_the_same(bank: Bank) -> None:
     add(bank, "mice")
     row = next(one for one in read(bank) if one.row.task == "mice")
-    assert (row.row.features, row.coarse, row.arrays) == (0, None, None)
+    assert (row.row.features, row.coarse, row.signature) == (0, None, None)
     data = build_list(bank.record, [row.row])
     assert parse_list(data, bank.record, "list") == [row.row]
 
