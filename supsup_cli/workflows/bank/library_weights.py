@@ -1,20 +1,23 @@
 """Read trained weights of a torchvision or timm network from a file or folder."""
 
-import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from supsup_cli.core.networks.library import ExpectedInput
 from supsup_cli.errors import NoInputError, UsageError
-from supsup_cli.workflows.bank.pretrained import Shapes, listed, not_safetensors, values
+from supsup_cli.workflows.bank.pretrained import (
+    Shapes,
+    WeightsFile,
+    listed,
+    values,
+    weights_in,
+)
 
 IN_FOLDER = "model.safetensors"
 _CONFIG = "config.json"
@@ -94,17 +97,8 @@ def read_library_file(file: Path, shapes: Shapes) -> LibraryWeights:
         NoInputError: the file cannot be read.
         UsageError: it is not a safetensors file, or its names, shapes, types or values are wrong.
     """
-    try:
-        with file.open("rb") as opened:
-            digest = hashlib.file_digest(opened, "sha256").hexdigest()
-        with safe_open(file, framework="pt") as tensors:
-            names = list(tensors.keys())
-            found = {name: tuple(tensors.get_slice(name).get_shape()) for name in names}
-            return _taken(str(file), digest, found, tensors.get_tensor, shapes)
-    except OSError as error:
-        raise NoInputError(f"{file}: cannot be read ({error.strerror or error})") from error
-    except SafetensorError as error:
-        raise not_safetensors(file, error) from error
+    with weights_in(file) as found:
+        return _taken(str(file), found, shapes)
 
 
 def from_state(
@@ -112,16 +106,11 @@ def from_state(
 ) -> LibraryWeights:
     """Take a network's weights from a state dict in memory; see `read_library_file`."""
     found = {name: tuple(tensor.shape) for name, tensor in state.items()}
-    return _taken(source, digest, found, state.__getitem__, shapes)
+    return _taken(source, WeightsFile(found, state.__getitem__, digest), shapes)
 
 
-def _taken(
-    source: str,
-    digest: str,
-    found: Shapes,
-    get: Callable[[str], torch.Tensor],
-    shapes: Shapes,
-) -> LibraryWeights:
+def _taken(source: str, file: WeightsFile, shapes: Shapes) -> LibraryWeights:
+    found = file.shapes
     places = {name: name.removeprefix(_WRAPPED) for name in shapes}
     if set(shapes) <= set(found):
         places = {name: name for name in shapes}
@@ -145,6 +134,6 @@ def _taken(
             hint="--arch and --input decide the shapes; leave --input out for the size that the "
             "network was trained with",
         )
-    weights = {name: values(source, place, get(place)) for name, place in places.items()}
+    weights = {name: values(source, place, file.tensor(place)) for name, place in places.items()}
     left = tuple(sorted(set(found) - set(places.values())))
-    return LibraryWeights(weights, digest, left)
+    return LibraryWeights(weights, file.sha256, left)

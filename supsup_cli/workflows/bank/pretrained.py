@@ -2,7 +2,8 @@
 
 import hashlib
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +36,21 @@ class Pretrained:
     left_out: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class WeightsFile:
+    """A safetensors file that is open.
+
+    Attributes:
+        shapes: name → shape of its tensors.
+        tensor: reads one by its name.
+        sha256: of the file, 64 hex digits.
+    """
+
+    shapes: Shapes
+    tensor: Callable[[str], torch.Tensor]
+    sha256: str
+
+
 def read_pretrained(file: Path, shapes: Shapes, *, head: str | None, seed: int) -> Pretrained:
     """Read a network's weights; check every name and shape.
 
@@ -52,27 +68,43 @@ def read_pretrained(file: Path, shapes: Shapes, *, head: str | None, seed: int) 
         NoInputError: the file cannot be read.
         UsageError: it is not a safetensors file, or its names, shapes, types or values are wrong.
     """
+    with weights_in(file) as found:
+        left_out = {name for name in found.shapes if name.endswith(_STATISTICS)}
+        if head is not None:
+            layer = head.rpartition(".")[0]
+            left_out |= {name for name in found.shapes if name.rpartition(".")[0] == layer}
+        asked = {name: shape for name, shape in shapes.items() if name != head}
+        given = {name: shape for name, shape in found.shapes.items() if name not in left_out}
+        _check(file, given, asked)
+        weights = {name: values(str(file), name, found.tensor(name)) for name in asked}
+    if head is not None:
+        weights[head] = np.asarray(kaiming_normal(shapes[head], seed=seed, name=head))
+    ordered = {name: weights[name] for name in shapes}
+    return Pretrained(ordered, found.sha256, tuple(sorted(left_out)))
+
+
+@contextmanager
+def weights_in(file: Path) -> Iterator[WeightsFile]:
+    """Open a safetensors file of somebody's weights.
+
+    Raises:
+        NoInputError: the file cannot be read.
+        UsageError: it is not a safetensors file but cut short, a pickle, …; says how to convert it.
+    """
     try:
         with file.open("rb") as opened:
             digest = hashlib.file_digest(opened, "sha256").hexdigest()
         with safe_open(file, framework="pt") as tensors:
             names = list(tensors.keys())
-            found = {name: tuple(tensors.get_slice(name).get_shape()) for name in names}
-            left_out = {name for name in found if name.endswith(_STATISTICS)}
-            if head is not None:
-                layer = head.rpartition(".")[0]
-                left_out |= {name for name in found if name.rpartition(".")[0] == layer}
-            asked = {name: shape for name, shape in shapes.items() if name != head}
-            given = {name: shape for name, shape in found.items() if name not in left_out}
-            _check(file, given, asked)
-            weights = {name: values(str(file), name, tensors.get_tensor(name)) for name in asked}
+            shapes = {name: tuple(tensors.get_slice(name).get_shape()) for name in names}
+            yield WeightsFile(shapes, tensors.get_tensor, digest)
     except OSError as error:
         raise NoInputError(f"{file}: cannot be read ({error.strerror or error})") from error
     except SafetensorError as error:
-        raise not_safetensors(file, error) from error
-    if head is not None:
-        weights[head] = np.asarray(kaiming_normal(shapes[head], seed=seed, name=head))
-    return Pretrained({name: weights[name] for name in shapes}, digest, tuple(sorted(left_out)))
+        raise UsageError(
+            f"{file}: not a safetensors file ({error}), expected a state dict saved as one",
+            hint=CONVERT.format(source="net.pt"),
+        ) from error
 
 
 def _check(file: Path, found: Shapes, expected: Shapes) -> None:
@@ -101,14 +133,6 @@ def _check(file: Path, found: Shapes, expected: Shapes) -> None:
             hint="--new-head draws the last layer from the seed; --outputs, --input and --arch "
             "decide the other shapes",
         )
-
-
-def not_safetensors(file: Path, error: SafetensorError) -> UsageError:
-    """Explain what a file is instead (cut short, a pickle, …), and how to convert it."""
-    return UsageError(
-        f"{file}: not a safetensors file ({error}), expected a state dict saved as one",
-        hint=CONVERT.format(source="net.pt"),
-    )
 
 
 def listed(names: list[str]) -> str:
