@@ -1,5 +1,6 @@
 """The benchmarks run; what they measure is asserted nowhere."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,14 @@ from bank_format.check.verify import verify
 from tests.benchmarks import scaling, speed_gpu
 from tests.benchmarks.synthetic_bank import make_bank
 from tests.benchmarks.timing import Timing
+
+
+def test_the_page_names_every_program() -> None:
+    folder = Path(__file__).parent
+    head = (folder / "README.md").read_text(encoding="utf-8").split("\n## ")[0]
+    named = re.findall(r"`([a-z_0-9]+)`", head)
+    programs = {path.stem for path in folder.glob("[!_]*.py")}
+    assert sorted(named) == sorted(one for one in programs if not one.startswith("test_"))
 
 
 def test_a_synthetic_bank_is_a_whole_one(tmp_path: Path) -> None:
