@@ -1,5 +1,7 @@
 """The index compared with the files that it tells of: a row has to say what is made of its file."""
 
+from functools import cached_property
+
 from bank_format.bank import Bank
 from bank_format.disk.stores import Place
 from bank_format.errors import DamagedError
@@ -8,7 +10,7 @@ from bank_format.index.list_part import parse_list
 from bank_format.index.part_files import part_of
 from bank_format.index.rows import ListRow
 from bank_format.index.signature_part import parse_signatures
-from bank_format.index.survey import read_index_file
+from bank_format.index.survey import read_index_file, survey
 from bank_format.index.task_rows import ReadTask, read_task_row
 from bank_format.kinds.bank_json import BankRecord
 
@@ -26,7 +28,7 @@ class IndexCheck:
 
     def __init__(self, path: Place, record: BankRecord) -> None:
         self._bank = Bank(path, record)
-        self._lists: list[tuple[str, dict[bytes, ListRow]]] = []
+        self._listed = False
         self._coarse: list[tuple[str, CoarseRows, dict[bytes, int]]] = []
         self.lies: dict[str, DamagedError] = {}
 
@@ -42,8 +44,8 @@ class IndexCheck:
             return
         told = str(self._bank.path / name)
         if part_of(name) == "list":
-            rows = parse_list(data, self._bank.record, told)
-            self._lists.append((name, {row.file.seal: row for row in rows}))
+            parse_list(data, self._bank.record, told)
+            self._listed = True
         else:
             coarse = parse_signatures(data, self._bank.record, told)
             self._coarse.append((name, coarse, {one: at for at, one in enumerate(coarse.seals)}))
@@ -54,20 +56,27 @@ class IndexCheck:
         Raises:
             BankError: as `Bank.read_task`.
         """
-        if not self._lists and not self._coarse:
+        if not self._listed and not self._coarse:
             return self._bank.read_task(name).content_sha256
         found = read_task_row(self._bank, name, None, None)
         self._compare(found)
         return found.task.content_sha256
 
+    @cached_property
+    def _holding(self) -> list[tuple[str, dict[str, ListRow]]]:
+        """The rows that decisions and lists believe, of each file."""
+        found = survey(self._bank)
+        return [(one.file, {row.task: row for row in one.holding}) for one in found.segments]
+
     def _compare(self, found: ReadTask) -> None:
         true, coarse = found.row, found.coarse
-        for file, rows in self._lists:
-            row = rows.get(true.file.seal)
+        for file, rows in self._holding:
+            row = rows.get(true.task)
             # A row from before a signature was made is only old.
             if row is None or row.later.seal != true.later.seal:
                 continue
-            if row._replace(file=true.file, later=true.later) != true:
+            told = row._replace(file=true.file, later=true.later)
+            if told != true or row.file.seal != true.file.seal:
                 self._tell(file, true.task)
         for file, several, places in self._coarse:
             place = places.get(true.signature_seal)

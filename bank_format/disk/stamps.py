@@ -18,7 +18,7 @@ class Stamp(NamedTuple):
     Args:
         size: bytes.
         time: when its bytes were last changed, nanoseconds since 1970.
-        inode: its number in its file system, modulo 2⁶⁴, read with a sign.
+        inode: its number in its file system; both modulo 2⁶⁴, read with a sign.
     """
 
     size: int
@@ -39,7 +39,7 @@ def list_stamps(folder: Place) -> dict[str, Stamp | None]:
         if isinstance(folder, StorePath):
             return dict.fromkeys(folder.store.list(folder.key))
         return {
-            name: Stamp(status.st_size, status.st_mtime_ns, _signed(status.st_ino))
+            name: Stamp(status.st_size, _signed(status.st_mtime_ns), _signed(status.st_ino))
             if status is not None and stat.S_ISREG(status.st_mode)
             else None
             for name, status in system_calls.scandir(folder)
@@ -69,5 +69,7 @@ def read_seal(path: Place) -> bytes:
         raise storage_error("read", path, error) from error
 
 
-def _signed(inode: int) -> int:
-    return inode - 2**64 if inode >= 2**63 else inode
+def _signed(number: int) -> int:
+    """Wrap a number into 64 bits: times past the year 2262 and some inodes have more."""
+    number %= 2**64
+    return number - 2**64 if number >= 2**63 else number

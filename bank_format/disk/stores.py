@@ -6,7 +6,7 @@ file never changes. An adapter implements `Store`. It raises FileNotFoundError i
 object, and another OSError if the store refused or kept failing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeAlias, TypeVar
@@ -44,6 +44,9 @@ class Store(Protocol):
 
     def read_seal(self, name: str) -> bytes:
         """Read the last 32 bytes of an object, or all if it has fewer."""
+
+    def read_seals(self, names: Sequence[str]) -> Iterator[bytes]:
+        """Read the seals of several objects, in this order; of one that is gone none: b""."""
 
     def stat(self, name: str) -> ObjectStat:
         """Return the size and version of an object."""

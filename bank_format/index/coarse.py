@@ -103,7 +103,7 @@ def coarse_row(seal: bytes, arrays: Arrays) -> CoarseRows:
         arrays: of the model `GAUSSIANS`.
 
     Raises:
-        ValueError: see `read_gaussians`.
+        ValueError: see `read_gaussians`; or its numbers are too large to be put together.
     """
     features = np.atleast_2d(arrays["signature/means"]).shape[-1]
     found = read_gaussians(arrays, features)
@@ -111,12 +111,16 @@ def coarse_row(seal: bytes, arrays: Arrays) -> CoarseRows:
         raise ValueError("a signature without components")
     shares, means = found.shares[:, None], found.means
     noise = float(found.noise.mean(dtype=np.float64))
-    centre = (means * shares).sum(0)
-    between = (np.square(means - centre) * shares).sum(0)
-    beyond = np.maximum(found.variances - np.float32(noise), 0)[:, :, None]
-    along = (beyond * np.square(found.directions)).sum(1)
-    within = (along * shares).sum(0) + np.float32(noise)
-    stretch = np.log(np.maximum(found.variances.astype(np.float64), noise) / noise).sum(1)
+    with np.errstate(all="ignore"):  # what comes of it is looked at below
+        centre = (means * shares).sum(0)
+        between = (np.square(means - centre) * shares).sum(0)
+        beyond = np.maximum(found.variances - np.float32(noise), 0)[:, :, None]
+        along = (beyond * np.square(found.directions)).sum(1)
+        within = (along * shares).sum(0) + np.float32(noise)
+        stretch = np.log(np.maximum(found.variances.astype(np.float64), noise) / noise).sum(1)
+        own = features + float((found.shares * stretch).sum())
+    if not all(np.isfinite(one).all() for one in (noise, centre, between, within, own)):
+        raise ValueError("numbers too large to be put together")
     centres, scale = rounded(centre, _LEVELS)
     return CoarseRows(
         (seal,),
@@ -129,7 +133,7 @@ def coarse_row(seal: bytes, arrays: Arrays) -> CoarseRows:
         _bfloat16(within)[None],
         _bfloat16(between)[None],
         np.array([noise]),
-        np.array([features + float((found.shares * stretch).sum())]),
+        np.array([own]),
     )
 
 

@@ -1,7 +1,8 @@
 """All tasks of a bank as a decision needs them: from the index where it knows, else from files."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,8 @@ from bank_format.index.task_rows import ReadTask, read_task_row
 from bank_format.store.tasks import expect_tasks, many_objects
 
 __all__ = ["KnownTasks", "know_tasks", "list_rows"]
+
+_Kept = TypeVar("_Kept")
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ def know_tasks(
     parts, faults = read_coarse(bank, found.others, features) if features else ([], {})
     index = CoarseIndex(parts)
     rest = [name for name in found.stamps if not _is_known(found.rows.get(name), features, index)]
-    read, failed = _read(bank, found, rest)
+    read, failed = _read(bank, found, rest, lambda one: one)
     hints = {name: hint_of(bank, name) for name in failed}
     told = {name: hint for name, hint in hints.items() if hint is not None}
     rows = {**found.rows, **{name: one.row for name, one in read.items()}}
@@ -98,8 +101,8 @@ def list_rows(bank: Bank) -> tuple[dict[str, ListRow], dict[str, BankError]]:
         BankError: not one can be read, or the system refused to list a folder.
     """
     found = survey(bank)
-    read, failed = _read(bank, found, found.rest)
-    rows = {**found.rows, **{name: one.row for name, one in read.items()}}
+    read, failed = _read(bank, found, found.rest, lambda one: one.row)
+    rows = {**found.rows, **read}
     if failed and not rows:
         raise next(iter(failed.values()))
     return {name: rows[name] for name in found.stamps if name in rows}, failed
@@ -112,14 +115,16 @@ def _is_known(row: ListRow | None, features: int, index: CoarseIndex) -> bool:
 
 
 def _read(
-    bank: Bank, found: Survey, names: Sequence[str]
-) -> tuple[dict[str, ReadTask], dict[str, BankError]]:
-    read: dict[str, ReadTask] = {}
+    bank: Bank, found: Survey, names: Sequence[str], keep: Callable[[ReadTask], _Kept]
+) -> tuple[dict[str, _Kept], dict[str, BankError]]:
+    """Read tasks one after the other, and keep of each no more than is wanted."""
+    read: dict[str, _Kept] = {}
     failed: dict[str, BankError] = {}
     expect_tasks(bank.path, names)
     for name in names:
         try:
-            read[name] = read_task_row(bank, name, found.stamps[name], found.later.get(name))
+            one = read_task_row(bank, name, found.stamps[name], found.later.get(name))
+            read[name] = keep(one)
         except NoSuchTaskError:
             continue  # removed since the folder was listed
         except BankError as error:

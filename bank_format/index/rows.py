@@ -51,7 +51,7 @@ class ListRow(NamedTuple):
         ones: weights that its masks keep.
         correct: test images classified rightly; 0 where that is not known.
         images: of so many; 0 where that is not known.
-        sample: bytes of its packed masks, see `sample_of`.
+        sample: bytes of its packed masks, see `_sample_of`.
     """
 
     task: str

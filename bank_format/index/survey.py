@@ -6,13 +6,14 @@ tasks that are gone, or of others of their names, is passed over.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from bank_format.bank import Bank
 from bank_format.disk import files
 from bank_format.disk.atomic import is_temporary
 from bank_format.disk.stamps import Stamp, list_stamps, read_seal
-from bank_format.disk.stores import Place
+from bank_format.disk.stores import Place, StorePath
 from bank_format.errors import BankError, StorageError
 from bank_format.index.list_part import parse_list
 from bank_format.index.part_files import INDEX_LIMIT, part_of
@@ -92,6 +93,7 @@ def survey(bank: Bank) -> Survey:
         except BankError as error:
             faults[name] = error
             continue
+        check.expect(found)
         holding = [one for one in found if one.task not in rows and check.holds(one)]
         rows.update((one.task, one) for one in holding)
         segments.append(Segment(name, found, holding))
@@ -121,6 +123,17 @@ class _Check:
         self._stamps = stamps
         self._later = later
         self._seals: dict[str, bytes] = {}
+
+    def expect(self, rows: Sequence[ListRow]) -> None:
+        """Read the last bytes of many objects together; a store has no stamps that would do."""
+        if not isinstance(self._bank, StorePath):
+            return
+        wanted = [f"{MASKS}/{row.task}{SUFFIX}" for row in rows if row.task in self._stamps]
+        later = [row for row in rows if row.later != NO_FILE and row.task in self._later]
+        wanted += [f"{SIGNATURES}/{row.task}{SUFFIX}" for row in later]
+        names = [name for name in wanted if name not in self._seals]
+        with suppress(OSError):  # whoever reads them one by one says what is wrong
+            self._seals.update(zip(names, self._bank.store.read_seals(names), strict=True))
 
     def holds(self, row: ListRow) -> bool:
         task = row.task

@@ -57,14 +57,20 @@ class IndexKeeper:
 
     bank: Bank
     waiting: int = 0
-    enough: int = field(default=_MANY)
+    enough: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._wait()
 
     def added(self, count: int = 1) -> None:
         """Hear that tasks were added; write the index once they are many."""
         self.waiting += count
         if self.waiting >= self.enough:
             update_index(self.bank)
-            self.waiting, self.enough = 0, max(_MANY, int(_SHARE * len(self.bank.tasks())))
+            self._wait()
+
+    def _wait(self) -> None:
+        self.waiting, self.enough = 0, max(_MANY, int(_SHARE * len(self.bank.tasks())))
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import errno
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 from functools import cache
@@ -151,6 +151,18 @@ class Objects:
         if version is not None and len(seal) == SEAL_BYTES:
             self._kept.keep_seal(version, seal)
         return seal
+
+    def read_seals(self, names: Sequence[str]) -> Iterator[bytes]:
+        """Read the last 32 bytes of several objects, a few at a time; b"" of one that is gone."""
+
+        def ask(name: str) -> bytes:
+            try:
+                return self.read_seal(name)
+            except FileNotFoundError:
+                return b""
+
+        with ThreadPoolExecutor(_AHEAD, thread_name_prefix="seals") as pool:
+            yield from pool.map(ask, names)
 
     def stat(self, name: str) -> ObjectStat:
         """Return the size and version that an object has now."""

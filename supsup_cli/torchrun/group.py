@@ -93,13 +93,13 @@ class RankGroup:
             RankFailedError: another rank failed or is silent, and this one is to say so.
             RuntimeError: they could not be reached.
         """
-        ended: list[RuntimeError | None] = []
+        ended: list[Exception | None] = []
 
         def connect() -> None:
             try:
                 connecting()
                 ended.append(None)
-            except RuntimeError as error:
+            except Exception as error:  # raised again below, where somebody hears of it
                 ended.append(error)
 
         # nobody waits for it at the end: it may hang for as long as a transfer may take

@@ -21,6 +21,7 @@ from bank_format.errors import BankError
 from bank_format.index.coarse import CoarseRows
 from bank_format.index.hints import Hint, hint_of
 from bank_format.index.known import KnownTasks, know_tasks
+from bank_format.index.survey import survey
 from bank_format.index.task_rows import ReadTask, StoredSignature, read_task_row
 from bank_format.kinds.mask import Task
 from supsup_cli.core.masks.masks import MaskStack
@@ -35,7 +36,7 @@ __all__ = ["IndexLieError", "LazyTasks", "open_lazily"]
 
 
 class IndexLieError(Exception):
-    """The index said of a task what its file does not."""
+    """The index said of a task, which is named, what its file does not."""
 
 
 @dataclass(frozen=True)
@@ -69,9 +70,9 @@ class LazyTasks(OpenTasks):
         """Digest of the data of each task → the seed it was learned with."""
         return {row.data_sha256.hex(): row.seed for row in self.reader.known.rows.values()}
 
-    def distrust(self) -> None:
-        """Make everything of the files, where the index has lied."""
-        self.reader.distrust()
+    def distrust(self, task: str) -> None:
+        """Begin anew, after a task was found to be other than it was known; see `TaskReader`."""
+        self.reader.distrust(task)
 
     def complete(self) -> OpenTasks:
         """Read all tasks, for a method that needs every mask; what cannot be read is left out.
@@ -86,12 +87,14 @@ class LazyTasks(OpenTasks):
             except BankError:
                 continue
             whole.append(index)
-        if len(whole) == len(self.tasks):
-            return self
         if not whole:
             raise next(iter(self.failures.values()))
+        stack, own = self.stack, self.own
+        if len(whole) < len(self.tasks):
+            stack, own = stack.subset(whole), own[whole]
         tasks = tuple(self.tasks[index] for index in whole)
-        stack, own = self.stack.subset(whole), self.own[whole]
+        if not any(task.sparse for task in tasks):
+            stack = dataclasses.replace(stack, gains=None)
         return OpenTasks(self.net, tasks, stack, self.real, own, self.failures)
 
 
@@ -119,21 +122,14 @@ class TaskReader(Sequence[Task]):
         count, network = len(known.names), net.network
         # Memory that nobody has written to is none: rows of tasks that are not read take no place.
         packed = torch.empty(count, net.layout.bytes, dtype=torch.uint8, device=net.device)
-        sparse = any(row.sparse for row in known.rows.values())
-        layers = len(net.layout.shapes)
         self._statistics: list[Statistics] | None = None
         self._traits: list[TypicalTraits | None] | None = None
         if has_own_values(network):
             self._statistics = [{} for _ in range(count)]
         if normalising_layers(network):
             self._traits = [None] * count
-        self.stack = MaskStack(
-            packed,
-            net.layout,
-            torch.ones(count, layers, device=net.device) if sparse else None,
-            self._statistics,
-            self._traits,
-        )
+        self._gains = torch.ones(count, len(net.layout.shapes), device=net.device)
+        self.stack = MaskStack(packed, net.layout, self._gains, self._statistics, self._traits)
         outputs = net.bank.record.outputs
         self.own = torch.zeros(count, outputs, dtype=torch.bool, device=net.device)
 
@@ -208,11 +204,16 @@ class TaskReader(Sequence[Task]):
         self.failures[self.known.names[index]] = error
         self.gone.add(index)
 
-    def distrust(self) -> None:
-        """Make everything of the files, where the index has lied."""
-        names = self.known.names
-        self.known = know_tasks(self._net.bank, self._features, indexed=False, names=names)
+    def distrust(self, task: str) -> None:
+        """Begin anew: of the files alone if the index lied, and not the task was changed."""
+        bank, names = self._net.bank, self.known.names
+        lied = survey(bank).rows.get(task) == self.known.rows[task]
+        self.known = know_tasks(bank, self._features, indexed=not lied, names=names)
+        for seen in (self._tasks, self._signatures, self._doubts):
+            seen.clear()
         self._hear(self.known)
+        if not lied:
+            return
         again = f"supsup verify --repair --bank {shlex.quote(str(self._net.bank.path))}"
         self.faults.append(
             f"{self._net.bank.path}: the index says of a task what its file does not; "
@@ -258,8 +259,7 @@ class TaskReader(Sequence[Task]):
             self._traits[index] = typical_of(net.network, task, net.device, file)
         whole = np.concatenate(list(task.masks.values()))
         self.stack.packed[index].copy_(torch.from_numpy(whole))
-        if self.stack.gains is not None:
-            self.stack.gains[index] = gains_of(net, task).to(net.device)
+        self._gains[index] = gains_of(net, task).to(net.device)
         self.own[index, [one.output for one in task.content.classes]] = True
         if net.device.type == "cpu":
             whole = self.stack.packed[index].numpy()

@@ -55,8 +55,9 @@ class MaskedPerceptron:
         torch.index_select(self._table, 0, rows, out=self._bits.view(-1, 8))
         torch.mul(self.weights, self._bits, out=self._effective)
         if self._stack.gains is not None:
-            for layer, gain in zip(self._layers, self._stack.gains[index], strict=True):
-                layer.mul_(gain)
+            for layer, gain in zip(self._layers, self._stack.gains[index].tolist(), strict=True):
+                if gain != 1:
+                    layer.mul_(gain)
 
     def __call__(self, values: Tensor) -> Tensor:
         """Map (B, inputs), B ≤ 256, to logits (B, O), which are valid until the next call."""

@@ -151,7 +151,9 @@ class MaskStack:
         masks = self.layout.split(bit_kernels.unpack(self.packed[index]))
         if self.gains is not None:
             gains = self.gains[index].tolist()
-            masks = {name: masks[name] * one for name, one in zip(masks, gains, strict=True)}
+            for name, gain in zip(masks, gains, strict=True):
+                if gain != 1:
+                    masks[name] = masks[name] * gain
         return masks if self.statistics is None else masks | self.statistics[index]
 
     def subset(self, chosen: Sequence[int]) -> "MaskStack":

@@ -115,9 +115,9 @@ def _by_signatures(
             signatures.renew()
         try:
             return decide_by_signatures(opened, rule, signatures, images, groups, lower)
-        except IndexLieError:
+        except IndexLieError as lie:
             if isinstance(opened, LazyTasks):
-                opened.distrust()
+                opened.distrust(str(lie))
             signatures.renew()
         except BankError:
             if not signatures.stale or len(opened.failures) == len(opened.tasks):

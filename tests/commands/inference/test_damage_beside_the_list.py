@@ -10,6 +10,11 @@ from bank_format.bank import Bank
 from bank_format.encoding.sealed import unseal
 from bank_format.index.list_part import build_list, parse_list
 from supsup_cli import api
+from supsup_cli.data.catalog import load_test
+from supsup_cli.workflows.inference.decisions import decide
+from supsup_cli.workflows.inference.rules import DecisionRequest, choose_rule
+from supsup_cli.workflows.lazy_tasks import open_lazily
+from supsup_cli.workflows.reporting import Silent
 from tests.support.banks import index_files
 from tests.support.commands import answer, flip_bit, make_bank, run
 
@@ -115,18 +120,39 @@ def test_no_task_left_is_an_error(bank: Path) -> None:
         assert (ran.code, ran.error["code"]) == (5, "damaged")
 
 
-def test_an_index_that_lies_is_named_and_the_answer_comes_from_the_files(bank: Path) -> None:
+@pytest.mark.parametrize("lie", [{"steps": 999}, {"sparse": True}])
+def test_an_index_that_lies_is_named_and_the_answer_comes_from_the_files(
+    bank: Path, lie: dict[str, Any]
+) -> None:
     before = answer("infer-task", *_asked(bank, "mnist-perm-0"))
     record = Bank.open(bank).record
     lists = [path for path in index_files(bank) if "list" in path.name]
     for path in lists:
         rows = parse_list(path.read_bytes(), record, "list")
-        path.write_bytes(build_list(record, [row._replace(steps=row.steps + 1) for row in rows]))
+        path.write_bytes(build_list(record, [row._replace(**lie) for row in rows]))
     after = run("infer-task", *_asked(bank, "mnist-perm-0"), "--json")
     assert after.code == 0
     assert after.json["results"] == before["results"]
     lied = "the index says of a task what its file does not" in after.err
     assert lied == bool(lists)
+
+
+def test_a_task_that_is_replaced_meanwhile_is_no_lie(whole: Path, tmp_path: Path) -> None:
+    bank = Path(shutil.copytree(whole, tmp_path / "bank"))
+    opened = open_lazily(bank, "cpu")
+    rule = choose_rule(opened, DecisionRequest("auto", None, "image", "cpu"), Silent())
+    assert run("tasks", "remove", NAMES[2], "--yes", "--bank", bank).code == 0
+    again = ("--data", NAMES[2], "--steps", 4, "--density", 0.02, "--seed", 5)
+    assert run("learn-task", "--bank", bank, *again).code == 0
+    images = load_test(NAMES[2], (1, 28, 28)).test.images[:12]
+    groups = [[place] for place in range(len(images))]
+    decided = decide(opened, rule, images, groups, len(NAMES))
+    assert opened.reader.faults == []
+    new = open_lazily(bank, "cpu")
+    rule = choose_rule(new, DecisionRequest("auto", None, "image", "cpu"), Silent())
+    expected = decide(new, rule, images, groups, len(NAMES))
+    assert decided.labels.tolist() == expected.labels.tolist()
+    assert decided.scores == pytest.approx(expected.scores, rel=1e-4, abs=1e-4, nan_ok=True)
 
 
 def test_python_is_warned(whole: Path, tmp_path: Path) -> None:

@@ -84,3 +84,13 @@ def test_a_stale_index_is_no_damage(bank: Bank) -> None:
     bank.remove_task("pets")
     add_signed(bank, "mice", 8)
     assert verify(bank.path).problems == ()
+
+
+def test_a_row_with_the_stamp_of_a_file_and_another_seal_is_found(bank: Bank) -> None:
+    path = _file(bank, "list")
+    rows = parse_list(path.read_bytes(), bank.record, "list")
+    other = rows[1]._replace(file=rows[1].file._replace(seal=bytes(range(32))), classes=9)
+    path.write_bytes(build_list(bank.record, [rows[0], other, rows[2]]))
+    assert survey(bank).rows["dogs"].classes == 9
+    (problem,) = verify(bank.path).problems
+    assert (problem.file, problem.invariant) == (path.name, "I13")

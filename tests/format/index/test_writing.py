@@ -1,7 +1,9 @@
 """Writing the index: few bytes however tasks come, never in the way of anything."""
 
+import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bank_format.bank import Bank
@@ -9,6 +11,7 @@ from bank_format.check.verify import verify
 from bank_format.disk import files
 from bank_format.disk.locks import lock
 from bank_format.encoding.sealed import seal, unseal
+from bank_format.index.coarse import coarse_row
 from bank_format.index.coarse_files import CoarseIndex, read_coarse
 from bank_format.index.survey import survey
 from bank_format.index.writing import IndexKeeper, update_index
@@ -146,3 +149,22 @@ def test_a_damaged_task_has_no_row_and_keeps_no_other_from_having_one(tmp_path: 
     path.write_bytes(path.read_bytes()[:-1])
     assert update_index(bank) == 1
     assert survey(bank).rest == ["cars"]
+
+
+def test_a_file_from_beyond_the_year_2262_has_a_row(tmp_path: Path) -> None:
+    bank = create(tmp_path / "bank")
+    add_signed(bank, "late", 1)
+    os.utime(bank.task_path("late"), ns=(2**63, 2**63))
+    assert update_index(bank) == 1
+    assert whole(bank)
+    assert update_index(bank) == 0
+
+
+def test_numbers_that_are_too_large_together_make_no_signature(tmp_path: Path) -> None:
+    bank = create(tmp_path / "bank")
+    add_signed(bank, "huge", 1)
+    arrays = dict(bank.read_task("huge").arrays)
+    coarse_row(bytes(32), arrays)
+    arrays["signature/mean-scales"] = np.full_like(arrays["signature/mean-scales"], 1e36)
+    with pytest.raises(ValueError, match="too large"):
+        coarse_row(bytes(32), arrays)
