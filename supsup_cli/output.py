@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import cache
 from typing import TYPE_CHECKING, TextIO
 
 from supsup_cli.errors import StorageError, UsageError
@@ -87,7 +88,7 @@ class Terminal:
         more = {} if exit_code is None else {"exit_code": exit_code}
         with _writing_stdout():
             if self._as_json:
-                _print_json({"ok": True, **dataclasses.asdict(result), **more})
+                _print_json({"ok": True, **_members(result), **more})
             else:
                 _print_text(result)
         if exit_code and not self._as_json:
@@ -101,7 +102,7 @@ class Terminal:
             ReaderGoneError: the reader has ended.
         """
         with _writing_stdout(told=True):
-            _print_json(dataclasses.asdict(answer))
+            _print_json(_members(answer))
 
 
 def flush_stdout() -> None:
@@ -187,7 +188,18 @@ def _print_json(document: dict[str, object]) -> None:
         )
     # Lone surrogates of file names that are not UTF-8 survive as escapes in ASCII.
     # DEL is ASCII but controls terminals; it can only be inside texts, where it may be escaped.
-    print(json.dumps(document, allow_nan=False).replace("\x7f", "\\u007f"))
+    text = json.dumps(document, allow_nan=False, default=_members)
+    print(text.replace("\x7f", "\\u007f"))
+
+
+def _members(answer: "DataclassInstance") -> dict[str, object]:
+    """Return an answer's members by name; the encoder asks again for those within."""
+    return {name: getattr(answer, name) for name in _names(type(answer))}
+
+
+@cache
+def _names(kind: "type[DataclassInstance]") -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(kind))
 
 
 def _print_text(result: Result) -> None:

@@ -7,8 +7,8 @@ from bank_format.disk.stores import Place
 from bank_format.errors import DamagedError
 from bank_format.index.coarse import CoarseRows
 from bank_format.index.list_part import parse_list
+from bank_format.index.list_rows import ListRows
 from bank_format.index.part_files import part_of
-from bank_format.index.rows import ListRow
 from bank_format.index.signature_part import parse_signatures
 from bank_format.index.survey import read_index_file, survey
 from bank_format.index.task_rows import ReadTask, read_task_row
@@ -48,7 +48,8 @@ class IndexCheck:
             self._listed = True
         else:
             coarse = parse_signatures(data, self._bank.record, told)
-            self._coarse.append((name, coarse, {one: at for at, one in enumerate(coarse.seals)}))
+            places = {seal: place for place, seal in enumerate(map(bytes, coarse.seals))}
+            self._coarse.append((name, coarse, places))
 
     def read_task(self, name: str) -> str:
         """Read a task, checked in full, compare the index with it, and tell its digest.
@@ -63,10 +64,9 @@ class IndexCheck:
         return found.task.content_sha256
 
     @cached_property
-    def _holding(self) -> list[tuple[str, dict[str, ListRow]]]:
+    def _holding(self) -> list[tuple[str, ListRows]]:
         """The rows that decisions and lists believe, of each file."""
-        found = survey(self._bank)
-        return [(one.file, {row.task: row for row in one.holding}) for one in found.segments]
+        return [(one.file, one.holding) for one in survey(self._bank).segments]
 
     def _compare(self, found: ReadTask) -> None:
         true, coarse = found.row, found.coarse

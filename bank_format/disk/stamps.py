@@ -12,6 +12,9 @@ from bank_format.disk.stores import SEAL_BYTES, Place, StorePath
 __all__ = ["Stamp", "list_stamps", "read_seal"]
 
 
+_HALF = 2**63
+
+
 class Stamp(NamedTuple):
     """What tells that a file is the one that was looked at before, without opening it.
 
@@ -38,12 +41,7 @@ def list_stamps(folder: Place) -> dict[str, Stamp | None]:
     try:
         if isinstance(folder, StorePath):
             return dict.fromkeys(folder.store.list(folder.key))
-        return {
-            name: Stamp(status.st_size, _signed(status.st_mtime_ns), _signed(status.st_ino))
-            if status is not None and stat.S_ISREG(status.st_mode)
-            else None
-            for name, status in system_calls.scandir(folder)
-        }
+        return {name: _stamp(status) for name, status in system_calls.scandir(folder)}
     except (FileNotFoundError, NotADirectoryError):
         raise
     except OSError as error:
@@ -69,7 +67,10 @@ def read_seal(path: Place) -> bytes:
         raise storage_error("read", path, error) from error
 
 
-def _signed(number: int) -> int:
-    """Wrap a number into 64 bits: times past the year 2262 and some inodes have more."""
-    number %= 2**64
-    return number - 2**64 if number >= 2**63 else number
+def _stamp(status: os.stat_result | None) -> Stamp | None:
+    if status is None or not stat.S_ISREG(status.st_mode):
+        return None
+    time, inode = status.st_mtime_ns, status.st_ino
+    if not (-_HALF <= time < _HALF and inode < _HALF):  # past the year 2262, and some inodes
+        time, inode = ((number + _HALF) % (2 * _HALF) - _HALF for number in (time, inode))
+    return Stamp(status.st_size, time, inode)

@@ -10,6 +10,7 @@ import errno
 import fcntl
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 __all__ = [
@@ -125,16 +126,19 @@ def listdir(path: Path) -> list[str]:
     return os.listdir(path)  # noqa: PTH208 - names, not paths: twice as fast
 
 
-def scandir(path: Path) -> list[tuple[str, os.stat_result | None]]:
-    """List a folder's names with what describes what each leads to; None for a link to nothing."""
-    found: list[tuple[str, os.stat_result | None]] = []
+def scandir(path: Path) -> Iterator[tuple[str, os.stat_result | None]]:
+    """List a folder's names with what describes what each leads to; None for a link to nothing.
+
+    One after the other: descriptions of 100,000 files are 100 MB.
+    """
     with os.scandir(path) as entries:
         for entry in entries:
             try:
-                found.append((entry.name, entry.stat()))
+                status = entry.stat()
             except FileNotFoundError:
-                found.append((entry.name, None))
-    return found
+                yield entry.name, None
+            else:
+                yield entry.name, status
 
 
 def read_at(descriptor: int, size: int, offset: int) -> bytes:

@@ -23,7 +23,7 @@ class CoarseRows:
     """What is known of S signatures at once; M components in all, D features.
 
     Attributes:
-        seals: of the files that the signatures stand in.
+        seals: (S, 32) uint8, of the files that the signatures stand in.
         counts: (S,) int64, components of each.
         means: (M, D) int8, of all components; times `scales` they are the signatures' means.
         scales: (M,) float32.
@@ -36,7 +36,7 @@ class CoarseRows:
         own: (S,) float64, the Q that an image of the task itself has on average.
     """
 
-    seals: tuple[bytes, ...]
+    seals: NDArray[np.uint8]
     counts: NDArray[np.int64]
     means: NDArray[np.int8]
     scales: NDArray[np.float32]
@@ -56,9 +56,8 @@ class CoarseRows:
         """D, numbers for each image."""
         return int(self.means.shape[1])
 
-    def take(self, rows: Sequence[int]) -> "CoarseRows":
+    def take(self, here: NDArray[np.int64]) -> "CoarseRows":
         """Take some signatures, in the order given."""
-        here = np.asarray(rows, np.int64)
         if np.array_equal(here, np.arange(len(self))):
             return self
         starts = np.cumsum(self.counts) - self.counts
@@ -66,7 +65,7 @@ class CoarseRows:
         ends = np.cumsum(counts)
         places = np.arange(counts.sum()) + np.repeat(starts[here] - (ends - counts), counts)
         return CoarseRows(
-            tuple(self.seals[row] for row in rows),
+            self.seals[here],
             counts,
             self.means[places],
             self.scales[places],
@@ -85,7 +84,7 @@ class CoarseRows:
         What was read is compared bit by bit; what was computed from it may differ in a last bit,
         where another machine rounds a logarithm otherwise.
         """
-        one = self.take([row])
+        one = self.take(np.array([row]))
         return all(
             getattr(one, name).tobytes() == getattr(other, name).tobytes()
             for name in ("means", "scales", "shares", "centres", "centre_scales")
@@ -99,7 +98,7 @@ def coarse_row(seal: bytes, arrays: Arrays) -> CoarseRows:
     """Make the row of one signature.
 
     Args:
-        seal: of its file.
+        seal: of its file, 32 bytes.
         arrays: of the model `GAUSSIANS`.
 
     Raises:
@@ -123,7 +122,7 @@ def coarse_row(seal: bytes, arrays: Arrays) -> CoarseRows:
         raise ValueError("numbers too large to be put together")
     centres, scale = rounded(centre, _LEVELS)
     return CoarseRows(
-        (seal,),
+        np.frombuffer(seal, np.uint8)[None],
         np.array([len(means)], np.int64),
         arrays["signature/means"].astype(np.int8, copy=False),
         arrays["signature/mean-scales"].astype(np.float32, copy=False),
@@ -141,11 +140,8 @@ def joined_rows(parts: Sequence[CoarseRows]) -> CoarseRows:
     """Lay rows end to end, at least one part, all of one D."""
     if len(parts) == 1:
         return parts[0]
-    seals = tuple(seal for part in parts for seal in part.seals)
-    names = [field.name for field in fields(CoarseRows) if field.name != "seals"]
-    return CoarseRows(
-        seals, *(np.concatenate([getattr(part, name) for part in parts]) for name in names)
-    )
+    names = [field.name for field in fields(CoarseRows)]
+    return CoarseRows(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 
 def from_bfloat16(values: NDArray[np.uint16]) -> NDArray[np.float32]:

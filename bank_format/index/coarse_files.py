@@ -1,6 +1,10 @@
 """Coarse signatures of many tasks at once, from the index's files."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
 
 from bank_format.bank import Bank
 from bank_format.errors import BankError
@@ -19,27 +23,25 @@ class CoarseIndex:
         parts: rows of all files, of one D.
     """
 
-    def __init__(self, parts: Iterable[CoarseRows]) -> None:
-        self._rows: CoarseRows | None = None
-        parts = list(parts)
-        if parts:
-            self._rows = joined_rows(parts)
-        found = self._rows.seals if self._rows is not None else ()
-        self._places = {seal: place for place, seal in enumerate(found)}
+    def __init__(self, parts: Sequence[CoarseRows]) -> None:
+        self._rows = joined_rows(parts) if parts else None
 
-    def __contains__(self, seal: object) -> bool:
-        """Return whether the signature of a file of that seal is there."""
-        return seal in self._places
+    @cached_property
+    def _places(self) -> dict[bytes, int]:
+        found = () if self._rows is None else map(bytes, self._rows.seals)
+        return {seal: place for place, seal in enumerate(found)}
 
-    def take(self, seals: Sequence[bytes]) -> CoarseRows | None:
-        """Return the rows of some seals that are there, in this order; None for none.
+    def find(self, seals: NDArray[np.uint8]) -> NDArray[np.int64]:
+        """Find the signatures of files of some seals, (N, 32) uint8: their places, −1 for none."""
+        if self._rows is not None and np.array_equal(seals, self._rows.seals):
+            return np.arange(len(seals))
+        return np.fromiter(
+            (self._places.get(bytes(seal), -1) for seal in seals), np.int64, len(seals)
+        )
 
-        Raises:
-            KeyError: one is not there.
-        """
-        if self._rows is None or not seals:
-            return None
-        return self._rows.take([self._places[seal] for seal in seals])
+    def take(self, places: NDArray[np.int64]) -> CoarseRows | None:
+        """Return the rows of some places, in this order; None for none."""
+        return None if self._rows is None or not len(places) else self._rows.take(places)
 
 
 def read_coarse(

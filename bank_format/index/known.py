@@ -1,6 +1,7 @@
 """All tasks of a bank as a decision needs them: from the index where it knows, else from files."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -8,12 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bank_format.bank import Bank
+from bank_format.disk.stores import StorePath
+from bank_format.encoding.sealed import SEAL_SIZE
 from bank_format.errors import BankError, NewerFormatError, NoSuchTaskError
 from bank_format.index.coarse import CoarseRows
 from bank_format.index.coarse_files import CoarseIndex, read_coarse
 from bank_format.index.hints import Hint, hint_of
-from bank_format.index.rows import ListRow
-from bank_format.index.survey import Survey, survey
+from bank_format.index.list_rows import ListRows, joined_lists, list_of
+from bank_format.index.rows import ListRow, sample_size
+from bank_format.index.survey import Survey, listed_in, survey
 from bank_format.index.task_rows import ReadTask, read_task_row
 from bank_format.store.tasks import expect_tasks, many_objects
 
@@ -38,7 +42,7 @@ class KnownTasks:
     """
 
     names: Sequence[str]
-    rows: Mapping[str, ListRow]
+    rows: ListRows
     coarse: CoarseRows | None
     places: NDArray[np.int64]
     read: dict[str, ReadTask]
@@ -62,31 +66,23 @@ def know_tasks(
     Raises:
         StorageError: the system refused to list a folder.
     """
-    found = survey(bank)
-    if not indexed:
-        found = Survey(found.stamps, found.later)
+    found, parts, faults = _survey(bank, features) if indexed else (_unindexed(bank), [], {})
     if names is not None:
         found = replace(found, stamps={name: found.stamps.get(name) for name in names})
-    parts, faults = read_coarse(bank, found.others, features) if features else ([], {})
     index = CoarseIndex(parts)
-    rest = [name for name in found.stamps if not _is_known(found.rows.get(name), features, index)]
+    rest = [*found.rest, *_lost(found, features, index)]
     read, failed = _read(bank, found, rest, lambda one: one)
     hints = {name: hint_of(bank, name) for name in failed}
     told = {name: hint for name, hint in hints.items() if hint is not None}
-    rows = {**found.rows, **{name: one.row for name, one in read.items()}}
-    every_name = [name for name in found.stamps if name in rows or name in failed]
-    names = every_name if names is None else names
-    seals = {name: row.signature_seal for name, row in rows.items() if row.features == features}
-    seals |= {name: hint.coarse.seals[0] for name, hint in told.items()}
+    rows = _with(bank, found.rows, {name: one.row for name, one in read.items()}, failed)
+    if names is None:
+        names = rows.names
+        if failed:
+            names = [name for name in found.stamps if name in rows or name in failed]
     made = [one.coarse for one in read.values()] + [hint.coarse for hint in told.values()]
-    every = [*parts, *(one for one in made if one is not None and one.features == features)]
-    index = CoarseIndex(every)
-    signed = [name for name in names if features and seals.get(name, b"") in index]
-    places = np.full(len(names), -1, np.int64)
-    where = {name: place for place, name in enumerate(signed)}
-    for place, name in enumerate(names):
-        places[place] = where.get(name, -1)
-    coarse = index.take([seals[name] for name in signed])
+    more = [one for one in made if one is not None and one.features == features]
+    index = CoarseIndex([*parts, *more]) if more else index
+    places, coarse = _placed(names, rows, told, features, index)
     unusable = {**found.faults, **faults}
     # What a later version wrote is done without; nothing is wrong with it.
     wrong = {n: one for n, one in unusable.items() if not isinstance(one, NewerFormatError)}
@@ -94,7 +90,7 @@ def know_tasks(
 
 
 @many_objects()
-def list_rows(bank: Bank) -> tuple[dict[str, ListRow], dict[str, BankError]]:
+def list_rows(bank: Bank) -> tuple[ListRows, dict[str, BankError]]:
     """Return what lists show of each task, sorted by name, and which tasks cannot be read.
 
     Raises:
@@ -102,16 +98,78 @@ def list_rows(bank: Bank) -> tuple[dict[str, ListRow], dict[str, BankError]]:
     """
     found = survey(bank)
     read, failed = _read(bank, found, found.rest, lambda one: one.row)
-    rows = {**found.rows, **read}
-    if failed and not rows:
+    rows = _with(bank, found.rows, read, failed)
+    if failed and not len(rows):
         raise next(iter(failed.values()))
-    return {name: rows[name] for name in found.stamps if name in rows}, failed
+    return rows, failed
 
 
-def _is_known(row: ListRow | None, features: int, index: CoarseIndex) -> bool:
-    return row is not None and (
-        not features or row.features != features or row.signature_seal in index
-    )
+def _survey(bank: Bank, features: int) -> tuple[Survey, list[CoarseRows], dict[str, BankError]]:
+    """Read the index's lists, and its coarse signatures if D, `features`, is not 0.
+
+    Another thread reads and checks the signatures meanwhile, because they are most of the bytes.
+    """
+    if not features:
+        return survey(bank), [], {}
+    listed = listed_in(bank.path)
+    if isinstance(bank.path, StorePath):
+        return survey(bank, listed), *read_coarse(bank, listed, features)
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(read_coarse, bank, listed, features)
+        return survey(bank, listed), *reading.result()
+
+
+def _unindexed(bank: Bank) -> Survey:
+    found = survey(bank)
+    return Survey(found.stamps, found.later, list_of((), sample_size(bank.record)))
+
+
+def _lost(found: Survey, features: int, index: CoarseIndex) -> list[str]:
+    """List the tasks whose rows promise a signature that the index's files do not hold."""
+    rows = found.rows
+    signed = np.flatnonzero((rows.features == features) & (features > 0))
+    missing = signed[index.find(rows.signature_seals[signed]) < 0]
+    lost = [rows.names[place] for place in missing.tolist()]
+    return [name for name in lost if name in found.stamps]
+
+
+def _with(
+    bank: Bank, rows: ListRows, read: Mapping[str, ListRow], failed: Collection[str]
+) -> ListRows:
+    """Put the rows of tasks that were read in the place of what the index has of them."""
+    if not read and not failed:
+        return rows
+    kept = [p for p, name in enumerate(rows.names) if name not in read and name not in failed]
+    more = list_of([*read.values()], sample_size(bank.record))
+    return joined_lists([rows.take(np.array(kept, np.int64)), more])
+
+
+def _placed(
+    names: Sequence[str],
+    rows: ListRows,
+    hints: Mapping[str, Hint],
+    features: int,
+    index: CoarseIndex,
+) -> tuple[NDArray[np.int64], CoarseRows | None]:
+    """Find the coarse signatures of tasks: (T,) int64 places, −1 for none, and what is there."""
+    if names is rows.names:
+        here = np.arange(len(names))
+    else:
+        here = np.array([rows.places.get(name, -1) for name in names], np.int64)
+    wanted = here >= 0
+    wanted[wanted] = (rows.features[here[wanted]] == features) & (features > 0)
+    seals = np.zeros((len(names), SEAL_SIZE), np.uint8)
+    seals[wanted] = rows.signature_seals[here[wanted]]
+    if hints and features:
+        for place, name in enumerate(names):
+            if name in hints:
+                seals[place], wanted[place] = hints[name].coarse.seals[0], True
+    found = np.full(len(names), -1, np.int64)
+    found[wanted] = index.find(seals[wanted])
+    signed = np.flatnonzero(found >= 0)
+    places = np.full(len(names), -1, np.int64)
+    places[signed] = np.arange(len(signed))
+    return places, index.take(found[signed])
 
 
 def _read(

@@ -2,25 +2,24 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from itertools import chain
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bank_format.disk.stamps import Stamp
 from bank_format.encoding.damage import damage
 from bank_format.encoding.sealed import SEAL_SIZE, Tensors, seal
 from bank_format.encoding.strict_json import to_json
+from bank_format.index.list_rows import DIGESTS, NUMBERS, TEXTS, ListRows
 from bank_format.index.part_files import read_part
-from bank_format.index.rows import NO_FILE, NO_SEAL, ListRow, TaskFile, sample_size
+from bank_format.index.rows import sample_size
 from bank_format.kinds.bank_json import BankRecord
 from bank_format.names import check_digest, check_text, is_task_name
 
 __all__ = ["ListContent", "build_list", "parse_list"]
 
 _KINDS: Final = ("combination", "mask")
-_TEXTS, _DIGESTS = 5, 4  # of a row
-_NUMBERS: Final = 14
 _TIME = len("2026-01-31T12:00:00.000000Z")
 _INT64 = np.dtype("<i8")
 
@@ -46,47 +45,27 @@ class ListContent:
             raise ValueError(f"{self.tasks} tasks found, expected at least 1")
 
 
-def build_list(record: BankRecord, rows: Sequence[ListRow]) -> bytes:
+def build_list(record: BankRecord, rows: ListRows) -> bytes:
     """Write the part, see FORMAT.md; equal rows give equal bytes.
 
     Args:
         record: of the bank.
-        rows: of distinct tasks, sorted by their names; at least one.
+        rows: at least one.
     """
-    texts = (t for one in rows for t in (one.task, one.kind, one.data, one.recipe, one.created))
-    numbers = [
-        (
-            *one.file.stamp,
-            *one.later.stamp,
-            one.features,
-            one.sparse,
-            one.classes,
-            one.steps,
-            one.seed,
-            one.ones,
-            one.correct,
-            one.images,
-        )
-        for one in rows
-    ]
-    digests = (
-        digest
-        for one in rows
-        for digest in (one.file.seal, one.later.seal, one.content_sha256, one.data_sha256)
-    )
+    texts = chain.from_iterable(zip(*rows.texts, strict=True))
     tensors: Tensors = {
-        "texts": _bytes("\n".join(texts).encode()),
-        "numbers": _bytes(np.array(numbers, _INT64).tobytes()),
-        "digests": _bytes(b"".join(digests)),
-        "samples": _bytes(b"".join(one.sample for one in rows)),
+        "texts": np.frombuffer("\n".join(texts).encode(), np.uint8),
+        "numbers": _bytes(rows.numbers.astype(_INT64)),
+        "digests": _bytes(rows.digests),
+        "samples": _bytes(rows.samples),
     }
     content = ListContent(base_sha256=record.base_sha256, tasks=len(rows))
     _rows(content, record, tensors)
     return seal(tensors, {"content": to_json(content)})
 
 
-def parse_list(data: bytes, record: BankRecord, name: str) -> list[ListRow]:
-    """Read the part, checked in full.
+def parse_list(data: bytes, record: BankRecord, name: str) -> ListRows:
+    """Read the part, checked in full; its arrays are views of the data.
 
     Raises:
         DamagedError: anything but what `build_list` writes.
@@ -98,59 +77,42 @@ def parse_list(data: bytes, record: BankRecord, name: str) -> list[ListRow]:
         return _rows(content, record, tensors)
 
 
-def _rows(content: ListContent, record: BankRecord, tensors: Tensors) -> list[ListRow]:
+def _rows(content: ListContent, record: BankRecord, tensors: Tensors) -> ListRows:
     """Make the rows of what the tensors hold.
 
     Raises:
         ValueError: they hold something else.
     """
     count, sample = content.tasks, sample_size(record)
-    sizes = {"numbers": 8 * _NUMBERS, "digests": SEAL_SIZE * _DIGESTS, "samples": sample}
+    sizes = {"numbers": 8 * NUMBERS, "digests": SEAL_SIZE * DIGESTS, "samples": sample}
     if tensors.keys() != {"texts", *sizes} or any(one.ndim != 1 for one in tensors.values()):
         raise ValueError(f"tensors {sorted(tensors)} found, expected texts, {', '.join(sizes)}")
     for name, size in sizes.items():
         if tensors[name].dtype != np.uint8 or len(tensors[name]) != size * count:
             raise ValueError(f"tensor {name}: {len(tensors[name])} found, expected {size * count}")
     texts = tensors["texts"].tobytes().decode("utf-8").split("\n")
-    numbers = tensors["numbers"].view(_INT64).reshape(count, _NUMBERS)
     _check_texts(texts, count)
+    numbers = tensors["numbers"].view(_INT64).reshape(count, NUMBERS).astype(np.int64, copy=False)
     _check_numbers(numbers)
-    digests = _cut(tensors["digests"].tobytes(), SEAL_SIZE)
-    samples = _cut(tensors["samples"].tobytes(), sample)
-    columns = numbers.T.tolist()
-    stamps = map(Stamp._make, zip(*columns[:3], strict=True))
-    later = map(Stamp._make, zip(*columns[3:6], strict=True))
-    return [
-        ListRow._make(row)
-        for row in zip(
-            *(texts[place::_TEXTS] for place in range(_TEXTS)),
-            map(TaskFile, digests[0::_DIGESTS], stamps),
-            [
-                NO_FILE if digest == NO_SEAL else TaskFile(digest, stamp)
-                for digest, stamp in zip(digests[1::_DIGESTS], later, strict=True)
-            ],
-            columns[6],
-            digests[2::_DIGESTS],
-            digests[3::_DIGESTS],
-            map(bool, columns[7]),
-            *columns[8:],
-            samples,
-            strict=True,
-        )
-    ]
+    return ListRows(
+        [texts[place::TEXTS] for place in range(TEXTS)],
+        numbers,
+        tensors["digests"].view(np.uint8).reshape(count, DIGESTS, SEAL_SIZE),
+        tensors["samples"].view(np.uint8).reshape(count, sample),
+    )
 
 
 def _check_texts(texts: Sequence[str], count: int) -> None:
-    if len(texts) != _TEXTS * count:
-        raise ValueError(f"{len(texts)} texts found, expected {_TEXTS * count}")
-    names = texts[0::_TEXTS]
-    if not all(map(is_task_name, names)) or any(a >= b for a, b in zip(names, names[1:])):  # noqa: B905, RUF007
+    if len(texts) != TEXTS * count:
+        raise ValueError(f"{len(texts)} texts found, expected {TEXTS * count}")
+    names = texts[0::TEXTS]
+    if not all(map(is_task_name, names)) or names != sorted({*names}):
         raise ValueError("names found that no tasks have, or out of order")
-    if not {*texts[1::_TEXTS]} <= {*_KINDS}:
+    if not {*texts[1::TEXTS]} <= {*_KINDS}:
         raise ValueError(f"a kind found that is none of {', '.join(_KINDS)}")
-    for text in {*texts[2::_TEXTS], *texts[3::_TEXTS], *texts[4::_TEXTS]}:
+    for text in {*texts[2::TEXTS], *texts[3::TEXTS], *texts[4::TEXTS]}:
         check_text(text)
-    if {*map(len, texts[4::_TEXTS])} != {_TIME}:
+    if {*map(len, texts[4::TEXTS])} != {_TIME}:
         raise ValueError(f"a time found that is not of {_TIME} characters")
 
 
@@ -162,9 +124,5 @@ def _check_numbers(numbers: NDArray[np.int64]) -> None:
         raise ValueError("a number found that no task has")
 
 
-def _cut(data: bytes, size: int) -> list[bytes]:
-    return [data[start : start + size] for start in range(0, len(data), size)]
-
-
-def _bytes(data: bytes) -> NDArray[np.uint8]:
-    return np.frombuffer(data, np.uint8)
+def _bytes(array: NDArray[Any]) -> NDArray[np.uint8]:
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8)

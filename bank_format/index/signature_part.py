@@ -55,7 +55,7 @@ def build_signatures(record: BankRecord, rows: CoarseRows) -> bytes:
         rows: at least one.
     """
     tensors: Tensors = {
-        "seals": np.frombuffer(b"".join(rows.seals), np.uint8),
+        "seals": _bytes(rows.seals),
         "counts": _bytes(rows.counts.astype(_COUNT)),
         "means": _bytes(rows.means),
         "mean-scales": rows.scales,
@@ -95,11 +95,10 @@ def _rows(content: SignaturesContent, tensors: Tensors) -> CoarseRows:
     """
     found = dict(tensors)
     several, features = content.signatures, content.features
-    seals = _taken(found, "seals", "uint8", several * SEAL_SIZE).tobytes()
     counts = _taken(found, "counts", "uint8", several * 4).view(_COUNT).astype(np.int64)
     parts = int(counts.sum())
     rows = CoarseRows(
-        tuple(seals[at : at + SEAL_SIZE] for at in range(0, len(seals), SEAL_SIZE)),
+        _taken(found, "seals", "uint8", several * SEAL_SIZE).reshape(several, SEAL_SIZE),
         counts,
         _taken(found, "means", "uint8", parts * features).view(np.int8).reshape(-1, features),
         _taken(found, "mean-scales", "float32", parts),

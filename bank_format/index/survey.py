@@ -5,9 +5,13 @@ bytes: so a bank that was copied, unpacked or checked out keeps its index. What 
 tasks that are gone, or of others of their names, is passed over.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import chain
+
+import numpy as np
+from numpy.typing import NDArray
 
 from bank_format.bank import Bank
 from bank_format.disk import files
@@ -16,14 +20,16 @@ from bank_format.disk.stamps import Stamp, list_stamps, read_seal
 from bank_format.disk.stores import Place, StorePath
 from bank_format.errors import BankError, StorageError
 from bank_format.index.list_part import parse_list
+from bank_format.index.list_rows import ListRows, joined_lists, list_of
 from bank_format.index.part_files import INDEX_LIMIT, part_of
-from bank_format.index.rows import NO_FILE, ListRow, TaskFile
+from bank_format.index.rows import NO_FILE, ListRow, TaskFile, sample_size
 from bank_format.names import is_task_name
 from bank_format.store.layout import MASKS, SIGNATURES, SUFFIX
 
-__all__ = ["Segment", "Survey", "read_index_file", "survey"]
+__all__ = ["Segment", "Survey", "listed_in", "read_index_file", "survey"]
 
 Stamps = Mapping[str, Stamp | None]
+_NO_NUMBERS = (-1, -1, -1)  # no file has so many bytes
 _BEGUN = ".index-"  # begins the temporary name of a file of the index
 
 
@@ -38,8 +44,8 @@ class Segment:
     """
 
     file: str
-    rows: Sequence[ListRow]
-    holding: Sequence[ListRow]
+    rows: ListRows
+    holding: ListRows
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +65,7 @@ class Survey:
 
     stamps: Stamps
     later: Stamps
-    rows: Mapping[str, ListRow] = field(default_factory=dict)
+    rows: ListRows
     segments: Sequence[Segment] = ()
     faults: Mapping[str, BankError] = field(default_factory=dict)
     others: Sequence[str] = ()
@@ -68,19 +74,25 @@ class Survey:
     @property
     def rest(self) -> list[str]:
         """The tasks that have no row, sorted: their files must be read."""
+        if [*self.stamps] == self.rows.names:
+            return []
         return [name for name in self.stamps if name not in self.rows]
 
 
-def survey(bank: Bank) -> Survey:
+def survey(bank: Bank, listed: Sequence[str] | None = None) -> Survey:
     """List a bank's tasks, and find what its index says of them.
+
+    Args:
+        bank: the bank.
+        listed: names in its folder; None to list them.
 
     Raises:
         StorageError: the system refused to list a folder.
     """
     stamps, later = _task_stamps(bank.path / MASKS), _task_stamps(bank.path / SIGNATURES)
-    listed = _listed(bank.path)
+    listed = listed_in(bank.path) if listed is None else listed
     names = [name for name in listed if part_of(name)]
-    rows: dict[str, ListRow] = {}
+    none = list_of((), sample_size(bank.record))
     segments: list[Segment] = []
     faults: dict[str, BankError] = {}
     check = _Check(bank.path, stamps, later)
@@ -89,14 +101,12 @@ def survey(bank: Bank) -> Survey:
             continue
         try:
             data = read_index_file(bank.path, name)
-            found = [] if data is None else parse_list(data, bank.record, str(bank.path / name))
+            found = none if data is None else parse_list(data, bank.record, str(bank.path / name))
         except BankError as error:
             faults[name] = error
             continue
-        check.expect(found)
-        holding = [one for one in found if one.task not in rows and check.holds(one)]
-        rows.update((one.task, one) for one in holding)
-        segments.append(Segment(name, found, holding))
+        segments.append(Segment(name, found, check.holding(found)))
+    rows = joined_lists([none, *(one.holding for one in segments)])
     others = [name for name in names if part_of(name) != "list"]
     leftovers = [name for name in listed if is_temporary(name) and name.startswith(_BEGUN)]
     return Survey(stamps, later, rows, segments, faults, others, leftovers)
@@ -123,12 +133,49 @@ class _Check:
         self._stamps = stamps
         self._later = later
         self._seals: dict[str, bytes] = {}
+        self._names = [*stamps]
+        self._numbers = _numbers(stamps.values())
+        self._later_numbers = _numbers(map(later.get, stamps) if later else (None,) * len(stamps))
+        has_later = [name in later for name in stamps] if later else [False] * len(stamps)
+        self._has_later = np.array([*has_later, False], np.bool_)
+        self._held: set[str] = set()
 
-    def expect(self, rows: Sequence[ListRow]) -> None:
+    def holding(self, rows: ListRows) -> ListRows:
+        """Return the rows that hold, of tasks that no rows before them told of.
+
+        Where all stamps are those of the listing, nothing is done row by row.
+        """
+        here = self._places(rows.names)
+        told, listed = self._later_numbers[here], self._has_later[here]
+        same = (self._numbers[here] == rows.stamps).all(axis=1) & (here >= 0)
+        by_later = (told == rows.later_stamps).all(axis=1)
+        # What was made later says nothing of a task whose own file has a signature.
+        by_own = ~listed | (rows.features > 0)
+        same &= np.where(rows.has_later, by_later, by_own)
+        in_doubt = np.flatnonzero(~same & (here >= 0)).tolist()
+        several = [rows.at(place) for place in in_doubt]
+        self._expect(several)
+        same[in_doubt] = [self.holds(one) for one in several]
+        places = np.flatnonzero(same)
+        if self._held:
+            new = [rows.names[place] not in self._held for place in places.tolist()]
+            places = places[np.array(new, np.bool_)]
+        found = rows.take(places)
+        self._held.update(found.names)
+        return found
+
+    def _places(self, names: Sequence[str]) -> NDArray[np.int64]:
+        """Find tasks in the listing: (N,) int64, −1 for those that are gone."""
+        if names == self._names:
+            return np.arange(len(names))
+        where = {name: place for place, name in enumerate(self._names)}
+        return np.fromiter((where.get(name, -1) for name in names), np.int64, len(names))
+
+    def _expect(self, rows: Sequence[ListRow]) -> None:
         """Read the last bytes of many objects together; a store has no stamps that would do."""
         if not isinstance(self._bank, StorePath):
             return
-        wanted = [f"{MASKS}/{row.task}{SUFFIX}" for row in rows if row.task in self._stamps]
+        wanted = [f"{MASKS}/{row.task}{SUFFIX}" for row in rows]
         later = [row for row in rows if row.later != NO_FILE and row.task in self._later]
         wanted += [f"{SIGNATURES}/{row.task}{SUFFIX}" for row in later]
         names = [name for name in wanted if name not in self._seals]
@@ -158,6 +205,16 @@ class _Check:
         return self._seals[name] == file.seal
 
 
+def _numbers(stamps: Iterable[Stamp | None]) -> NDArray[np.int64]:
+    """Lay stamps side by side, one more row at the end: (T + 1, 3) int64, −1 where there is none.
+
+    A place of −1 leads to the last row.
+    """
+    every = [_NO_NUMBERS if one is None else one for one in stamps]
+    flat = np.fromiter(chain.from_iterable((*every, _NO_NUMBERS)), np.int64, 3 * len(every) + 3)
+    return flat.reshape(-1, 3)
+
+
 def _task_stamps(folder: Place) -> dict[str, Stamp | None]:
     try:
         found = list_stamps(folder)
@@ -168,10 +225,15 @@ def _task_stamps(folder: Place) -> dict[str, Stamp | None]:
     tasks = {
         name.removesuffix(SUFFIX): stamp for name, stamp in found.items() if name.endswith(SUFFIX)
     }
-    return {name: tasks[name] for name in sorted(tasks) if is_task_name(name)}
+    return {name: tasks[name] for name in sorted(filter(is_task_name, tasks))}
 
 
-def _listed(bank: Place) -> list[str]:
+def listed_in(bank: Place) -> list[str]:
+    """List the names in a bank's folder; none where there is no folder.
+
+    Raises:
+        StorageError: the system refused.
+    """
     try:
         return files.list_names(bank)
     except (FileNotFoundError, NotADirectoryError):

@@ -7,7 +7,10 @@ The index is a cache: whatever hinders its writing, another's lock or a full dis
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
 
 from bank_format.bank import Bank
 from bank_format.disk import files
@@ -16,8 +19,9 @@ from bank_format.errors import BankError, DamagedError, LockedError, OtherBaseEr
 from bank_format.index.coarse import CoarseRows
 from bank_format.index.coarse_files import CoarseIndex, read_coarse
 from bank_format.index.list_part import build_list
+from bank_format.index.list_rows import ListRows, joined_lists, list_of
 from bank_format.index.part_files import list_file, signatures_beside
-from bank_format.index.rows import ListRow
+from bank_format.index.rows import ListRow, sample_size
 from bank_format.index.signature_part import build_signatures
 from bank_format.index.survey import Segment, Survey, survey
 from bank_format.index.task_rows import read_task_row
@@ -101,28 +105,29 @@ def _is_current(found: Survey) -> bool:
 def _is_worn(segment: Segment, found: Survey) -> bool:
     """Return whether a file is of little use: most tasks are gone, or the signatures lost."""
     beside = signatures_beside(segment.file) in found.others
-    lost = not beside and any(row.features for row in segment.holding)
+    lost = not beside and bool(segment.holding.features.any())
     return lost or 2 * len(segment.holding) < len(segment.rows)
 
 
 def _is_aged(segment: Segment, found: Survey) -> bool:
     """Return whether most stamps are others, as in a copy: updated once there is more to write."""
-    aged = sum(row.file.stamp != found.stamps[row.task] for row in segment.holding)
-    return 2 * aged > len(segment.holding)
+    aged = (_stamped(segment.holding, found).stamps != segment.holding.stamps).any(axis=1)
+    return 2 * int(aged.sum()) > len(segment.holding)
 
 
 def _update(bank: Bank) -> int:
     found = survey(bank)
     fresh = list(_made(bank, found, found.rest))
-    rows = [row for row, _ in fresh]
+    parts = [list_of([row for row, _ in fresh], sample_size(bank.record))]
     absorbed: list[Segment] = []
     for one in sorted(found.segments, key=lambda one: len(one.holding)):
-        worn = _is_worn(one, found) or (rows and _is_aged(one, found))
-        if worn or len(rows) >= len(one.holding):
-            rows += [_stamped(row, found) for row in one.holding]
+        new = sum(map(len, parts))
+        worn = _is_worn(one, found) or (new and _is_aged(one, found))
+        if worn or new >= len(one.holding):
+            parts.append(_stamped(one.holding, found))
             absorbed.append(one)
-    written = ""
-    if rows:
+    rows, written = joined_lists(parts), ""
+    if len(rows):
         made = [coarse for _, coarse in fresh if coarse is not None]
         written = _write(bank, found, rows, made, absorbed)
     _tidy(bank, found, [one.file for one in absorbed], written)
@@ -142,28 +147,29 @@ def _made(
 def _write(
     bank: Bank,
     found: Survey,
-    rows: Sequence[ListRow],
+    rows: ListRows,
     made: Sequence[CoarseRows],
     absorbed: Sequence[Segment],
 ) -> str:
     """Write a list and its signatures, and tell the list's name."""
-    ordered = sorted(rows, key=lambda row: row.task)
-    name = list_file(row.file.seal for row in ordered)
-    features = _most_common(row.features for row in ordered)
+    name = list_file(map(bytes, rows.digests[:, 0]))
+    features = _most_common(rows.features)
     beside = [signatures_beside(one.file) for one in absorbed]
     kept, _ = read_coarse(bank, [one for one in beside if one in found.others], features)
     parts = [*kept, *(one for one in made if one.features == features)]
-    wanted = [row for row in ordered if row.features and row.features == features]
     index = CoarseIndex(parts)
-    lost = [row.task for row in wanted if row.signature_seal not in index]
+    wanted = np.flatnonzero((rows.features > 0) & (rows.features == features))
+    seals = rows.signature_seals[wanted]
+    lost = [rows.names[place] for place in wanted[index.find(seals) < 0].tolist()]
     if lost:  # with its file
         again = [coarse for _, coarse in _made(bank, found, lost)]
         index = CoarseIndex([*parts, *(one for one in again if one and one.features == features)])
-    coarse = index.take([row.signature_seal for row in wanted if row.signature_seal in index])
+    places = index.find(seals)
+    coarse = index.take(places[places >= 0])
     if coarse is not None:
         data = build_signatures(bank.record, coarse)
         files.replace(bank.folder / signatures_beside(name), data)
-    files.replace(bank.folder / name, build_list(bank.record, ordered))
+    files.replace(bank.folder / name, build_list(bank.record, rows))
     return name
 
 
@@ -183,19 +189,17 @@ def _tidy(bank: Bank, found: Survey, absorbed: Sequence[str], written: str) -> N
             files.unlink(bank.folder / name)
 
 
-def _stamped(row: ListRow, found: Survey) -> ListRow:
-    """Return a row with the stamps that its files have now."""
-    stamp, later = found.stamps[row.task], found.later.get(row.task)
-    file = row.file if stamp is None else row.file._replace(stamp=stamp)
-    kept = (
-        row.later if later is None or not any(row.later.seal) else row.later._replace(stamp=later)
-    )
-    return row._replace(file=file, later=kept)
+def _stamped(rows: ListRows, found: Survey) -> ListRows:
+    """Return rows with the stamps that their files have now."""
+    numbers = rows.numbers.copy()
+    for place, (task, later) in enumerate(zip(rows.names, rows.has_later.tolist(), strict=True)):
+        numbers[place, :3] = found.stamps[task] or numbers[place, :3]
+        if later:
+            numbers[place, 3:6] = found.later.get(task) or numbers[place, 3:6]
+    return replace(rows, numbers=numbers)
 
 
-def _most_common(features: Iterable[int]) -> int:
-    """Choose the D that most signatures have; 0 where there are none."""
-    counts: dict[int, int] = {}
-    for one in filter(None, features):
-        counts[one] = counts.get(one, 0) + 1
-    return max(counts, key=lambda one: (counts[one], one), default=0)
+def _most_common(features: NDArray[np.int64]) -> int:
+    """Choose the D that most signatures have, the greater one if equal; 0 where there are none."""
+    found, counts = np.unique(features[features > 0], return_counts=True)
+    return int(found[counts == counts.max()].max()) if len(found) else 0

@@ -7,7 +7,7 @@ everything is made of the files.
 
 import dataclasses
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import overload
@@ -29,6 +29,7 @@ from supsup_cli.core.networks.normalisation import Statistics, normalising_layer
 from supsup_cli.core.networks.traits import TypicalTraits
 from supsup_cli.core.signatures.features import FrozenFeatures, TrainedFeatures
 from supsup_cli.workflows.opening import OpenNetwork, OpenTasks, gains_of, no_task, open_network
+from supsup_cli.workflows.seeds_of_data import SeedsOfData
 from supsup_cli.workflows.signatures import open_features
 from supsup_cli.workflows.task_values import has_own_values, own_values, typical_of
 
@@ -62,13 +63,12 @@ class LazyTasks(OpenTasks):
     @property
     def superfluous(self) -> bool:
         """Whether every task has outputs that are none of its classes."""
-        rows = self.reader.known.rows.values()
-        return all(row.classes < self.net.bank.record.outputs for row in rows)
+        return bool((self.reader.known.rows.classes < self.net.bank.record.outputs).all())
 
     @property
-    def seeds(self) -> dict[str, int]:
+    def seeds(self) -> Mapping[str, int]:
         """Digest of the data of each task → the seed it was learned with."""
-        return {row.data_sha256.hex(): row.seed for row in self.reader.known.rows.values()}
+        return SeedsOfData(self.reader.known.rows)
 
     def distrust(self, task: str) -> None:
         """Begin anew, after a task was found to be other than it was known; see `TaskReader`."""
@@ -221,12 +221,12 @@ class TaskReader(Sequence[Task]):
         )
 
     def _hear(self, known: KnownTasks) -> None:
-        places = {name: index for index, name in enumerate(known.names)}
-        for name, error in known.failed.items():
-            hint = known.hints.get(name)
-            self._doubts[places[name]] = error, hint
-            if hint is None:  # as above
-                self.leave_out(places[name], error)
+        for index, name in enumerate(known.names if known.failed else ()):
+            if name in known.failed:
+                error, hint = known.failed[name], known.hints.get(name)
+                self._doubts[index] = error, hint
+                if hint is None:  # as above
+                    self.leave_out(index, error)
 
     def _load(self, index: int) -> Task:
         found = self._found(index)

@@ -1,7 +1,6 @@
 """The signatures of open tasks side by side: coarse ones of all, whole ones of those in doubt."""
 
 import warnings
-from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bank_format.index.coarse import CoarseRows, coarse_row, from_bfloat16, joined_rows
+from bank_format.index.rows import NO_SEAL
 from bank_format.index.task_rows import StoredSignature, signature_of
 from bank_format.kinds.appearance import Appearance, images_seen, read_appearance
 from bank_format.kinds.gaussians import read_gaussians
@@ -31,7 +31,7 @@ from supsup_cli.workflows.signatures import open_features, ready
 
 __all__ = ["OpenSignatures", "open_signatures"]
 
-_AT_ONCE = 4096  # rows that are widened to floats at a time
+_AT_ONCE = 512  # rows that are widened to floats at a time: they stay in a processor's cache
 
 
 class _Source(Protocol):
@@ -108,15 +108,17 @@ class OpenSignatures:
         """Make the table anew, after a task was left out, or the index has lied."""
         source, places, size = self._source, self._source.places, self.features.size
         self._gone = len(source.gone)
-        here = [index for index in range(len(places)) if index not in source.gone]
-        signed = [index for index in here if places[index] >= 0]
-        self.unsigned = np.array([index for index in here if places[index] < 0], np.int64)
-        trusted = np.array([index not in source.hinted for index in signed], np.bool_)
+        here, trusted = np.ones(len(places), np.bool_), np.ones(len(places), np.bool_)
+        here[list(source.gone)] = False
+        trusted[list(source.hinted)] = False
+        signed = np.flatnonzero(here & (places >= 0))
+        self.unsigned = np.flatnonzero(here & (places < 0))
+        trusted = trusted[signed]
         self.some = bool(trusted.any())
         self._whole.clear()
         rows = None
         if source.coarse is not None:
-            rows = source.coarse.take(places[signed].tolist())
+            rows = source.coarse.take(places[signed])
         if isinstance(self.features, TrainedFeatures) and self.some:
             self._compare_pooled(signed, trusted, len(places))
             return
@@ -126,7 +128,7 @@ class OpenSignatures:
         self.usual_score = _usual_score(own, size, FREEDOM)
 
     def _compare_pooled(
-        self, signed: Sequence[int], trusted: NDArray[np.bool_], tasks: int
+        self, signed: NDArray[np.int64], trusted: NDArray[np.bool_], tasks: int
     ) -> None:
         """Make the table of a trained network, where all whole signatures have a part in it.
 
@@ -135,8 +137,8 @@ class OpenSignatures:
             trusted: (S,) bool, of those whose numbers enter what all share.
             tasks: T.
         """
-        whole = {index: self[index] for index in signed}
-        vouched = [whole[index] for index, one in zip(signed, trusted, strict=True) if one]
+        whole = {index: self[index] for index in signed.tolist()}
+        vouched = [one for one, known in zip(whole.values(), trusted, strict=True) if known]
         turn = whitening(pooled_covariance([one for one in vouched if one is not None]))
         turn = turn.to(self._net.device)
         compared = {index: by_means(one, turn) for index, one in whole.items() if one is not None}
@@ -193,7 +195,7 @@ class _ReadTasks:
             found, _ = signature_of(opened.net.bank, task)
             self._signatures.append(found)
             with suppress(ValueError):  # numbers that no Gaussian has
-                one = None if found is None else coarse_row(b"", found.arrays)
+                one = None if found is None else coarse_row(NO_SEAL, found.arrays)
                 if one is not None and one.features == features:
                     self.places[index] = len(parts)
                     parts.append(one)
@@ -207,7 +209,7 @@ class _ReadTasks:
 def _coarse(
     rows: CoarseRows | None,
     trusted: NDArray[np.bool_],
-    signed: Sequence[int],
+    signed: NDArray[np.int64],
     tasks: int,
     features: int,
     net: OpenNetwork,
@@ -222,18 +224,18 @@ def _coarse(
         features: D.
         net: the open network.
     """
-    counts, here = np.zeros(tasks, np.int64), list(signed)
+    counts = np.zeros(tasks, np.int64)
     centres, scales = np.zeros((tasks, features), np.int8), np.zeros(tasks, np.float32)
     within, between, noise = np.ones(features), np.zeros(features), 1.0
     means, own_scales = np.empty((0, features), np.int8), np.empty(0, np.float32)
     shares = np.empty(0, np.float32)
     if rows is not None and len(rows):
-        counts[here], scales[here] = rows.counts, rows.centre_scales
+        counts[signed], scales[signed] = rows.counts, rows.centre_scales
         means, own_scales, shares = rows.means, rows.scales, rows.shares
-        if len(here) == tasks:
+        if len(signed) == tasks:
             centres = rows.centres
         else:
-            centres[here] = rows.centres
+            centres[signed] = rows.centres
         within, between = (_mean(one, trusted) for one in (rows.within, rows.between))
         noise = float(rows.noise[trusted].mean()) if trusted.any() else 1.0
     return CoarseSignatures(

@@ -2,7 +2,7 @@
 
 import dataclasses
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -125,7 +125,7 @@ class OpenTasks:
         return not bool(self.own.all(-1).any())
 
     @property
-    def seeds(self) -> dict[str, int]:
+    def seeds(self) -> Mapping[str, int]:
         """Digest of the data of each task → the seed it was learned with."""
         return {task.content.data.digest: task.content.seed for task in self.tasks}
 

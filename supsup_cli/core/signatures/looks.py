@@ -28,7 +28,9 @@ _LEVELS = 127
 # centres are worth a thread.
 _WORTH_COMPILED, _WORTH_THREAD = 1 << 20, 1 << 22
 _GROUPS_AT_ONCE = 256  # in plain PyTorch
-_ROWS_AT_ONCE = 1 << 14  # that are widened to floats at a time: bounds memory
+# Rows that are widened to floats at a time. They stay in a processor's cache: 100,000 rows of 300
+# take 0.1 s, and 0.8 s with sixteen times as many at a time (AMD EPYC, one thread).
+_ROWS_AT_ONCE = 1 << 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,10 +47,10 @@ class Rows:
     lines: Tensor
     precisions: Tensor
 
-    @cached_property
-    def scaled(self) -> Tensor:
-        """Compute scale · row for each row: (R, D) float32."""
-        return self.values * self.lines[0, :, None]
+    def of(self, features: Tensor) -> Tensor:
+        """Compute scale · (row · z) for features (B, D) float32: (B, R) float32."""
+        parts = self.values.split(_ROWS_AT_ONCE)
+        return torch.cat([features @ part.float().T for part in parts], dim=1) * self.lines[0]
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,7 +190,7 @@ def plain_near_tasks(coarse: CoarseSignatures, features: Tensor, freedom: float)
     images = features.shape[1]
     for part in features.split(_GROUPS_AT_ONCE):
         rows, near = coarse.by_centres, coarse.signed.expand(len(part), -1)
-        values = part.sum(1) @ rows.scaled.T + images * rows.lines[1]
+        values = rows.of(part.sum(1)) + images * rows.lines[1]
         near = _best(values.masked_fill(~near, -torch.inf), _MOST[0])
         values = _class_values(coarse, part, near)
         precisions = 1 / coarse.within.clamp_min(_LEAST_VARIANCE)
@@ -220,7 +222,7 @@ def _class_values(coarse: CoarseSignatures, features: Tensor, near: Tensor) -> T
     """Score near tasks by the best of their classes for each image: (G, T), −∞ for others."""
     places = near.any(0)[coarse.owners].nonzero()[:, 0]
     rows, flat = coarse.some_classes(places), features.flatten(0, 1)
-    values = torch.addmm(rows.lines[1], flat, rows.scaled.T)
+    values = rows.of(flat) + rows.lines[1]
     best = values.new_full((len(flat), len(coarse)), -torch.inf)
     best.scatter_reduce_(1, coarse.owners[places].expand_as(values), values, "amax")
     summed: Tensor = best.unflatten(0, features.shape[:2]).sum(1)

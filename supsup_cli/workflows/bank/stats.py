@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Sequence
-from itertools import combinations
+from itertools import combinations, starmap
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bank_format.bank import Bank
 from bank_format.disk.files import size_of
@@ -45,28 +46,31 @@ def stats(path: Place, *, overlaps: bool, plot: Path | None) -> StatsResult:
 
         plot_overlaps(sorted({name for pair in pairs for name in pair[:2]} or rows), pairs, plot)
     masked = sum(one.count for one in record.masked)
-    sizes = [row.file.stamp.size for row in rows.values()]
+    sizes = rows.sizes.tolist()
     base, hopfield = (
         sum(size_of(path / name) for name in names if (path / name).exists())
         for names in ((BANK_FILE, BASE_FILE), (HOPFIELD_FILE,))
     )
-    shares = _overlaps_with_mean([row.sample for row in rows.values()])
+    shares = _overlaps_with_mean(rows.samples)
     return StatsResult(
         tasks=len(rows),
         parameters=record.weights,
         bytes=StoredBytes(base, sum(sizes), hopfield, base + sum(sizes) + hopfield),
         bits_per_weight=8 * sum(sizes) / (masked * len(rows)) if rows else 0.0,
         per_task=tuple(
-            TaskStats(
-                task=row.task,
-                kind=row.kind,
-                bytes=row.file.stamp.size,
-                density=row.ones / masked,
-                accuracy=row.accuracy,
-                created=row.created,
-                overlap=share,
+            starmap(
+                TaskStats,
+                zip(
+                    rows.names,
+                    rows.kinds,
+                    sizes,
+                    (rows.ones / masked).tolist(),
+                    rows.accuracies,
+                    rows.created,
+                    shares,
+                    strict=True,
+                ),
             )
-            for row, share in zip(rows.values(), shares, strict=True)
         ),
         rivals=Rivals(
             float_scores=4 * masked * len(rows),
@@ -81,18 +85,17 @@ def stats(path: Place, *, overlaps: bool, plot: Path | None) -> StatsResult:
     )
 
 
-def _overlaps_with_mean(samples: Sequence[bytes]) -> list[float]:
+def _overlaps_with_mean(packed: NDArray[np.uint8]) -> list[float]:
     """For each mask, average the mean mask over the weights that it keeps: shares, 0…1.
 
     The mean mask stays a few packed arrays, the binary digits of a count for each weight, so that
     nothing is unpacked and memory does not grow with the number of tasks.
 
     Args:
-        samples: the same bytes of each packed mask.
+        packed: the same bytes of each packed mask, (T, S).
     """
-    if not samples:
+    if not len(packed):
         return []
-    packed = np.frombuffer(b"".join(samples), np.uint8).reshape(len(samples), -1)
     counted = counted_overlaps(packed, count_digits(packed)).tolist()
     kept = count_ones_of_each(packed).tolist()
     return [

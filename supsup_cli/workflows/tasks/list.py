@@ -1,9 +1,12 @@
 """`tasks`: list what is in each task's file."""
 
+from collections.abc import Iterator
+from itertools import starmap
+
 from bank_format.bank import Bank
 from bank_format.disk.stores import Place
 from bank_format.index.known import list_rows
-from bank_format.index.rows import ListRow
+from bank_format.index.list_rows import ListRows
 from bank_format.kinds.mask import Task
 from supsup_cli.workflows.results.common import LeftOutTask
 from supsup_cli.workflows.results.tasks import ListedTask, TasksResult
@@ -21,25 +24,28 @@ def list_tasks(path: Place) -> TasksResult:
     weights = sum(one.count for one in bank.record.masked)
     rows, failed = list_rows(bank)
     return TasksResult(
-        tuple(_listed(row, weights) for row in rows.values()),
+        tuple(_listed(rows, weights)),
         tuple(LeftOutTask(name, error.message, error.exit_code) for name, error in failed.items()),
     )
 
 
-def _listed(row: ListRow, weights: int) -> ListedTask:
-    return ListedTask(
-        task=row.task,
-        kind=row.kind,
-        data=row.data,
-        classes=row.classes,
-        recipe=row.recipe,
-        steps=row.steps,
-        density=row.ones / weights,
-        accuracy=row.accuracy,
-        bytes=row.file.stamp.size,
-        created=row.created,
-        content_sha256=row.content_sha256.hex(),
+def _listed(rows: ListRows, weights: int) -> Iterator[ListedTask]:
+    names, kinds, data, recipes, times = rows.texts
+    columns = zip(
+        names,
+        kinds,
+        data,
+        rows.classes.tolist(),
+        recipes,
+        rows.steps.tolist(),
+        (rows.ones / weights).tolist(),
+        rows.accuracies,
+        rows.sizes.tolist(),
+        times,
+        (bytes(digest).hex() for digest in rows.content_digests),
+        strict=True,
     )
+    return starmap(ListedTask, columns)
 
 
 def describe(task: Task) -> ListedTask:

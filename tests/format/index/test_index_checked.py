@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bank_format.bank import Bank
@@ -9,6 +10,8 @@ from bank_format.check.repair import repair
 from bank_format.check.verify import verify
 from bank_format.index.coarse import joined_rows
 from bank_format.index.list_part import build_list, parse_list
+from bank_format.index.list_rows import ListRows, list_of
+from bank_format.index.rows import ListRow, sample_size
 from bank_format.index.signature_part import build_signatures
 from bank_format.index.survey import survey
 from bank_format.index.task_rows import read_task_row
@@ -35,6 +38,12 @@ def _file(bank: Bank, part: str) -> Path:
     return path
 
 
+def changed(bank: Bank, rows: ListRows, other: ListRow) -> ListRows:
+    """Put a row in the place of the one of its task."""
+    kept = [row for row in rows.values() if row.task != other.task]
+    return list_of([*kept, other], sample_size(bank.record))
+
+
 @pytest.mark.parametrize("part", ["list", "signatures"])
 def test_damage_is_named_set_aside_and_written_again(bank: Bank, part: str) -> None:
     path = _file(bank, part)
@@ -54,21 +63,21 @@ def test_damage_is_named_set_aside_and_written_again(bank: Bank, part: str) -> N
 def test_a_list_that_lies_is_found(bank: Bank) -> None:
     path = _file(bank, "list")
     rows = parse_list(path.read_bytes(), bank.record, "list")
-    path.write_bytes(build_list(bank.record, [rows[0], rows[1]._replace(ones=1), rows[2]]))
+    path.write_bytes(build_list(bank.record, changed(bank, rows, rows["dogs"]._replace(ones=1))))
     (problem,) = verify(bank.path).problems
     assert (problem.file, problem.invariant, problem.exit_code) == (path.name, "I13", 5)
     assert "'dogs'" in problem.message
     repair(bank.folder)
     update_index(bank)
     assert verify(bank.path).problems == ()
-    assert survey(bank).rows["dogs"] == rows[1]
+    assert survey(bank).rows["dogs"] == rows["dogs"]
 
 
 def test_signatures_that_lie_are_found(bank: Bank) -> None:
     path = _file(bank, "signatures")
     made = [read_task_row(bank, name, None, None).coarse for name in NAMES]
     rows = joined_rows([one for one in made if one is not None])
-    turned = joined_rows([rows.take([1, 0, 2])])
+    turned = joined_rows([rows.take(np.array([1, 0, 2]))])
     object.__setattr__(turned, "seals", rows.seals)
     path.write_bytes(build_signatures(bank.record, turned))
     (problem,) = verify(bank.path).problems
@@ -89,8 +98,9 @@ def test_a_stale_index_is_no_damage(bank: Bank) -> None:
 def test_a_row_with_the_stamp_of_a_file_and_another_seal_is_found(bank: Bank) -> None:
     path = _file(bank, "list")
     rows = parse_list(path.read_bytes(), bank.record, "list")
-    other = rows[1]._replace(file=rows[1].file._replace(seal=bytes(range(32))), classes=9)
-    path.write_bytes(build_list(bank.record, [rows[0], other, rows[2]]))
+    file = rows["dogs"].file._replace(seal=bytes(range(32)))
+    other = rows["dogs"]._replace(file=file, classes=9)
+    path.write_bytes(build_list(bank.record, changed(bank, rows, other)))
     assert survey(bank).rows["dogs"].classes == 9
     (problem,) = verify(bank.path).problems
     assert (problem.file, problem.invariant) == (path.name, "I13")

@@ -10,6 +10,8 @@ from bank_format.encoding.sealed import seal, unseal
 from bank_format.errors import BankError, DamagedError, NewerFormatError, OtherBaseError
 from bank_format.index.coarse import from_bfloat16, joined_rows
 from bank_format.index.list_part import build_list, parse_list
+from bank_format.index.list_rows import list_of
+from bank_format.index.rows import sample_size
 from bank_format.index.signature_part import build_signatures, parse_signatures
 from bank_format.index.task_rows import ReadTask, read_task_row
 from bank_format.kinds.gaussians import read_gaussians
@@ -33,13 +35,14 @@ def read(bank: Bank) -> list[ReadTask]:
 def both(bank: Bank) -> tuple[bytes, bytes]:
     found = read(bank)
     coarse = joined_rows([one.coarse for one in found if one.coarse is not None])
-    rows = [one.row for one in found]
+    rows = list_of([one.row for one in found], sample_size(bank.record))
     return build_list(bank.record, rows), build_signatures(bank.record, coarse)
 
 
 def test_rows_come_back(bank: Bank) -> None:
     data, coarse = both(bank)
-    assert parse_list(data, bank.record, "list") == [one.row for one in read(bank)]
+    found = parse_list(data, bank.record, "list")
+    assert [*found.values()] == [one.row for one in read(bank)]
     rows = parse_signatures(coarse, bank.record, "signatures")
     for place, one in enumerate(read(bank)):
         assert one.coarse is not None
@@ -129,8 +132,8 @@ def test_tasks_without_a_signature_have_a_row_all_the_same(bank: Bank) -> None:
     add(bank, "mice")
     row = next(one for one in read(bank) if one.row.task == "mice")
     assert (row.row.features, row.coarse, row.signature) == (0, None, None)
-    data = build_list(bank.record, [row.row])
-    assert parse_list(data, bank.record, "list") == [row.row]
+    data = build_list(bank.record, list_of([row.row], sample_size(bank.record)))
+    assert [*parse_list(data, bank.record, "list").values()] == [row.row]
 
 
 def test_reading_takes_no_more_memory_than_the_file_asks_for(bank: Bank) -> None:
