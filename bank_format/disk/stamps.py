@@ -2,17 +2,25 @@
 
 import os
 import stat
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from bank_format.disk import system_calls
 from bank_format.disk.atomic import opened
 from bank_format.disk.files import storage_error
 from bank_format.disk.stores import SEAL_BYTES, Place, StorePath
 
-__all__ = ["Stamp", "list_stamps", "read_seal"]
+__all__ = ["Listing", "Stamp", "list_stamps", "read_seal"]
 
 
 _HALF = 2**63
+_NO_NUMBERS = (-1, -1, -1)  # no file has so many bytes
 
 
 class Stamp(NamedTuple):
@@ -29,23 +37,72 @@ class Stamp(NamedTuple):
     inode: int
 
 
-def list_stamps(folder: Place) -> dict[str, Stamp | None]:
-    """List what is in a folder, with the stamps of regular files; links are followed.
+@dataclass(frozen=True, eq=False)
+class Listing(Mapping[str, "Stamp | None"]):
+    """Files of a folder by their names without a suffix, sorted, each with its stamp.
 
-    A store has no stamps: an object of a name and size may have come anew.
+    A stamp is None where there is no regular file, or the folder lies in a store: an object of a
+    name and size may have come anew.
+
+    Attributes:
+        names: of N files.
+        numbers: (N + 1, 3) int64, stamps in the order of the names; −1 where there is none, and in
+            one more row at the end, to which a place of −1 leads.
+    """
+
+    names: Sequence[str]
+    numbers: NDArray[np.int64]
+
+    @cached_property
+    def places(self) -> Mapping[str, int]:
+        """Name → its place."""
+        return dict(zip(self.names, range(len(self)), strict=True))
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __getitem__(self, name: str) -> Stamp | None:
+        """Return a file's stamp.
+
+        Raises:
+            KeyError: there is nothing of that name.
+        """
+        numbers = self.numbers[self.places[name]].tolist()
+        return None if numbers[0] < 0 else Stamp(*numbers)
+
+
+def list_stamps(folder: Place, suffix: str, accept: Callable[[str], bool]) -> Listing:
+    """List the files of a folder with their stamps; links are followed.
+
+    Args:
+        folder: the folder.
+        suffix: that their names end with.
+        accept: whether a name without the suffix is wanted.
 
     Raises:
         FileNotFoundError, NotADirectoryError: there is no such folder.
         StorageError: the system refused.
     """
+    names: list[str] = []
+    numbers = array("q")
     try:
-        if isinstance(folder, StorePath):
-            return dict.fromkeys(folder.store.list(folder.key))
-        return {name: _stamp(status) for name, status in system_calls.scandir(folder)}
+        for name, status in _described(folder):
+            if name.endswith(suffix):
+                names.append(name[: len(name) - len(suffix)])
+                numbers.extend(_numbers(status))
     except (FileNotFoundError, NotADirectoryError):
         raise
     except OSError as error:
         raise storage_error("list", folder, error) from error
+    wanted = sorted(filter(accept, names))
+    places = dict(zip(names, range(len(names)), strict=True))
+    # The last is the row that places of −1 lead to.
+    order = np.fromiter((*map(places.__getitem__, wanted), len(names)), np.int64, len(wanted) + 1)
+    numbers.extend(_NO_NUMBERS)
+    return Listing(wanted, np.frombuffer(numbers, np.int64).reshape(-1, 3)[order])
 
 
 def read_seal(path: Place) -> bytes:
@@ -67,10 +124,16 @@ def read_seal(path: Place) -> bytes:
         raise storage_error("read", path, error) from error
 
 
-def _stamp(status: os.stat_result | None) -> Stamp | None:
+def _described(folder: Place) -> Iterable[tuple[str, os.stat_result | None]]:
+    if isinstance(folder, StorePath):
+        return ((name, None) for name in folder.store.list(folder.key))
+    return system_calls.scandir(folder)
+
+
+def _numbers(status: os.stat_result | None) -> tuple[int, int, int]:
     if status is None or not stat.S_ISREG(status.st_mode):
-        return None
+        return _NO_NUMBERS
     time, inode = status.st_mtime_ns, status.st_ino
     if not (-_HALF <= time < _HALF and inode < _HALF):  # past the year 2262, and some inodes
         time, inode = ((number + _HALF) % (2 * _HALF) - _HALF for number in (time, inode))
-    return Stamp(status.st_size, time, inode)
+    return status.st_size, time, inode

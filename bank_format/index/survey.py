@@ -5,10 +5,10 @@ bytes: so a bank that was copied, unpacked or checked out keeps its index. What 
 tasks that are gone, or of others of their names, is passed over.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import chain
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from bank_format.bank import Bank
 from bank_format.disk import files
 from bank_format.disk.atomic import is_temporary
-from bank_format.disk.stamps import Stamp, list_stamps, read_seal
+from bank_format.disk.stamps import Listing, Stamp, list_stamps, read_seal
 from bank_format.disk.stores import Place, StorePath
 from bank_format.errors import BankError, StorageError
 from bank_format.index.list_part import parse_list
@@ -29,7 +29,6 @@ from bank_format.store.layout import MASKS, SIGNATURES, SUFFIX
 __all__ = ["Segment", "Survey", "listed_in", "read_index_file", "survey"]
 
 Stamps = Mapping[str, Stamp | None]
-_NO_NUMBERS = (-1, -1, -1)  # no file has so many bytes
 _BEGUN = ".index-"  # begins the temporary name of a file of the index
 
 
@@ -128,17 +127,20 @@ def read_index_file(bank: Place, name: str) -> bytes | None:
 class _Check:
     """Whether rows hold; a file's last bytes are read once, and only where stamps differ."""
 
-    def __init__(self, bank: Place, stamps: Stamps, later: Stamps) -> None:
+    def __init__(self, bank: Place, stamps: Listing, later: Listing) -> None:
         self._bank = bank
         self._stamps = stamps
         self._later = later
         self._seals: dict[str, bytes] = {}
-        self._names = [*stamps]
-        self._numbers = _numbers(stamps.values())
-        self._later_numbers = _numbers(map(later.get, stamps) if later else (None,) * len(stamps))
-        has_later = [name in later for name in stamps] if later else [False] * len(stamps)
-        self._has_later = np.array([*has_later, False], np.bool_)
         self._held: set[str] = set()
+
+    @cached_property
+    def _later_places(self) -> NDArray[np.int64]:
+        """Each task's place among the signatures made later: (T + 1,) int64, −1 for none."""
+        if not len(self._later):
+            return np.full(len(self._stamps) + 1, -1, np.int64)
+        places = [self._later.places.get(name, -1) for name in self._stamps.names]
+        return np.array([*places, -1], np.int64)
 
     def holding(self, rows: ListRows) -> ListRows:
         """Return the rows that hold, of tasks that no rows before them told of.
@@ -146,11 +148,11 @@ class _Check:
         Where all stamps are those of the listing, nothing is done row by row.
         """
         here = self._places(rows.names)
-        told, listed = self._later_numbers[here], self._has_later[here]
-        same = (self._numbers[here] == rows.stamps).all(axis=1) & (here >= 0)
-        by_later = (told == rows.later_stamps).all(axis=1)
+        later = self._later_places[here]
+        same = (self._stamps.numbers[here] == rows.stamps).all(axis=1) & (here >= 0)
+        by_later = (self._later.numbers[later] == rows.later_stamps).all(axis=1) & (later >= 0)
         # What was made later says nothing of a task whose own file has a signature.
-        by_own = ~listed | (rows.features > 0)
+        by_own = (later < 0) | (rows.features > 0)
         same &= np.where(rows.has_later, by_later, by_own)
         in_doubt = np.flatnonzero(~same & (here >= 0)).tolist()
         several = [rows.at(place) for place in in_doubt]
@@ -166,9 +168,9 @@ class _Check:
 
     def _places(self, names: Sequence[str]) -> NDArray[np.int64]:
         """Find tasks in the listing: (N,) int64, −1 for those that are gone."""
-        if names == self._names:
+        if names == self._stamps.names:
             return np.arange(len(names))
-        where = {name: place for place, name in enumerate(self._names)}
+        where = self._stamps.places
         return np.fromiter((where.get(name, -1) for name in names), np.int64, len(names))
 
     def _expect(self, rows: Sequence[ListRow]) -> None:
@@ -205,27 +207,13 @@ class _Check:
         return self._seals[name] == file.seal
 
 
-def _numbers(stamps: Iterable[Stamp | None]) -> NDArray[np.int64]:
-    """Lay stamps side by side, one more row at the end: (T + 1, 3) int64, −1 where there is none.
-
-    A place of −1 leads to the last row.
-    """
-    every = [_NO_NUMBERS if one is None else one for one in stamps]
-    flat = np.fromiter(chain.from_iterable((*every, _NO_NUMBERS)), np.int64, 3 * len(every) + 3)
-    return flat.reshape(-1, 3)
-
-
-def _task_stamps(folder: Place) -> dict[str, Stamp | None]:
+def _task_stamps(folder: Place) -> Listing:
     try:
-        found = list_stamps(folder)
-    except FileNotFoundError:
-        return {}  # copies and version control lose an empty folder
+        return list_stamps(folder, SUFFIX, is_task_name)
+    except FileNotFoundError:  # copies and version control lose an empty folder
+        return Listing((), np.full((1, 3), -1, np.int64))
     except NotADirectoryError as error:
         raise files.storage_error("list", folder, error) from error
-    tasks = {
-        name.removesuffix(SUFFIX): stamp for name, stamp in found.items() if name.endswith(SUFFIX)
-    }
-    return {name: tasks[name] for name in sorted(filter(is_task_name, tasks))}
 
 
 def listed_in(bank: Place) -> list[str]:
