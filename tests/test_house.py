@@ -20,8 +20,6 @@ CROWDED = {Path("tests/benchmarks")}
 LONG = {
     # The one class that others use: a verb for each thing a bank can do.
     Path("bank_format/bank.py"),
-    # A scenario for each command that changes a bank: one list, which no command may be missing in.
-    Path("tests/robustness/faults/fault_scenarios.py"),
     # Every kind of image file, and every way a file of attractors may be damaged.
     Path("tests/data/test_images.py"),
     Path("tests/format/kinds/test_hopfield_file.py"),

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from supsup_cli.data import catalog
-from tests.support.commands import ROOT, run
+from tests.support.banks import index_files
+from tests.support.commands import ROOT, answer, flip_bit, run
 
 NOBODY = 65534
 READING = (
@@ -76,6 +77,27 @@ def test_folders_without_permission_are_read_and_not_learned_into(public_bank: P
     for words in READING:
         assert _as_nobody(lambda: run(*words, "--bank", public_bank).code == 0), words  # noqa: B023
     assert _as_nobody(lambda: _refused_at_its_start(public_bank))
+    assert _files(public_bank) == before
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_copied_bank_nobody_may_write_answers_by_its_index(
+    bank: Path, public_bank: Path, *, damaged: bool
+) -> None:
+    """The stamps are others in a copy, so that rows are told by the last bytes of the files."""
+    asked = ("infer-task", "--data", "mnist-perm-0", "--limit", 3)
+    results, listed = answer(*asked, "--bank", bank)["results"], answer("tasks", "--bank", bank)
+    files = index_files(public_bank)
+    assert files
+    if damaged:
+        for path in files:
+            path.chmod(0o644)
+            flip_bit(path, 200)
+            path.chmod(0o444)
+    before = _files(public_bank)
+    assert _as_nobody(lambda: answer(*asked, "--bank", public_bank)["results"] == results)
+    assert _as_nobody(lambda: answer("tasks", "--bank", public_bank) == listed)
+    assert _as_nobody(lambda: run("verify", "--bank", public_bank).code == (5 if damaged else 0))
     assert _files(public_bank) == before
 
 

@@ -1,4 +1,4 @@
-"""Every command that changes a bank, and what must hold when it was stopped."""
+"""Every command that changes a bank, and what it begins with."""
 
 import os
 import shutil
@@ -11,11 +11,8 @@ import numpy as np
 from PIL import Image
 
 from bank_format.bank import Bank
-from bank_format.check.verify import verify
-from bank_format.errors import DamagedError, NoBankError
 from bank_format.kinds.task_records import ParentRecord, TaskFacts
-from bank_format.store.attractors import read_attractors
-from bank_format.store.layout import HOPFIELD_FILE, MASKS, SIGNATURES, SUFFIX
+from bank_format.store.layout import HOPFIELD_FILE, SIGNATURES, SUFFIX
 from supsup_cli.errors import StoppedError
 from supsup_cli.workflows.reporting import Silent
 from supsup_cli.workflows.streams.learn_stream import learn_stream
@@ -275,108 +272,3 @@ SCENARIOS = {
         lambda at: ("verify", "--repair", "--bank", at / "bank"), _damage_that_cannot, code=5
     ),
 }
-
-
-@dataclass(frozen=True)
-class Expected:
-    """What a command began with, and what it leaves when nothing goes wrong.
-
-    Attributes:
-        scenario: the command.
-        before: content_sha256 of each whole task of the bank it began with.
-        after: the same, of the bank it left.
-        masks: bytes of the files of learned masks that are there before and after.
-        problems: files that verify complained of before.
-        attractors: the bytes of the attractors before and after, None where there are none.
-        signatures: the bytes of signatures made later, before and after.
-    """
-
-    scenario: Scenario
-    before: dict[str, str]
-    after: dict[str, str]
-    masks: set[bytes]
-    problems: set[str]
-    attractors: tuple[bytes | None, bytes | None]
-    signatures: tuple[set[bytes], set[bytes]]
-
-    @classmethod
-    def between(cls, scenario: Scenario, start: Path, end: Path) -> "Expected":
-        """Compare the folder a command began with and the one it left."""
-        problems = _problems(start) if _bank(start).exists() else set()
-        masks = _masks(start) & _masks(end)
-        attractors = (_attractors(start), _attractors(end))
-        signed = (_signatures(start), _signatures(end))
-        return cls(scenario, _tasks(start), _tasks(end), masks, problems, attractors, signed)
-
-    def check(self, folder: Path) -> None:
-        """Assert that a stopped command has lost nothing and left no third state."""
-        if (_bank(folder) / "bank.json").exists():
-            # Misplaced files leave all together before any has its name.
-            parked = {f"{MASKS}/misplaced-{number}{SUFFIX}" for number in (1, 2)}
-            assert _problems(folder) <= self.problems | parked
-            found = _tasks(folder)
-            assert self.before.items() & self.after.items() <= found.items()
-            assert found.items() <= self.before.items() | self.after.items()
-            assert self.masks <= _masks(folder)
-            assert _attractors(folder) in self.attractors
-            before, after = self.signatures
-            assert before & after <= _signatures(folder) <= before | after
-
-    def check_ended(self, folder: Path) -> None:
-        """Assert that a command which told that it is done, is done."""
-        report = verify(_bank(folder))
-        assert report.problems == ()
-        assert _tasks(folder) == self.after
-        assert self.masks <= _masks(folder)
-        assert _attractors(folder) == self.attractors[1]
-        assert _signatures(folder) == self.signatures[1]
-
-    def check_again(self, folder: Path) -> None:
-        """Assert that the same command, typed again, does what is left."""
-        words = self.scenario.words(folder)
-        again = run(*words)
-        if again.code == self.scenario.code != 0:
-            again = run(*words)
-        assert again.code == 0, again
-        self.check_ended(folder)
-        assert not (self.scenario.tidy and verify(_bank(folder)).hints)
-
-
-def _bank(folder: Path) -> Path:
-    return folder / "a" / "bank" if (folder / "a").exists() else folder / "bank"
-
-
-def _tasks(folder: Path) -> dict[str, str]:
-    """Read every whole task."""
-    try:
-        bank = Bank.open(_bank(folder))
-    except NoBankError:
-        return {}
-    found = {}
-    for name in bank.tasks():
-        with suppress(DamagedError):
-            found[name] = bank.read_task(name).content_sha256
-    return found
-
-
-def _attractors(folder: Path) -> bytes | None:
-    """Read the bytes of whole attractors."""
-    path = _bank(folder) / HOPFIELD_FILE
-    try:
-        bank = Bank.open(_bank(folder))
-        return path.read_bytes() if read_attractors(bank.path, bank.record) else None
-    except (NoBankError, DamagedError):
-        return None
-
-
-def _signatures(folder: Path) -> set[bytes]:
-    return {path.read_bytes() for path in _bank(folder).glob(f"{SIGNATURES}/[!.]*")}
-
-
-def _masks(folder: Path) -> set[bytes]:
-    """Read the bytes of every file of a learned mask, wherever in the bank it stands."""
-    return {path.read_bytes() for path in _bank(folder).glob("[mq]*/[!.]*")}
-
-
-def _problems(folder: Path) -> set[str]:
-    return {problem.file for problem in verify(_bank(folder)).problems}

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.robustness.faults.fault_scenarios import SCENARIOS, Expected
+from tests.robustness.faults.expected import Expected
+from tests.robustness.faults.fault_scenarios import SCENARIOS
 from tests.robustness.faults.faults import Fault, Plan, command, fast_folder, run_in_child
 
 SEED = 20

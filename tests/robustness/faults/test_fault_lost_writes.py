@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.robustness.faults.fault_scenarios import SCENARIOS, Expected, Scenario
+from tests.robustness.faults.expected import Expected
+from tests.robustness.faults.fault_scenarios import SCENARIOS, Scenario
 from tests.robustness.faults.faults import fast_folder
 from tests.robustness.faults.lost_writes import Disk, Step, Tree, recorded, write_tree
 from tests.support.commands import run

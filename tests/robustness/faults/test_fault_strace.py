@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.robustness.faults.fault_scenarios import SCENARIOS, Expected
+from tests.robustness.faults.expected import Expected
+from tests.robustness.faults.fault_scenarios import SCENARIOS
 from tests.robustness.faults.faults import fast_folder
 from tests.support.commands import ROOT
 

@@ -22,7 +22,7 @@ from tests.support.banks import add, create
 PATIENCE = 240  # seconds
 
 
-def _start(work: Callable[[], None], complaints: Path) -> int:
+def start(work: Callable[[], None], complaints: Path) -> int:
     """Fork a process that does the work, and tells of its errors in a file of its own."""
     child = os.fork()
     if child:
@@ -73,9 +73,9 @@ def _swarm(
 
     def start_writer() -> int:
         seed = next(seeds)
-        return _start(lambda: _write(bank.path, names, acknowledged, seed), complaints)
+        return start(lambda: _write(bank.path, names, acknowledged, seed), complaints)
 
-    reading = [_start(lambda: _read(bank.path, stop), complaints) for _ in range(readers)]
+    reading = [start(lambda: _read(bank.path, stop), complaints) for _ in range(readers)]
     writing = [start_writer() for _ in range(writers)]
     deadline = time.monotonic() + PATIENCE
     killed = 0
