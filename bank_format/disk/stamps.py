@@ -1,4 +1,4 @@
-"""Telling files apart without reading them whole: by their stamps, and by their last bytes."""
+"""Distinguish files without reading them whole: by their stamps, and by their last bytes."""
 
 import os
 import stat
@@ -13,7 +13,7 @@ __all__ = ["Stamp", "list_stamps", "read_seal"]
 
 
 class Stamp(NamedTuple):
-    """What tells that a file is the one that was looked at before, without opening it.
+    """What shows, without opening a file, that it is the same one as before.
 
     Args:
         size: bytes.
@@ -29,7 +29,7 @@ class Stamp(NamedTuple):
 def list_stamps(folder: Place) -> dict[str, Stamp | None]:
     """List what is in a folder, with the stamps of regular files; links are followed.
 
-    A store has no stamps: an object of a name and size may have come anew.
+    A store has no stamps: an object with the same name and size may be a new one.
 
     Raises:
         FileNotFoundError, NotADirectoryError: there is no such folder.
@@ -51,7 +51,7 @@ def list_stamps(folder: Place) -> dict[str, Stamp | None]:
 
 
 def read_seal(path: Place) -> bytes:
-    """Read the last 32 bytes of a file, or all where it has fewer.
+    """Read the last 32 bytes of a file, or all if it has fewer.
 
     Raises:
         FileNotFoundError, NotADirectoryError: there is no such file.

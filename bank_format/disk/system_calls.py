@@ -126,7 +126,7 @@ def listdir(path: Path) -> list[str]:
 
 
 def scandir(path: Path) -> list[tuple[str, os.stat_result | None]]:
-    """List a folder's names with what describes what each leads to; None for a link to nothing."""
+    """List a folder's names, each with the status of what it leads to; None for a broken link."""
     found: list[tuple[str, os.stat_result | None]] = []
     with os.scandir(path) as entries:
         for entry in entries:
@@ -143,5 +143,5 @@ def read_at(descriptor: int, size: int, offset: int) -> bytes:
 
 
 def flock(descriptor: int, operation: int) -> None:
-    """Take or leave a lock on an open file."""
+    """Take or release a lock on an open file."""
     fcntl.flock(descriptor, operation)

@@ -170,7 +170,7 @@ def test_parents_are_not_removed_before_their_children(bank: Bank) -> None:
     add(bank, "d", 4)
     assert (bank.children("a"), bank.children("d"), bank.children("mixed")) == (["mixed"], [], [])
     before = bank.task_path("a").read_bytes()
-    with pytest.raises(InUseError, match="task 'mixed' found combining task 'a'") as error:
+    with pytest.raises(InUseError, match="combination 'mixed' found that needs this task") as error:
         bank.remove_task("a")
     assert error.value.exit_code == 11
     assert "supsup tasks remove mixed" in error.value.hint

@@ -84,7 +84,7 @@ def test_a_parent_stays_while_a_child_names_it(bank: Bank) -> None:
     for words in (("a", "c", "--yes"), ("a", "--dry-run"), ("b", "a", "--yes")):
         ran = run("tasks", "remove", *words, "--bank", bank.path, "--json")
         assert (ran.code, ran.error["code"]) == (11, "in-use")
-        assert "task 'child' found combining task" in ran.error["message"]
+        assert "combination 'child' found that needs this task" in ran.error["message"]
         assert f"tasks remove child --bank {bank.path}" in ran.error["hint"]
     assert bank.tasks() == ["a", "b", "c", "child"]
     assert remove(bank, "child", "--yes") == {"child": "removed"}
