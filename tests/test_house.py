@@ -15,14 +15,14 @@ MAP = (ROOT / "supsup_cli" / "README.md").read_text(encoding="utf-8")
 FILES = [path.relative_to(ROOT) for name in PACKAGES for path in (ROOT / name).rglob("*.py")]
 ROOMS = Counter(path.parent for path in FILES if path.name != "__init__.py")
 
-# Programs that stand alone: nobody reads one to change another.
+# Programs that are independent: you can change one without reading the others.
 CROWDED = {Path("tests/benchmarks")}
 LONG = {
     # The one class that others use: a verb for each thing a bank can do.
     Path("bank_format/bank.py"),
-    # A scenario for each command that changes a bank: one list, which no command may be missing in.
+    # A scenario for each command that changes a bank, in one list that must be complete.
     Path("tests/robustness/faults/fault_scenarios.py"),
-    # Every kind of image file, and every way a file of attractors may be damaged.
+    # Every kind of image file, and every way in which a file of attractors may be damaged.
     Path("tests/data/test_images.py"),
     Path("tests/format/kinds/test_hopfield_file.py"),
 }

@@ -1,4 +1,4 @@
-"""Measure how many masks come back from attractors and images alone, and what they then answer.
+"""Measure how many masks are recovered from attractors and images, and how well they answer.
 
     python tests/benchmarks/hopfield.py --seeds 0 1 2 3 4 --images 0 64 16 1
     python tests/benchmarks/hopfield.py --data mnist-perm-0..19 --outputs 100 --counts 5 10 15 20
@@ -82,7 +82,7 @@ def _settings(count: int, options: argparse.Namespace) -> RecoverySettings:
 
 
 def _line(opened: OpenTasks, count: int, rule: str, images: int, settings: RecoverySettings) -> str:
-    """Store the first tasks by a rule, recover each, and say what came of it."""
+    """Store the first tasks by a rule, recover each, and report the results."""
     stored = [opened.stack.masks(index) for index in range(count)]
     signs = {
         name: torch.stack([one[name] for one in stored]).double() * 2 - 1 for name in stored[0]

@@ -36,7 +36,7 @@ COLUMNS = {
     "written": "writing the index, s",
     "bytes": "index, bytes a task",
 }
-_MOST_WITHOUT = 10_000  # tasks of which all files are read
+_MOST_WITHOUT = 10_000  # the most tasks for which reading all files is measured
 SCRIPT = """
 import io, json, sys, time
 from pathlib import Path
@@ -83,7 +83,7 @@ def main() -> None:
 
 
 def measure(folder: Path, size: int, runs: int) -> dict[str, float | None]:
-    """Measure a bank of so many tasks, which is made where it is not there."""
+    """Measure a bank of the given number of tasks; make the bank if it is missing."""
     path = folder / f"bank-{size}"
     bank = signed_bank.create(path)
     there = len(bank.tasks())
@@ -110,7 +110,7 @@ def measure(folder: Path, size: int, runs: int) -> dict[str, float | None]:
 
 
 def named(path: Path, image: Path, size: int, runs: int) -> tuple[float, float]:
-    """Time naming one image, the median, seconds; and tell its memory, MB."""
+    """Time naming one image, median in seconds, and return its memory in MB."""
     seconds, memory = [], 0.0
     for _ in range(runs):
         words = [sys.executable, "-c", SCRIPT, str(path), str(image)]
@@ -124,7 +124,7 @@ def named(path: Path, image: Path, size: int, runs: int) -> tuple[float, float]:
 
 
 def command(word: str, path: Path, runs: int) -> float:
-    """Time a whole command that answers a document: the median, seconds."""
+    """Time a whole command that prints a document: median in seconds."""
     seconds = []
     for _ in range(runs):
         began = time.perf_counter()

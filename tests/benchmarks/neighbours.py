@@ -1,4 +1,4 @@
-"""Time learning and predicting alone and beside two busy processes; run by name.
+"""Time learning and predicting alone and next to two busy processes; run by name.
 
     python -m tests.benchmarks.neighbours [--runs 5] [--steps 100]
 
@@ -22,7 +22,7 @@ from tests.benchmarks.timing import Timing, machine, row
 
 NEIGHBOURS = 2
 _BUSY = "while True: pass"
-# The console command sets a policy unless there is one; "undefined" says nothing to OpenMP.
+# The console command sets a policy unless there is one; OpenMP ignores the value "undefined".
 _WAYS = {"sleeping": "passive", "spinning": "undefined"}
 
 
@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def compare(what: str, policy: str, runs: int, bank: Path, *words: object) -> None:
-    """Print how long a command takes alone and beside others, one run of each in turn."""
+    """Print how long a command takes alone and next to others, one run of each in turn."""
     alone, beside = [], []
     for _ in range(runs):
         alone.append(_seconds(policy, bank, *words))

@@ -1,4 +1,4 @@
-"""Measure how many digits, how much noise and how many other pictures photos' tasks call new.
+"""Measure how many digits, noise images and other pictures are called new by tasks of photos.
 
     python -m tests.benchmarks.photo_strangers BANK [FOLDER …]
 

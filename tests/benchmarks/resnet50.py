@@ -91,7 +91,7 @@ def name_of(density: str) -> str:
 
 
 def timed(what: str, work: Callable[[], Answer]) -> Answer:
-    """Do it, and print its seconds and the most memory of the process so far."""
+    """Run it, and print its seconds and the most memory of the process so far."""
     began = time.perf_counter()
     answer = work()
     seconds = time.perf_counter() - began
@@ -123,7 +123,7 @@ def print_table(bank: Bank) -> None:
 
 
 def entropy_bits(share: float) -> float:
-    """Return the entropy of one weight's bit."""
+    """Return the entropy of the bit of one weight."""
     return -share * math.log2(share) - (1 - share) * math.log2(1 - share)
 
 

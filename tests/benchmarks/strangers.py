@@ -1,4 +1,4 @@
-"""Measure how strangers' images are told as new, and how often known ones are; run by name.
+"""Measure how often strangers' images and known ones are called new; run by name.
 
     supsup init-base --bank b; supsup learn-task --bank b --data mnist-perm-0..49
     python tests/benchmarks/strangers.py b
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def _new(opened: OpenTasks, inputs: Tensor) -> float:
-    """Return the share of inputs (N, C, H, W) that the best task by R does not know."""
+    """Return the share of inputs (N, C, H, W) that are new to their best task by R."""
     scores, misfits = [], []
     for place, own in enumerate(opened.own):
         logits = masked_forward(opened.net.network, opened.stack.masks(place), inputs)

@@ -1,4 +1,4 @@
-"""Banks of random masks, as large as asked for, made in seconds: what speed is measured on."""
+"""Banks of random masks of any size, made in seconds, on which speed is measured."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Naming photos over a trained network: signatures beside methods that know every class at once.
+"""Naming photos over a trained network: signatures and methods that know all classes at once.
 
     python -m tests.benchmarks.trained_names BANK TASK [TASK …] [--keep FILE] [--ranpac 5000]
 
@@ -32,7 +32,7 @@ from tests.benchmarks.timing import machine, row
 from tests.benchmarks.trained_base import plain_network
 
 _RIDGES = (1e3, 1e4, 1e5, 1e6, 1e7)
-_SHRINKAGE = 0.1  # of a covariance, towards the mean variance
+_SHRINKAGE = 0.1  # of a covariance, shrunk towards the mean variance
 _HELD_OUT = 10  # every tenth training image chooses the ridge
 _TIMED = 256
 
@@ -106,7 +106,7 @@ def timed(work: Callable[[], object]) -> float:
 
 
 def gathered(net: OpenNetwork, tasks: list[str], shape: tuple[int, int, int]) -> dict[str, Tensor]:
-    """Compute features of all images: train and test (N, D) float16, labels, owners of classes."""
+    """Compute features of all images: train and test (N, D) float16, labels, tasks of classes."""
     parts: dict[str, list[Tensor]] = {
         name: [] for name in ("train", "test", "train_labels", "test_labels", "owners")
     }

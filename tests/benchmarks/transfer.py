@@ -73,7 +73,7 @@ def _learn(bank: Path, data: str, steps: int, *, transfer: bool) -> float:
 
 
 def _again(bank: Path, task: str, steps: int, transfer: bool) -> float:
-    """Learn one more task into a copy of the bank, and give its test accuracy."""
+    """Learn one more task into a copy of the bank, and return its test accuracy."""
     with TemporaryDirectory() as folder:
         copy = Path(copytree(bank, Path(folder) / "bank"))
         return _learn(copy, task, steps, transfer=transfer)

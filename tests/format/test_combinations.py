@@ -1,4 +1,4 @@
-"""Tasks made of other tasks' masks: what they are, what they need, what breaks them."""
+"""Combinations of other tasks' masks: what they are, what they need, what breaks them."""
 
 import dataclasses
 import errno
@@ -150,7 +150,7 @@ def test_combinations_of_combinations_are_refused_even_in_a_circle(
     ):
         add_combination(bank, "twice", "mixed", "a", "b")
     assert bank.tasks() == [*PARENTS, "mixed"]
-    # the file of a combination under its own parent's name, as a forger might write it
+    # a combination with the name of its own parent, as a forger might write it
     other = create(tmp_path / "other")
     for seed, name in enumerate(("a", "mixed", "c")):
         add(other, name, seed)

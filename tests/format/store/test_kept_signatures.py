@@ -1,4 +1,4 @@
-"""Signatures made later: a file for each, immutable, of one task and no other."""
+"""Signatures made later: one file for each, immutable, for one task and no other."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Every command that changes a bank, and what must hold when it was stopped."""
+"""Every command that changes a bank, and what must hold after it was stopped."""
 
 import os
 import shutil
@@ -24,7 +24,7 @@ from tests.support.commands import flip_bit, run
 from tests.support.stops import StopAfter
 
 BASE = ("--arch", "mlp-600", "--input", "1x16x16", "--outputs", 40)
-# A stream keeps sixteen bytes for a weight: with more of them a disk could lose too many ways.
+# A stream keeps sixteen bytes for each weight; with more weights there are too many cases.
 SMALL_BASE = ("--arch", "mlp-8", "--input", "1x16x16", "--outputs", 20)
 UNITS = ("--arch", "units-6", "--input", "1x16x16", "--outputs", 20)
 LEARN = ("learn-task", "--steps", 2, "--batch-size", 4, "--device", "cpu")
@@ -32,7 +32,7 @@ LEARN = ("learn-task", "--steps", 2, "--batch-size", 4, "--device", "cpu")
 
 @dataclass(frozen=True)
 class Scenario:
-    """A mutating command.
+    """A command that changes a bank.
 
     Attributes:
         words: the command, given the folder that its banks lie in.
@@ -71,7 +71,7 @@ def _bank_of_two(folder: Path, base: tuple[object, ...] = BASE) -> None:
 
 
 def _bank_with_a_combination(folder: Path) -> None:
-    """The other bank's third task, and one made of it."""
+    """The other bank's third task, and a combination that needs it."""
     _bank_of_two(folder)
     other = Bank.open(folder / "other")
     third = other.read_task("third")
@@ -97,7 +97,7 @@ def _bank_without_signatures(folder: Path) -> None:
 
 
 def _banks_signed_later(folder: Path) -> None:
-    """A task with a signature of its own file in each bank."""
+    """A task with a signature in its own file in each bank."""
     _bank_without_signatures(folder)
     assert run("tasks", "sign", "first", "third", "--bank", folder / "bank").code == 0
     shutil.copytree(folder / "bank", folder / "other")
@@ -123,7 +123,7 @@ def _unfinished_work(folder: Path) -> None:
         (folder / "bank" / "work" / task / "claim").touch()
     (folder / "bank" / "work" / "left" / "state.safetensors").write_bytes(b"torn")
     for place in (".", "masks", "work/left"):
-        temporary = folder / "bank" / place / ".x.4194305.0123456789abcdef.tmp"  # no pid is so high
+        temporary = folder / "bank" / place / ".x.4194305.0123456789abcdef.tmp"  # above any PID
         temporary.write_bytes(b"torn")
         os.utime(temporary, (0, 0))
 
@@ -279,7 +279,7 @@ SCENARIOS = {
 
 @dataclass(frozen=True)
 class Expected:
-    """What a command began with, and what it leaves when nothing goes wrong.
+    """The bank before a command, and after it if nothing goes wrong.
 
     Attributes:
         scenario: the command.
@@ -301,7 +301,7 @@ class Expected:
 
     @classmethod
     def between(cls, scenario: Scenario, start: Path, end: Path) -> "Expected":
-        """Compare the folder a command began with and the one it left."""
+        """Compare the folder before a command and the one after it."""
         problems = _problems(start) if _bank(start).exists() else set()
         masks = _masks(start) & _masks(end)
         attractors = (_attractors(start), _attractors(end))
@@ -311,7 +311,7 @@ class Expected:
     def check(self, folder: Path) -> None:
         """Assert that a stopped command has lost nothing and left no third state."""
         if (_bank(folder) / "bank.json").exists():
-            # Misplaced files leave all together before any has its name.
+            # Misplaced files are all moved away before any gets its name.
             parked = {f"{MASKS}/misplaced-{number}{SUFFIX}" for number in (1, 2)}
             assert _problems(folder) <= self.problems | parked
             found = _tasks(folder)
@@ -323,7 +323,7 @@ class Expected:
             assert before & after <= _signatures(folder) <= before | after
 
     def check_ended(self, folder: Path) -> None:
-        """Assert that a command which told that it is done, is done."""
+        """Assert that a command that reported success has done its work."""
         report = verify(_bank(folder))
         assert report.problems == ()
         assert _tasks(folder) == self.after
@@ -374,7 +374,7 @@ def _signatures(folder: Path) -> set[bytes]:
 
 
 def _masks(folder: Path) -> set[bytes]:
-    """Read the bytes of every file of a learned mask, wherever in the bank it stands."""
+    """Read the bytes of every file of a learned mask, wherever in the bank it is."""
     return {path.read_bytes() for path in _bank(folder).glob("[mq]*/[!.]*")}
 
 

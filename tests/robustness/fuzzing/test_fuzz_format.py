@@ -34,7 +34,7 @@ def check(seed: int, count: int) -> None:
     assert grown < MOST_GROWTH
     of_files = sum(n for name, n in counts.items() if name.split()[0] in FILE_PARSERS)
     assert of_files > count // 2
-    # Some changes do no harm, or are another valid file: the fuzzer reaches the end of parsers.
+    # Some changes do no harm or give another valid file: the fuzzer reaches the end of parsers.
     for kind in ("metadata", "tensors", "codec", "records"):
         assert counts[f"{kind} accepted"] > 0
     for error in ("DamagedError", "NewerFormatError", "OtherBaseError"):
