@@ -64,7 +64,7 @@ class IndexCheck:
 
     @cached_property
     def _holding(self) -> list[tuple[str, dict[str, ListRow]]]:
-        """For each file, the rows that decisions and lists use."""
+        """The rows that decisions and lists believe, of each file."""
         found = survey(self._bank)
         return [(one.file, {row.task: row for row in one.holding}) for one in found.segments]
 

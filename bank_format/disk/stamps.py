@@ -29,7 +29,7 @@ class Stamp(NamedTuple):
 def list_stamps(folder: Place) -> dict[str, Stamp | None]:
     """List what is in a folder, with the stamps of regular files; links are followed.
 
-    A store has no stamps: an object with the same name and size may be a new one.
+    A store has no stamps: an object of a name and size may have come anew.
 
     Raises:
         FileNotFoundError, NotADirectoryError: there is no such folder.

@@ -126,7 +126,7 @@ def listdir(path: Path) -> list[str]:
 
 
 def scandir(path: Path) -> list[tuple[str, os.stat_result | None]]:
-    """List a folder's names, each with the status of what it leads to; None for a broken link."""
+    """List a folder's names with what describes what each leads to; None for a link to nothing."""
     found: list[tuple[str, os.stat_result | None]] = []
     with os.scandir(path) as entries:
         for entry in entries:

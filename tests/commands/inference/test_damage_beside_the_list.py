@@ -133,7 +133,7 @@ def test_an_index_that_lies_is_named_and_the_answer_comes_from_the_files(
     after = run("infer-task", *_asked(bank, "mnist-perm-0"), "--json")
     assert after.code == 0
     assert after.json["results"] == before["results"]
-    lied = "the index says of a task what its file does not" in after.err
+    lied = "the index contradicts a task's file" in after.err
     assert lied == bool(lists)
 
 
