@@ -2,10 +2,11 @@
 
     python -m tests.benchmarks.index --plot tests/benchmarks/index.png
 
-Every measurement has a process of its own. Naming is what `infer-task` does for one image: open the
-bank, decide, tell. Its time begins when torch and the workflows are imported; its memory is what
-comes on top of them. `tasks` and `stats` are whole commands. A copy has other times: of each file
-the last 32 bytes are read. The bank of 100,000 tasks takes 1.9 GB and some minutes to make.
+Every measurement has its own process. Naming is what `infer-task` does for one image: open the
+bank, decide, answer. Its time begins when torch and the workflows are imported, and its memory is
+what is added to theirs. `tasks` and `stats` are whole commands. The files of a copy have other
+times, so the last 32 bytes of each file are read. The bank of 100,000 tasks takes 1.9 GB and some
+minutes to make.
 """
 
 import argparse

@@ -2,10 +2,10 @@
 
     python -m tests.benchmarks.neighbours [--runs 5] [--steps 100]
 
-Each figure is a whole command with as many threads as there are processors, alone and beside two
-processes that compute without a pause, in turn, so that what else the machine does falls on both.
-On two processors a fair share alone makes a command twice as slow. "spinning" is the same with
-threads that spin while they wait, as torch has them where nobody sets OMP_WAIT_POLICY.
+Each figure is a whole command with as many threads as there are processors. It runs in turn alone
+and next to two processes that compute without a pause, so that other work of the machine affects
+both. On two processors, a fair share already makes a command twice as slow. "spinning" is the same
+with threads that spin while they wait, as torch's do if OMP_WAIT_POLICY is not set.
 """
 
 import argparse

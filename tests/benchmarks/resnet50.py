@@ -3,10 +3,10 @@
     python tests/benchmarks/resnet50.py [--steps 3] [--batch-size 16]
 
 Learns a task of 48 images of noise at each density of the paper's, predicts 6 of them, and prints
-seconds, the most memory the process held, and for each density the weights kept, the coded bytes
-beside the entropy of the mask's own layer densities, Σ n H(d) / 8, and the bytes of 100 such files
-beside those that the paper states for SplitImageNet. What the masks know does not matter here: how
-many bytes they take is decided by how many weights they keep.
+seconds and the peak memory of the process. For each density it prints the weights kept, the coded
+bytes with the entropy of the mask's own layer densities, Σ n H(d) / 8, and the bytes of 100 such
+files with those that the paper states for SplitImageNet. What the masks have learned does not
+matter here: the number of weights they keep decides how many bytes they take.
 """
 
 import argparse

@@ -2,9 +2,9 @@
 
     python -m tests.benchmarks.scaling --plot tests/benchmarks/scaling.png
 
-Cost is to grow linearly, without a step: a decision, memory and opening are each drawn against the
-number of tasks. Every size has a process of its own, so that the memory is that of its tasks. The
-bank of 10,000 tasks takes 0.4 GB of disk and a minute to make.
+Cost should grow linearly, without a step: a decision, memory and opening are each drawn against the
+number of tasks. Every size has its own process, so that the memory is that of its tasks. The bank
+of 10,000 tasks takes 0.4 GB of disk and a minute to make.
 """
 
 import argparse

@@ -3,10 +3,10 @@
     supsup init-base --bank b; supsup learn-task --bank b --data mnist-perm-0..49
     python tests/benchmarks/strangers.py b
 
-The bank holds permuted MNIST. Known are the test images of its tasks, each judged as every command
-judges it: by the calibration of the task that fits it best. Strangers are 5,000 test images of 20
-permutations that the bank has not learned, Gaussian noise in the normalised space, and inverted
-digits of permutations it has and has not learned.
+The bank holds permuted MNIST. The known images are the test images of its tasks. Each is judged as
+every command judges it, by the calibration of the task that fits it best. The strangers are 5,000
+test images of 20 permutations that the bank has not learned, Gaussian noise in the normalised
+space, and inverted digits of permutations that it has learned and that it has not.
 """
 
 import argparse

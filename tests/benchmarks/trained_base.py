@@ -2,10 +2,10 @@
 
     python -m tests.benchmarks.trained_base WEIGHTS.safetensors TASK [TASK …] [--input 3x96x96]
 
-Each TASK is a folder with train/CLASS and test/CLASS. For each: the task as `learn-task` learns it;
-a head alone, trained for as many steps on the frozen network's features; with --fine-tune, all
-weights and the head trained for 200 steps of 64, the bound. The time of 200 such steps is estimated
-from the first 20, in the same run.
+Each TASK is a folder with train/CLASS and test/CLASS. For each, three ways are measured: the task
+as `learn-task` learns it; a head alone, trained for as many steps on the frozen network's features;
+and with --fine-tune, as an upper bound, all weights and the head trained for 200 steps of 64. The
+time of 200 such steps is estimated from the first 20, in the same run.
 """
 
 import argparse

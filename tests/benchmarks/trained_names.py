@@ -2,11 +2,11 @@
 
     python -m tests.benchmarks.trained_names BANK TASK [TASK …] [--keep FILE] [--ranpac 5000]
 
-Each TASK is a folder with train/CLASS and test/CLASS that the bank has learned. All methods see the
-same features, of one pass of the frozen network: nearest class mean (Rebuffi et al. 2017), LDA with
-a full shared covariance, and RanPAC (McDonnell et al. 2023): ridge regression on random ReLU
-features. They keep every class's statistics in one place; a signature is 27 KiB in a task's file.
-At the end, images a second on one thread, beside the plain network's.
+Each TASK is a folder with train/CLASS and test/CLASS that the bank has learned. All methods get the
+same features from one pass of the frozen network: nearest class mean (Rebuffi et al. 2017), LDA
+with a full shared covariance, and RanPAC (McDonnell et al. 2023), which is ridge regression on
+random ReLU features. They keep every class's statistics in one place; a signature takes 27 KiB in a
+task's file. The last lines compare images a second on one thread with those of the plain network.
 """
 
 import argparse

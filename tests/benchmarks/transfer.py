@@ -3,9 +3,9 @@
     python tests/benchmarks/transfer.py --plot transfer.png
 
 RotatedMNIST, LeNet 300-100 with 500 outputs: a bank learns some rotations, then one more, from a
-fresh start and from the earlier masks (`--transfer`). The same for a permuted task, which no
-earlier one resembles. Then what transfer costs: how often single images are said to be of their
-own task, in a bank learned without it and in one learned with it.
+fresh start and from the earlier masks (`--transfer`). The same is done for a permuted task, which
+resembles no earlier one. Then it measures what transfer costs: how often single images are assigned
+to their own task, in a bank learned without it and in one learned with it.
 """
 
 import argparse

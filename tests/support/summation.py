@@ -1,9 +1,9 @@
 """Products that add up in another order, as those of another processor would.
 
-A BLAS may add in any order, another one for each row, and may begin with what is there already
-(`addmm_`): (C + a) + b beside C + (a + b). While `OtherSums` is entered, each product of matrices
-of this thread does so: rows in turn are summed forwards, backwards, and shuffled. Equal operands
-still give equal bits, as on any one processor; nothing else that code might trust in does.
+A BLAS may add in any order, may use another order for each row, and may start from the existing
+value (`addmm_`): (C + a) + b instead of C + (a + b). While `OtherSums` is active, each matrix
+product of this thread does so: rows in turn are summed forwards, backwards, and shuffled. Equal
+operands still give equal bits, as on any one processor, but code can rely on nothing else.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -1,7 +1,7 @@
 """Commands run in forked children in which one system call goes wrong.
 
-A child inherits all that its parent has imported, so that a case costs milliseconds. In the
-child every function of `system_calls` counts, and the one whose turn it is fails as planned.
+A child inherits all that its parent has imported, so a case takes milliseconds. In the child, all
+functions of `system_calls` count their calls, and the planned call fails.
 """
 
 import contextlib

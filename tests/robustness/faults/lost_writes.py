@@ -1,9 +1,9 @@
 """What a disk may hold after a power cut: a model that forgets what was not forced to it.
 
-A recorder in the place of `system_calls` notes what a command did. The model replays it and
-tells every state that the disk may be in: the bytes of a file that was not synced are there,
-or not, or up to any sector, or as zeros; a name given or taken in a folder that was not synced
-since may have been given or taken, each independently of the others.
+A recorder replaces `system_calls` and notes what a command did. The model replays it and yields
+every state that the disk may be in. The bytes of a file that was not synced may be there, or
+missing, or there up to any sector, or zeros. If a folder was not synced since a name was given or
+taken there, that change may have happened or not, independently of the others.
 """
 
 import itertools

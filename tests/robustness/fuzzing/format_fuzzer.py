@@ -4,8 +4,8 @@
 
 Input number i of a seed is always the same. Most inputs are valid files with something changed
 and every digest made right again, so that the innermost parsers are reached. Prints one JSON
-object; ends with a traceback and the input's number where anything but the format's own errors
-comes out, or where memory passes the limit.
+object. If anything but the format's own errors comes out, or memory passes the limit, it ends with
+a traceback and the number of the input.
 """
 
 import json

@@ -1,7 +1,7 @@
 """Every parser of the format under changed inputs: its own errors and no other, little memory.
 
-A parser of files may raise a BankError, a pure function the ValueError that it documents. Memory
-is measured in a process of its own: it may grow by 64 MiB, and has no more than 256 MiB to take.
+A parser of files may raise a BankError; a pure function may raise the ValueError that it documents.
+Memory is measured in a separate process: it may grow by 64 MiB, and is limited to 256 MiB.
 """
 
 import json

@@ -1,8 +1,8 @@
 """Plain shell workers on one folder, killed at random: each task once, and little is wasted.
 
-SUPSUP_TASKS, SUPSUP_ARCH and SUPSUP_STEPS set what they learn. What it cost is printed beside one
-command that learns the same tasks on all cores, which nobody kills: the best possible. Processor
-seconds compare well on a machine that others use; seconds only on a quiet one.
+SUPSUP_TASKS, SUPSUP_ARCH and SUPSUP_STEPS set what they learn. The cost is printed together with
+that of one command that learns the same tasks on all cores and is not killed, the best possible.
+Processor seconds can be compared on a machine that others use; seconds only on a quiet one.
 """
 
 import json
