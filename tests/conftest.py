@@ -1,4 +1,4 @@
-"""A small bank with four tasks and image folders of them, made once; a copy for who changes it."""
+"""A small bank with four tasks and folders of their images, made once; copies for changes."""
 
 import os
 import shutil
@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-# Read when torch is first imported: networks this small gain nothing from threads, and threads
-# that wait for a core that others use make a second's learning last half a minute.
+# Read when torch is first imported. Networks this small gain nothing from threads, and threads
+# that wait for a busy core make one second of learning last half a minute.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as the console command has it
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as the console command sets it
 
 from tests.support.commands import answer, make_bank
 from tests.support.summation import OtherSums
 
-# A shell ignores SIGINT for what it runs in the background, and children inherit that: tests of
-# Ctrl+C would wait for an interruption that nobody sees.
+# A shell ignores SIGINT for background commands, and children inherit that: tests of
+# Ctrl+C would wait for an interruption that nothing receives.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

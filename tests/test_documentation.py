@@ -20,7 +20,7 @@ PAGES = sorted(
     for path in (folder.glob("*.md") if folder == ROOT else folder.rglob("*.md"))
 )
 
-# What makes a measurement: per cent with two decimals, times, speeds.
+# What counts as a measurement: per cent with two decimals, times, speeds.
 FIGURE = re.compile(r"\d\.\d\d %|\d (?:ms|images/s)\b|\d\.\d+ s\b")
 DATE = re.compile(r"\b20\d\d-\d\d-\d\d\b")
 PROCESSOR = re.compile(r"\b(?:cores?|thread|Xeon|H100)\b")
@@ -96,7 +96,7 @@ def test_every_link_leads_to_a_file_and_to_a_heading_in_it(page: str) -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_no_figure_stands_without_its_command_date_and_processor(page: str) -> None:
-    """What holds for a whole page stands above its first heading of the second level."""
+    """Text above the first heading of the second level holds for the whole page."""
     head, *sections = re.split(r"^## ", _text(page), flags=re.MULTILINE)
     for one in sections:
         if FIGURE.search(one):

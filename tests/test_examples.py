@@ -240,7 +240,7 @@ def test_workers_share_the_tasks_of_one_bank(small: Small) -> None:
 
 
 def test_the_job_of_a_cluster_runs_as_one_task_of_one_node(tmp_path: Path) -> None:
-    """Where there is no scheduler, its commands are stood in for by ones that run what follows."""
+    """If there is no scheduler, its commands are replaced by ones that run what follows."""
     stands = {
         "srun": 'while [ "${1#--}" != "$1" ]; do shift; done; exec "$@"',
         "scontrol": "echo localhost",

@@ -15,7 +15,7 @@ MAP = (ROOT / "supsup_cli" / "README.md").read_text(encoding="utf-8")
 FILES = [path.relative_to(ROOT) for name in PACKAGES for path in (ROOT / name).rglob("*.py")]
 ROOMS = Counter(path.parent for path in FILES if path.name != "__init__.py")
 
-# Programs that stand alone: nobody reads one to change another.
+# Programs that are independent: you can change one without reading the others.
 CROWDED = {Path("tests/benchmarks")}
 LONG = {
     # The one class that others use: a verb for each thing a bank can do.

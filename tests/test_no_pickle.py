@@ -1,4 +1,4 @@
-"""Nothing that a file says is executed: no pickle, nor what hides one, in the source or live."""
+"""Nothing in a file is executed: no pickle, nor anything that hides one, in source or live."""
 
 import ast
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ LOADERS = {
 
 
 def findings(source: str) -> Iterator[str]:
-    """Name what executes, or may execute, bytes of a file."""
+    """Return the names of what executes, or may execute, bytes of a file."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from (one.name for one in node.names if one.name.split(".")[0] in MODULES)
@@ -72,7 +72,7 @@ def test_the_scan_finds_what_it_looks_for(source: str) -> None:
 
 
 def test_no_command_looks_up_a_class_for_a_pickle(bank: Path, tmp_path: Path) -> None:
-    """Python tells its auditors of every class that a pickle names."""
+    """Python reports to its auditors every class that a pickle names."""
     (tmp_path / "sitecustomize.py").write_text(
         "import os, sys\n"
         "def stop(event, args):\n"

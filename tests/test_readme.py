@@ -17,7 +17,7 @@ FORMAT = (ROOT / "bank_format" / "README.md").read_text(encoding="utf-8")
 
 
 def shape(line: str) -> str:
-    """Keep a line's words, drop what another machine may print otherwise: scores and digests."""
+    """Keep the words of a line, drop what may differ on another machine: scores and digests."""
     line = line.split("[", maxsplit=1)[0]
     line = re.sub(r"\b[0-9a-f]{12}\b", "#", line)
     return " ".join(re.sub(r"-?[0-9][0-9,.]*", "#", line).split())
@@ -52,7 +52,7 @@ def test_the_tour_runs_and_prints_what_it_shows(
     (code_block,) = re.findall(r"```python\n(.*?)```", FORMAT, re.DOTALL)
     exec(compile(code_block, "bank_format/README.md", "exec"), {})
     kept = capsys.readouterr().out
-    # Near a half of the weights is kept; to the last digits, rounding decides.
+    # About half of the weights are kept; rounding decides the last digits.
     shares = re.findall(r"layers\.0\.weight \(300, 784\) (0\.\d+)", kept)
     assert len(shares) == 3
     assert all(0.49 <= float(share) <= 0.51 for share in shares)

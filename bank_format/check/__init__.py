@@ -1,1 +1,1 @@
-"""What is wrong with a bank, as data, and how it is mended."""
+"""What is wrong with a bank, as data, and how it is repaired."""

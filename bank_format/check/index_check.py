@@ -1,4 +1,4 @@
-"""The index compared with the files that it tells of: a row has to say what is made of its file."""
+"""Compare the index with the task files: each row must agree with its file."""
 
 from functools import cached_property
 
@@ -18,12 +18,12 @@ __all__ = ["IndexCheck"]
 
 
 class IndexCheck:
-    """What the index's files say, to be held against the tasks one after the other.
+    """What the index's files say, to compare with the tasks one after the other.
 
-    Rows of files that are gone, or were others, are no damage: nobody looks at them.
+    Rows of files that are gone or have changed are no damage: nothing uses them.
 
     Attributes:
-        lies: file of the index → what it says wrongly, the first of it.
+        lies: file of the index → the first wrong statement in it.
     """
 
     def __init__(self, path: Place, record: BankRecord) -> None:
@@ -52,7 +52,7 @@ class IndexCheck:
             self._coarse.append((name, coarse, places))
 
     def read_task(self, name: str) -> str:
-        """Read a task, checked in full, compare the index with it, and tell its digest.
+        """Read a task, checked in full, compare the index with it, and return its digest.
 
         Raises:
             BankError: as `Bank.read_task`.

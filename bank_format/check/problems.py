@@ -12,7 +12,7 @@ from bank_format.store.layout import BANK_FILE, BASE_FILE
 __all__ = ["Problem", "VerifyReport", "problem_of"]
 
 _UNREADABLE = "I1"
-_PARENTS = "I11"  # no file of its own is to be mended
+_PARENTS = "I11"  # the combination's own file needs no repair
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Problem:
     Args:
         file: its path below the bank.
         message: one line.
-        invariant: which one of FORMAT.md the file breaks, as "I4".
+        invariant: the one of FORMAT.md that the file breaks, such as "I4".
         hint: the next command to type or thing to do.
         slug: of the error that reading it raises.
         exit_code: of that error.
@@ -52,13 +52,13 @@ class VerifyReport:
 
 
 def problem_of(error: BankError, file: str, bank: Place, record: BankRecord | None) -> Problem:
-    """Make a problem of what reading a file raised.
+    """Turn the error from reading a file into a problem.
 
     Args:
-        error: what was raised; where it cites no invariant, the file could not be read.
+        error: what was raised; if it cites no invariant, the file could not be read.
         file: its path below the bank.
         bank: the bank's folder.
-        record: what bank.json says; None where it cannot be read.
+        record: what bank.json says; None if it cannot be read.
     """
     hint = error.hint
     if isinstance(error, DamagedError | OtherBaseError) and error.invariant != _PARENTS:
@@ -75,7 +75,7 @@ def _way_out(file: str, bank: Place, record: BankRecord | None) -> str:
             return f"run {again}: it writes what is missing"
         return f"restore it from a copy, or move it out of the bank and run {again}"
     if record is None:
-        return f"mend {BANK_FILE} first"
+        return f"repair {BANK_FILE} first"
     if file == BASE_FILE and not can_regenerate(record):
         again = f"{init_command(record)} {option}"
         if not (bank / BASE_FILE).exists():

@@ -1,8 +1,8 @@
 """Repair: set aside what is damaged, make again what is derived, never delete a learned mask.
 
-What is set aside is moved to quarantine/, which no command reads, under a name that tells its
-bytes; nothing is overwritten. Each step is one move or one new file, and what is to be done is
-found out from the bank anew each time: killed anywhere, the next run does what is left.
+Damaged files are moved to quarantine/, which no command reads, under names with part of their
+digest; nothing is overwritten. Each step is one move or one new file. Every run looks at the bank
+again to find out what to do, so if one is killed at any step, the next does what is left.
 """
 
 import dataclasses
@@ -33,32 +33,32 @@ from bank_format.store.tasks import settle_tasks
 
 __all__ = ["RepairReport", "repair"]
 
-_MOST_ROUNDS = 4  # what a disk hid from the first reading of the bank is mended after the next
+_MOST_ROUNDS = 4  # a problem that one reading of the bank missed is repaired after the next
 
 
 @dataclass(frozen=True, slots=True)
 class RepairReport(VerifyReport):
-    """What stands after a repair; of a dry run: what stands, and what would be done.
+    """The bank after a repair; for a dry run, the bank as it is and what would be done.
 
     Args:
-        problems: files that still cannot be used, and files set aside whose content is missed.
+        problems: files that still cannot be used, and files set aside that the bank now lacks.
         hints: see `VerifyReport`.
         tasks: number of whole task files.
-        repairs: what was done, in order.
+        repairs: what was done, or would be, in order.
     """
 
     repairs: tuple[Repair, ...]
 
 
 def repair(path: Path, *, dry_run: bool = False) -> RepairReport:
-    """Mend what can be mended without a copy, and set aside what cannot.
+    """Repair what can be repaired without a copy, and set aside what cannot.
 
-    A bank is left as it is where bank.json cannot be read, and where neither the base nor a task
-    confirms it but some task contradicts it: for then bank.json may be another bank's.
+    A bank is left as it is if bank.json cannot be read. It is also left if neither the base nor a
+    task confirms bank.json but some task contradicts it, because it may be another bank's.
 
     Args:
         path: the bank's folder.
-        dry_run: change nothing, tell what would be done.
+        dry_run: change nothing, report what would be done.
 
     Raises:
         NoBankError: the folder holds neither bank.json nor anything else of a bank.
@@ -77,7 +77,7 @@ def repair(path: Path, *, dry_run: bool = False) -> RepairReport:
         missed.extend(_missed(report.problems, repairs))
         report = verify(path)
     if not dry_run:
-        settle_tasks(path)  # also what an earlier repair moved that was killed before this step
+        settle_tasks(path)  # including moves of an earlier repair that was killed before this step
     told = repairs if dry_run else tuple(done)
     problems = (*missed, *report.problems)
     hints = (*report.hints, *doubts, *_derived(path, told))
@@ -85,7 +85,7 @@ def repair(path: Path, *, dry_run: bool = False) -> RepairReport:
 
 
 def _plan(bank: Path, report: VerifyReport) -> tuple[tuple[Repair, ...], tuple[str, ...]]:
-    """Return what to do, and why nothing is done where the bank is not to be trusted."""
+    """Return what to do, and why nothing is done if the bank cannot be trusted."""
     unread = next((one for one in report.problems if one.file == BANK_FILE), None)
     if unread is not None:
         if unread.slug == StorageError.slug:
@@ -95,7 +95,7 @@ def _plan(bank: Path, report: VerifyReport) -> tuple[tuple[Repair, ...], tuple[s
     if not _is_trusted(report):
         doubt = (
             f"{bank / BANK_FILE}: base {record.base_sha256[:16]}… found, but neither {BASE_FILE} "
-            f"nor any task is of it: nothing was repaired; restore {BANK_FILE} from a copy"
+            f"nor any task belongs to it: nothing was repaired; restore {BANK_FILE} from a copy"
         )
         return (), (doubt,)
     return plan_repairs(bank, record, report.problems), ()
@@ -115,9 +115,9 @@ def _perform(bank: Path, repairs: tuple[Repair, ...]) -> None:
 
 
 def _rename(bank: Path, renames: Mapping[str, str]) -> None:
-    """Move files to their rightful names, which some of them may hold of each other.
+    """Move files to their rightful names, even if some of them have each other's names.
 
-    First all leave, to names that tasks can have: a run after a kill finds them misplaced there.
+    First all move to free names that tasks can have, so that a run after a kill finds them there.
     """
     names = (f"{MASKS}/misplaced-{number}{SUFFIX}" for number in count(1))
     free = (name for name in names if not files.exists(bank / name))

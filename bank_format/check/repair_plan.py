@@ -1,4 +1,4 @@
-"""What a repair would do to a bank: found out by reading, nothing is changed."""
+"""What a repair would do to a bank. Finding out only reads; nothing is changed."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -46,9 +46,9 @@ class Repair:
         file: its path below the bank.
         action: moved to quarantine/; given the name that its content states; written again from
             the seed; a missing folder made.
-        to: its new path below the bank, the same one where it has not moved.
+        to: its new path below the bank, or the same one if it does not move.
         message: what was wrong with it.
-        lossless: all that the bank needs of the file is there afterwards.
+        lossless: whether the bank still has all that it needs from the file afterwards.
     """
 
     file: str
@@ -61,8 +61,8 @@ class Repair:
 def plan_repairs(bank: Path, record: BankRecord, problems: Sequence[Problem]) -> tuple[Repair, ...]:
     """Find what a repair would do, in the order of doing it.
 
-    Files of a newer format and files that the system refuses to read are left alone; what is
-    damaged is read a second time before it is called so.
+    Files of a newer format and files that the system refuses to read are left alone. A damaged file
+    is read a second time before it counts as damaged.
 
     Args:
         bank: the bank's folder.
@@ -83,7 +83,7 @@ def plan_repairs(bank: Path, record: BankRecord, problems: Sequence[Problem]) ->
 
 @dataclass(frozen=True, slots=True)
 class _Misplaced:
-    """A task file that is whole but for its name."""
+    """A task file that is whole but has the wrong name."""
 
     problem: Problem
     rightful: str
@@ -167,7 +167,7 @@ class _Plan:
         self.repairs.append(Repair(problem.file, "quarantined", target, problem.message, lossless))
 
     def names_aside(self, file: str) -> Iterator[str]:
-        """Yield names in quarantine/ that nothing else has, the one that tells the bytes first."""
+        """Yield free names in quarantine/, first the one with only the digest of the bytes."""
         data = self.read(file)
         here = files.identity(self.bank / file)
         tag = f"inode-{here[1] if here else 0}" if data is None else sha256(data).hexdigest()[:16]
@@ -180,9 +180,9 @@ class _Plan:
                 yield target
 
     def rightful_file(self, data: bytes) -> str | None:
-        """Return where a whole task file of this bank belongs; None if it is none.
+        """Return where a whole task file of this bank belongs; None if it is not one.
 
-        A combination is whole where its own file is: it waits for a parent to come back.
+        A combination counts as whole if its own file is whole: a missing parent may come back.
         """
         try:
             _, metadata = unseal(data, "file")
@@ -193,7 +193,7 @@ class _Plan:
         return f"{MASKS}/{task}{SUFFIX}"
 
     def read(self, file: str) -> bytes | None:
-        """Read a file of the bank; None if that is no file, too long, or gone."""
+        """Read a file of the bank; None if it is not a regular file, too long, or gone."""
         limit = (hopfield_limit if file == HOPFIELD_FILE else file_limit)(self.record)
         try:
             return files.read_bytes(self.bank / file, INDEX_LIMIT if part_of(file) else limit)

@@ -1,8 +1,8 @@
 """Every problem of a bank, as data: read all, check all, raise nothing for damage.
 
 A problem means that some file cannot be used as it is, and cites the invariant of FORMAT.md that
-the file breaks. A hint is about what does no harm: what a stopped command left, and files that
-are no part of a bank. Both say what to type next.
+the file breaks. A hint is about something harmless: files that a stopped command left, and files
+that do not belong to a bank. Both say what to type next.
 """
 
 import shlex
@@ -152,7 +152,8 @@ class _Survey:
                 known = f"{MASKS}/{task}{SUFFIX}" not in unknown
                 if found and known and found.content.task_sha256 != digests.get(task):
                     self.hints.append(
-                        f"{file} is of a task that is gone: supsup tasks clean --bank {self.bank}"
+                        f"{file} belongs to a task that is gone: "
+                        f"supsup tasks clean --bank {self.bank}"
                     )
 
     def work(self, bank: Path) -> None:
@@ -209,7 +210,7 @@ class _Survey:
         parse_features(read_bytes(path, file_limit(self.record)), self.record, str(path))
 
     def tell_stale(self) -> None:
-        """Report what attractors lack or have too much; damaged tasks are left out."""
+        """Report how attractors differ from the tasks; damaged tasks are left out."""
         if self.stored is None:
             return
         unknown = {problem.file for problem in self.problems}
@@ -267,11 +268,11 @@ class _Survey:
                 f"supsup tasks clean --bank {self.bank}"
             )
         else:
-            self.hints.append(f"{file} is no part of a bank: move it elsewhere")
+            self.hints.append(f"{file} does not belong to a bank: move it elsewhere")
 
     @contextmanager
     def reporting(self, file: str) -> Iterator[None]:
-        """Make a problem of what goes wrong with a file; what no parser cites is unreadable."""
+        """Turn an error about a file into a problem; without an invariant, it is unreadable."""
         try:
             yield
         except BankError as error:

@@ -1,10 +1,10 @@
 """Read whole files, create them without overwriting, replace, move, remove and list them.
 
 A new file is written under a temporary name beginning with "." in the same folder, forced to the
-disk, and only then named. So a name stands for a whole file or for none, whenever the machine
-stops. A hard link gives the name, because it never overwrites; on a file system without links, a
-rename that refuses to overwrite does. These functions report that a file exists or is gone only
-after that is on the disk, even if an earlier, killed command did the work.
+disk, and only then named. So a name always belongs to a whole file, whenever the machine stops. A
+hard link gives the name, because it never overwrites; on a file system without links, a rename that
+refuses to overwrite does. These functions report that a file exists or is gone only after that
+is on the disk, even if an earlier, killed command did the work.
 
 An OSError becomes a StorageError that names the file. FileNotFoundError and NotADirectoryError pass
 through when a file is read, removed or listed, because only the caller knows what they mean.
@@ -102,7 +102,7 @@ def replace(path: Path, data: bytes) -> None:
     """Replace a file by these bytes, in one step and durably.
 
     Raises:
-        StorageError: the system refused; the old file stands.
+        StorageError: the system refused; the old file is unchanged.
     """
     _commit(path, data, give_name_over)
 
@@ -110,13 +110,13 @@ def replace(path: Path, data: bytes) -> None:
 def move_new(source: Path, target: Path) -> None:
     """Move a file, or a folder, to another folder of the file system, durably.
 
-    Never overwrites. If stopped in between, it may have both names, but never none; moving it again
-    completes that.
+    Never overwrites. If this is stopped in between, the file may have both names, but never none;
+    moving it again completes the move.
 
     Raises:
         NameTakenError: something else has the new name; both are untouched.
         StorageError: the system refused, or there is no such file.
-        ValueError: both are one name.
+        ValueError: source and target are the same.
     """
     if source == target:
         raise ValueError(f"{source} moved to itself")
@@ -170,7 +170,7 @@ def make_folder(folder: Path) -> None:
     """Make a folder and all missing folders above it, durably.
 
     Raises:
-        StorageError: the system refused, or a file stands there.
+        StorageError: the system refused, or a file has that name.
     """
     try:
         _make_folders(folder)
@@ -179,7 +179,7 @@ def make_folder(folder: Path) -> None:
 
 
 def settle(folder: Path) -> None:
-    """Force a folder's entries to the disk, which a killed command may have left.
+    """Force a folder's entries to the disk, in case a killed command did not.
 
     A folder that is missing, or may not be listed, is skipped.
 

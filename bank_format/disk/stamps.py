@@ -1,4 +1,4 @@
-"""Telling files apart without reading them whole: by their stamps, and by their last bytes."""
+"""Distinguish files without reading them whole: by their stamps, and by their last bytes."""
 
 import os
 import stat
@@ -24,7 +24,7 @@ _NO_NUMBERS = (-1, -1, -1)  # no file has so many bytes
 
 
 class Stamp(NamedTuple):
-    """What tells that a file is the one that was looked at before, without opening it.
+    """What shows, without opening a file, that it is the same one as before.
 
     Args:
         size: bytes.
@@ -106,7 +106,7 @@ def list_stamps(folder: Place, suffix: str, accept: Callable[[str], bool]) -> Li
 
 
 def read_seal(path: Place) -> bytes:
-    """Read the last 32 bytes of a file, or all where it has fewer.
+    """Read the last 32 bytes of a file, or all if it has fewer.
 
     Raises:
         FileNotFoundError, NotADirectoryError: there is no such file.

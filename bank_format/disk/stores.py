@@ -46,13 +46,13 @@ class Store(Protocol):
         """Read the last 32 bytes of an object, or all if it has fewer."""
 
     def read_seals(self, names: Sequence[str]) -> Iterator[bytes]:
-        """Read the seals of several objects, in this order; of one that is gone none: b""."""
+        """Read the seals of several objects, in this order; b"" for an object that is gone."""
 
     def stat(self, name: str) -> ObjectStat:
         """Return the size and version of an object."""
 
     def expect(self, names: Sequence[str]) -> None:
-        """Learn which objects are about to be read, in this order; they may be fetched ahead."""
+        """Note which objects are about to be read, in this order; they may be fetched ahead."""
 
 
 @dataclass(frozen=True, slots=True)

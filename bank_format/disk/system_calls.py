@@ -147,5 +147,5 @@ def read_at(descriptor: int, size: int, offset: int) -> bytes:
 
 
 def flock(descriptor: int, operation: int) -> None:
-    """Take or leave a lock on an open file."""
+    """Take or release a lock on an open file."""
     fcntl.flock(descriptor, operation)

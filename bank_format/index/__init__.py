@@ -1,1 +1,1 @@
-"""The index: what lists and decisions need of all tasks, in a few sealed files; only a cache."""
+"""The index, a cache: a few sealed files with what lists and decisions need to know about tasks."""

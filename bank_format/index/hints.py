@@ -1,7 +1,7 @@
-"""What the file of a damaged task hints at: whether the task would have been among those in doubt.
+"""Find out from a damaged task's file whether the task might have been the answer.
 
-A signature that no seal vouches for decides nothing. It only tells whether the damage is worth a
-word: an answer to which the task had nothing to say is not stopped by it.
+A signature that fails its seal decides nothing. It only shows whether the damage matters: an answer
+that the task could not have changed is given in spite of it.
 """
 
 from collections.abc import Mapping
@@ -25,11 +25,11 @@ __all__ = ["Hint", "hint_of"]
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """What a damaged file seems to have as a signature.
+    """The signature that a damaged file seems to have.
 
     Attributes:
-        coarse: its row, whose seal is none of any file's.
-        signature: whole.
+        coarse: its row; the seal of the row is not that of any file.
+        signature: the whole signature.
     """
 
     coarse: CoarseRows
@@ -37,7 +37,7 @@ class Hint:
 
 
 def hint_of(bank: Bank, name: str) -> Hint | None:
-    """Look into the file of a task that cannot be read; None where it tells of no signature."""
+    """Look for a signature in the file of a task that cannot be read; None if there is none."""
     with suppress(BankError, ValueError, KeyError, TypeError, AttributeError):
         found = _signature(bank, name)
         if found is not None:

@@ -1,4 +1,4 @@
-"""What the two parts of the index have alike: their names, and how their files are checked."""
+"""What the two parts of the index have in common: their names, and how their files are checked."""
 
 from collections.abc import Iterable
 from hashlib import sha256
@@ -31,7 +31,7 @@ def signatures_beside(name: str) -> str:
 
 
 def part_of(name: str) -> Part | None:
-    """Return which part a file of the bank's folder is of; None for one that is none."""
+    """Return the part of the index that a file of the bank's folder is; None for another file."""
     if not is_index_file(name):
         return None
     return next(one for one in PARTS if name.startswith(f"index-{one}-"))
@@ -40,7 +40,7 @@ def part_of(name: str) -> Part | None:
 def read_part(
     of: type[_Content], data: bytes, record: BankRecord, name: str
 ) -> tuple[_Content, Tensors]:
-    """Read a part's file, checked but for what its tensors hold, which are views of the data.
+    """Read a part's file and check all but the values of its tensors, which are views of the data.
 
     Args:
         of: what its content says, with a field `base_sha256`.

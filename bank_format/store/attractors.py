@@ -1,4 +1,4 @@
-"""The attractors of a bank: their file, what it lacks of the bank's tasks, and their order."""
+"""The attractors of a bank: their file, how it differs from the bank's tasks, and their order."""
 
 import shlex
 from collections.abc import Iterable, Sequence
@@ -39,8 +39,8 @@ class Stale:
     """How the attractors differ from the bank's tasks.
 
     Args:
-        missing: tasks of the bank that are not stored, or were others of the same name.
-        gone: stored tasks that the bank has no more, or has others of the same name.
+        missing: tasks of the bank that are not stored, or are stored with other content.
+        gone: stored tasks that the bank no longer has, or has with other content.
     """
 
     missing: tuple[str, ...]
@@ -48,7 +48,7 @@ class Stale:
 
     @property
     def told(self) -> str:
-        """What differs, in words that follow the file's name."""
+        """The difference, in words that follow the file's name."""
         return " and ".join(
             f"{verb} {_named(names)}{end}"
             for verb, names, end in (
@@ -60,7 +60,7 @@ class Stale:
 
 
 def read_attractors(bank: Place, record: BankRecord) -> tuple[Attractors, int] | None:
-    """Read a bank's attractors, checked in full; None where there are none.
+    """Read a bank's attractors, checked in full; None if there are none.
 
     Returns:
         The attractors, and the size of their file, bytes.
@@ -80,7 +80,7 @@ def read_attractors(bank: Place, record: BankRecord) -> tuple[Attractors, int] |
 
 
 def check_attractors(bank: Place, record: BankRecord) -> HopfieldContent | None:
-    """Check a bank's attractors in full and tell what their file says; None where there is none.
+    """Check a bank's attractors in full and return what their file says; None if there is none.
 
     Raises:
         BankError: as `read_attractors`.
@@ -90,17 +90,17 @@ def check_attractors(bank: Place, record: BankRecord) -> HopfieldContent | None:
 
 
 def write_attractors(bank: Path, record: BankRecord, attractors: Attractors) -> int:
-    """Put attractors in the place of those that are there, at once and durably.
+    """Replace a bank's attractors, atomically and durably.
 
     Returns:
         The size of their file, bytes.
 
     Raises:
-        StorageError: the system refused; what was there stands.
+        StorageError: the system refused; the old file is unchanged.
         ValueError: see `build_hopfield`.
     """
     data = build_hopfield(record, attractors)
-    settle_tasks(bank)  # what is stored of a task shall not outlive it through a crash
+    settle_tasks(bank)  # else a crash may lose a task and keep its pattern
     files.replace(bank / HOPFIELD_FILE, data)
     return len(data)
 
@@ -108,7 +108,7 @@ def write_attractors(bank: Path, record: BankRecord, attractors: Attractors) -> 
 def in_order(tasks: Iterable[Task]) -> list[Task]:
     """Sort tasks as they are stored: by the time they were learned, then by name.
 
-    The task files alone decide it, so attractors that are lost can be made again.
+    The order depends only on the task files, so lost attractors can be made again.
     """
     return sorted(tasks, key=lambda task: (task.provenance.created, task.content.task))
 

@@ -1,6 +1,6 @@
-"""Claims: who is learning which task, told at once and never in the way of anything else.
+"""Claims: which process is learning which task. A claim blocks nothing else.
 
-A claim is a lock on work/<task>/claim. What the file says, "PID HOST STARTED", is information
+A claim is a lock on work/<task>/claim. The text of the file, "PID HOST STARTED", is information
 for people; only the lock counts, and it ends with its process.
 """
 
@@ -34,10 +34,10 @@ _PAUSE = 0.02  # seconds
 
 @contextmanager
 def claimed(folder: Path) -> Iterator[None]:
-    """Hold the claim on the folder of a task's work, made for it.
+    """Hold the claim on the folder of a task's work; the folder is made for it.
 
     Raises:
-        LockedError: another live process holds it; names the process where the file tells it.
+        LockedError: another live process holds it; the message names the process if the file does.
         StorageError: the bank cannot be written.
     """
     path = folder / CLAIM
@@ -55,11 +55,11 @@ def claimed(folder: Path) -> Iterator[None]:
 
 
 def check_claimable(folder: Path, tasks: Path) -> None:
-    """Refuse early what learning would come to refuse late.
+    """Refuse at once what would fail only at the end of learning.
 
     Args:
         folder: of the task's work.
-        tasks: the folder that its file will appear in.
+        tasks: the folder where its file will appear.
 
     Raises:
         LockedError: another live process holds the claim.
@@ -77,10 +77,10 @@ def check_claimable(folder: Path, tasks: Path) -> None:
 
 
 def unfinished_work(work: Path) -> list[str]:
-    """Name the tasks whose learner stopped and left something, sorted.
+    """List the tasks with work that a stopped learner left, sorted.
 
     A folder counts if it is empty or holds a file known by name, and if no live process of this
-    machine has locked it. Links and folders of strangers do not count.
+    machine has locked it. Links and folders with only unknown files do not count.
 
     Raises:
         StorageError: the system refused.
@@ -100,7 +100,7 @@ def discard_work(folder: Path) -> None:
     Raises:
         NoSuchTaskError: there is no such folder.
         LockedError: a live process holds the claim.
-        DamagedError: a link or a file stands in the folder's place.
+        DamagedError: there is a link or a file in the folder's place.
         StorageError: the system refused.
     """
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
@@ -132,7 +132,7 @@ def _sign(path: Path) -> None:
         with opened(path, os.O_WRONLY | os.O_TRUNC) as descriptor:
             system_calls.write(descriptor, memoryview(text.encode()))
     except FileNotFoundError:
-        return  # where locks do not hold, another learner has left and tidied up; the link decides
+        return  # without locks, another learner may have ended and removed it; the link decides
     except OSError as error:
         raise storage_error("claim", path, error) from error
 

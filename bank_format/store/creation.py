@@ -1,4 +1,4 @@
-"""Creating a bank, so that a create killed anywhere is completed by running it again."""
+"""Create a bank. If this is killed at any step, running it again completes the bank."""
 
 import dataclasses
 import shlex
@@ -34,18 +34,18 @@ _OTHER_FOLDER = "choose another folder with --bank, or remove this one if nothin
 def create_bank(
     path: Path, spec: BankSpec, tensors: Mapping[str, Tensor]
 ) -> tuple[BankRecord, bool]:
-    """Create a bank, or find the one of an equal spec and base; bank.json is written last.
+    """Create a bank, or find one with an equal spec and base; bank.json is written last.
 
     Args:
-        path: the folder; made where it is missing.
-        spec: what the base is made of.
+        path: the folder; made if it is missing.
+        spec: what the base is made from.
         tensors: the base as stored; see `build_base`.
 
     Returns:
         What bank.json says, and whether this call wrote it.
 
     Raises:
-        NameTakenError: another bank, or a folder with something else in it.
+        NameTakenError: the folder holds another bank or something else.
         DamagedError, NewerFormatError: the bank there cannot be read.
         StorageError: the system refused.
         ValueError: the tensors are not those that the spec demands.
@@ -60,8 +60,8 @@ def create_bank(
     for folder in (path, path / MASKS, path / WORK):
         make_folder(folder)
     _complete_base(path, record, base)
-    # Before bank.json is seen: whoever learns a task on it may count on the folders above it, also
-    # where those were made by a create that was killed.
+    # Before bank.json appears: a learner relies on the folders above it, even if a create that was
+    # killed made them.
     for folder in path.absolute().parents:
         settle(folder)
     if there:

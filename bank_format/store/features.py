@@ -1,4 +1,4 @@
-"""features.safetensors of a bank: derived from the base, made once, and again if it is gone."""
+"""features.safetensors of a bank: derived from the base, made once, made again if it is lost."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -14,7 +14,7 @@ __all__ = ["keep_features", "read_features"]
 
 
 def read_features(bank: Place, record: BankRecord, model: str) -> Whitening | None:
-    """Read what the file holds, checked in full; None where there is none that can be used.
+    """Read what the file holds, checked in full; None if there is no usable file.
 
     Raises:
         StorageError: the system refused.
@@ -33,6 +33,6 @@ def read_features(bank: Place, record: BankRecord, model: str) -> Whitening | No
 
 
 def keep_features(bank: Path, record: BankRecord, model: str, whitening: Whitening) -> None:
-    """Keep it for the next command, if the bank can be written; nothing depends on that."""
+    """Write the file for the next command, if the bank can be written; nothing depends on it."""
     with suppress(StorageError):
         files.replace(bank / FEATURES_FILE, build_features(record, model, whitening))

@@ -1,7 +1,7 @@
-"""Temporary files that a stopped command left in a bank, told from those of a running one.
+"""Find temporary files that a stopped command left in a bank, not those of a running one.
 
-A temporary name ends with the process that made it, ".NAME.PID.HEX.tmp". A process that this
-machine does not have may be another machine's, and writes for seconds, not for minutes.
+A temporary name contains the process that made it, ".NAME.PID.HEX.tmp". If this machine has no such
+process, another machine may have it; it needs the file for seconds, not for minutes.
 """
 
 import os
@@ -28,7 +28,7 @@ class Leftover:
     """A temporary file or folder of a bank.
 
     Args:
-        path: where it stands.
+        path: of the file or folder.
         file: its path below the bank.
         abandoned: whether no command can need it any more.
     """

@@ -1,4 +1,4 @@
-"""Which tasks are made of which, within a bank and as copies of another bank's.
+"""Which tasks depend on which others, within a bank and when tasks are copied between banks.
 
 A combination cannot be read without its parents.
 """
@@ -40,21 +40,21 @@ __all__ = [
     "renamed",
 ]
 
-# As it stands in the header, where the content is JSON inside JSON.
+# As written in the header, where the content is JSON inside JSON.
 _KIND = b'\\"kind\\":\\"combination\\"'
 _MOST_NAMED = 5
 _UNREADABLE = (DamagedError, NewerFormatError, NoSuchTaskError, OtherBaseError)
 
 
 def needed_parents(task: Task) -> tuple[ParentRecord, ...]:
-    """List the tasks that one cannot be read without; a mask of its own needs none."""
+    """List the tasks without which a task cannot be read; a task of kind `mask` needs none."""
     return task.content.parents if task.content.kind == "combination" else ()
 
 
 def named_parents(data: bytes, name: str) -> tuple[ParentRecord, ...]:
-    """List the tasks that a task file cannot be read without, from that file alone.
+    """List the tasks without which a task file cannot be read, from that file alone.
 
-    The parents are not read, so that a combination that has lost one still tells.
+    The parents are not read, so this works for a combination that has lost one, too.
 
     Args:
         data: the whole file.
@@ -73,9 +73,9 @@ def named_parents(data: bytes, name: str) -> tuple[ParentRecord, ...]:
 
 
 def children_of(bank: Place, record: BankRecord, parents: Sequence[str]) -> dict[str, list[str]]:
-    """Name for each of some tasks the combinations, none of these, that need it, sorted.
+    """List the other tasks that are combinations and need one of these, sorted, for each of these.
 
-    What a damaged or missing parent was is known by its name alone. A combination that is damaged
+    A damaged or missing parent is recognised by its name alone. A combination that is damaged
     itself is left out: `verify` reports it, and it is lost anyway.
 
     Raises:
@@ -99,7 +99,7 @@ def children_of(bank: Place, record: BankRecord, parents: Sequence[str]) -> dict
 
 
 def refuse_parent(bank: Path, name: str, children: Sequence[str]) -> None:
-    """Refuse to remove a task while combinations are made of it.
+    """Refuse to remove a task while combinations need it.
 
     Raises:
         InUseError: there are some.
@@ -109,7 +109,7 @@ def refuse_parent(bank: Path, name: str, children: Sequence[str]) -> None:
     named = " ".join(children[:_MOST_NAMED])
     others = f" and {len(children) - 1} more" if len(children) > 1 else ""
     raise InUseError(
-        f"{task_path(bank, name)}: task {children[0]!r}{others} found combining task {name!r}, "
+        f"{task_path(bank, name)}: combination {children[0]!r}{others} found that needs this task, "
         "expected none; nothing was removed",
         hint=f"remove those first: supsup tasks remove {named} --bank {shlex.quote(str(bank))}",
     )
@@ -118,16 +118,16 @@ def refuse_parent(bank: Path, name: str, children: Sequence[str]) -> None:
 def check_same_base(
     bank: Place, record: BankRecord, source: Place, source_record: BankRecord
 ) -> None:
-    """Refuse a bank whose tasks cannot be used in another.
+    """Refuse to copy tasks between banks with different bases.
 
     Args:
-        bank: the folder of the bank that would have them.
+        bank: the folder of the bank that would get the tasks.
         record: what its bank.json says.
-        source: the folder of the bank that has them.
+        source: the folder of the bank that has the tasks.
         source_record: what its bank.json says.
 
     Raises:
-        OtherBaseError: they have different bases.
+        OtherBaseError: the bases differ.
     """
     theirs, ours = source_record.base_sha256, record.base_sha256
     if theirs != ours:
@@ -138,7 +138,7 @@ def check_same_base(
 
 
 def renamed(record: BankRecord, task: Task, name: str) -> bytes:
-    """Write the file of a task's copy under another name; its provenance goes with it.
+    """Build the file of a task's copy under another name; the provenance is copied too.
 
     Args:
         record: of the bank.
@@ -146,7 +146,7 @@ def renamed(record: BankRecord, task: Task, name: str) -> bytes:
         name: the copy's.
 
     Raises:
-        ValueError: a combination under the name of one of its parents.
+        ValueError: a combination would get the name of one of its parents.
     """
     facts = dataclasses.replace(task.content, task=name)
     if task.coefficients:

@@ -1,7 +1,7 @@
-"""The folder signatures/: what was found out later of tasks whose own files have no signature.
+"""The folder signatures/: signatures computed later, for tasks without one in their own file.
 
-A file here belongs to the task whose digest it names. It is derived: without it the task's mask is
-tried for every decision. A task's own file, if it has a signature, goes before.
+A file here names the digest of its task. It is derived: without it, the task's mask is tried for
+every decision. If the task's own file has a signature, that one counts.
 """
 
 from contextlib import suppress
@@ -31,7 +31,7 @@ __all__ = [
 
 
 def signature_path(bank: AnyPlace, task: str) -> AnyPlace:
-    """Return where a task's signature stands, or would stand.
+    """Return the path of a task's signature, whether it exists or not.
 
     Raises:
         BadNameError: no task can have that name.
@@ -54,9 +54,9 @@ def list_signatures(bank: Place) -> list[str]:
 
 
 def read_signature(bank: Place, record: BankRecord, task: str) -> StoredSignature | None:
-    """Read a task's file here, checked in full; None where there is none.
+    """Read a task's file here, checked in full; None if there is none.
 
-    Whoever reads it compares its `task_sha256` with the task's digest.
+    The caller compares its `task_sha256` with the task's digest.
 
     Raises:
         DamagedError, NewerFormatError, OtherBaseError: of the file.
@@ -77,10 +77,10 @@ def add_signature(
     signature: SignatureRecord,
     arrays: Arrays,
 ) -> None:
-    """Store a task's signature; it replaces one of a task that is gone.
+    """Store a task's signature; it replaces that of an earlier task of the same name.
 
     Raises:
-        NameTakenError: the task has one here; it is untouched.
+        NameTakenError: the task already has one here; it is untouched.
         StorageError: the system refused.
         ValueError: see `build_signature`.
     """
@@ -96,7 +96,7 @@ def add_signature(
 
 
 def copy_signature(source: Place, task: Task, bank: Path, record: BankRecord, copy: Task) -> None:
-    """Copy what another bank found out later of a task; what is damaged there is not worth it.
+    """Copy the signature that another bank computed later for a task; skip a damaged one.
 
     Args:
         source: the other bank's folder, of the same base.
@@ -115,7 +115,7 @@ def copy_signature(source: Place, task: Task, bank: Path, record: BankRecord, co
 
 
 def settle_signatures(bank: Path) -> None:
-    """Force the names in signatures/ to the disk, before telling that one is there.
+    """Force the names in signatures/ to the disk, before reporting that one is there.
 
     Raises:
         StorageError: the system refused.

@@ -55,7 +55,7 @@ def list_tasks(bank: Place) -> list[str]:
 
 
 def task_path(bank: AnyPlace, name: str) -> AnyPlace:
-    """Return where a task's file stands, or would stand.
+    """Return the path of a task's file, whether it exists or not.
 
     Raises:
         BadNameError: no task can have that name.
@@ -68,7 +68,7 @@ def read_task_file(bank: Place, spec: BankSpec, name: str) -> bytes:
 
     Raises:
         BadNameError, NoSuchTaskError: no such task.
-        DamagedError: no regular file, one beyond the limit, or a link to nothing.
+        DamagedError: not a regular file, a file beyond the limit, or a link to nothing.
         StorageError: the system refused.
     """
     path = task_path(bank, name)
@@ -102,7 +102,7 @@ def commit_task_file(bank: Path, name: str, data: bytes) -> None:
     """
     path = task_path(bank, name)
     files.make_folder(path.parent)
-    files.settle(bank)  # a task on the disk is lost if its folder or bank.json is not
+    files.settle(bank)  # a task is lost if its folder or bank.json is not on the disk
     try:
         files.write_new(path, data)
     except NameTakenError as error:
@@ -124,7 +124,7 @@ def settle_tasks(bank: Path) -> None:
 
 
 def no_such_task(bank: Place, name: str) -> NoSuchTaskError:
-    """Make the error for a missing task: it names the nearest, and how to list all."""
+    """Make the error for a missing task: it names the nearest task, and how to list all."""
     there = list_tasks(bank)
     close = difflib.get_close_matches(name, there, n=1)
     guess = f"; did you mean {close[0]!r}?" if close else ""
@@ -146,13 +146,13 @@ def parse_task(
     Args:
         data: the whole file.
         record: of the bank.
-        task: the name that the file's name stands for.
+        task: the task's name according to the file's name.
         name: the file's name, for messages.
         read_parent: reads a combination's parent from the same bank; see `read_mask`.
 
     Raises:
         DamagedError: anything but what a writer writes, another task's name inside, or a
-            combination whose parents are not as they were.
+            combination with a missing or changed parent.
         NewerFormatError: a version or kind this reader does not know.
         OtherBaseError: the masks belong to another base.
         StorageError: a parent could not be read.
@@ -165,7 +165,7 @@ def parse_task(
 
 
 def check_alone(data: bytes, record: BankRecord, task: str, name: str) -> None:
-    """Check a task file as far as it stands by itself: a combination's parents are not read.
+    """Check a task file by itself: a combination's parents are not read.
 
     Args and Raises: as `parse_task`.
     """
@@ -175,7 +175,7 @@ def check_alone(data: bytes, record: BankRecord, task: str, name: str) -> None:
 
 
 def read_mask(bank: Place, record: BankRecord, task: str) -> Task:
-    """Read a task that has masks of its own, as a combination's parent must.
+    """Read a task of kind `mask`, as a combination's parent must be.
 
     Args:
         bank: the bank's folder.
@@ -202,7 +202,7 @@ def stacked(
 
     Args:
         names: of the tasks.
-        size: of the masks of one, bytes.
+        size: of one task's masks, bytes.
         read: reads a task; None leaves it out. What it raises is passed on.
 
     Returns:
@@ -220,7 +220,7 @@ def stacked(
 
 @contextmanager
 def many_objects() -> Iterator[None]:
-    """Make objects that all stay: to look for garbage among them takes a tenth of the time."""
+    """Pause garbage collection while many lasting objects are made, saving a tenth of the time."""
     collecting = gc.isenabled()
     gc.disable()
     try:
@@ -231,7 +231,7 @@ def many_objects() -> Iterator[None]:
 
 
 def _moved_into(row: NDArray[np.uint8], task: Task) -> Task:
-    """Copy a task's masks into a row of a stack, and return the task with masks that are its views.
+    """Copy a task's masks into a row of a stack, and return the task with views of the row.
 
     Args:
         row: (mask_bytes,) uint8; holds the parameters' packed bits one after the other afterwards.

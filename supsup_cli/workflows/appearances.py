@@ -10,7 +10,7 @@ from supsup_cli.core.signatures.appearance import LEAST_IMAGES, appearance, fit_
 
 
 def appearance_arrays(images: Tensor) -> Arrays:
-    """Measure a task's training images and how much they differ; nothing of fewer than 200.
+    """Measure how a task's training images look and how much they differ; empty below 200 images.
 
     Args:
         images: (N, C, H, W) uint8.

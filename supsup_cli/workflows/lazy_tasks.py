@@ -1,8 +1,8 @@
-"""Opening a bank for answers: tasks are known by the index, and read once they are in doubt.
+"""Open a bank for answers: tasks are known from the index, and read only when they are in doubt.
 
-A task that cannot be read is left out once it would have had a part in an answer; the rest answers.
-What the index says of a task is compared with its file as soon as that is read, and where it lied,
-everything is made of the files.
+A task that cannot be read is left out once it could have had a part in an answer; the others
+answer. As soon as a task's file is read, it is compared with what the index says about the task. If
+they differ, only the files are used.
 """
 
 import dataclasses
@@ -37,18 +37,18 @@ __all__ = ["IndexLieError", "LazyTasks", "open_lazily"]
 
 
 class IndexLieError(Exception):
-    """The index said of a task, which is named, what its file does not."""
+    """The index contradicts the file of a task; the error names the task."""
 
 
 @dataclass(frozen=True)
 class LazyTasks(OpenTasks):
     """Tasks that are read when they are asked for; see `OpenTasks`.
 
-    Of `stack` and `own` the rows of tasks that have been read are filled. Asking for a task that
-    cannot be read raises its error, and notes it among `failures`.
+    In `stack` and `own`, only the rows of tasks that have been read are filled. Asking for a task
+    that cannot be read raises its error, and adds it to `failures`.
 
     Attributes:
-        features: the pass through the frozen network; None where there is none.
+        features: the pass through the frozen network; None if there is none.
         reader: reads the tasks.
     """
 
@@ -71,14 +71,14 @@ class LazyTasks(OpenTasks):
         return SeedsOfData(self.reader.known.rows)
 
     def distrust(self, task: str) -> None:
-        """Begin anew, after a task was found to be other than it was known; see `TaskReader`."""
+        """Start again, after a task's file contradicted the index; see `TaskReader`."""
         self.reader.distrust(task)
 
     def complete(self) -> OpenTasks:
-        """Read all tasks, for a method that needs every mask; what cannot be read is left out.
+        """Read all tasks, for a method that needs every mask; unreadable ones are left out.
 
         Raises:
-            BankError: not one can be read.
+            BankError: no task can be read.
         """
         whole = []
         for index in range(len(self.tasks)):
@@ -99,10 +99,10 @@ class LazyTasks(OpenTasks):
 
 
 class TaskReader(Sequence[Task]):
-    """Reads tasks, each once, and puts what they bring where the others' is.
+    """Reads tasks, each once, and puts their values into the tensors of all tasks.
 
     Attributes:
-        known: of all tasks, by the index or the files.
+        known: what is known of all tasks, from the index or the files.
         gone: indices of the tasks that are left out.
         failures: the same by name, with the reason.
         faults: what is wrong with the index, one line each.
@@ -120,7 +120,7 @@ class TaskReader(Sequence[Task]):
         self._doubts: dict[int, tuple[BankError, Hint | None]] = {}
         self._hear(known)
         count, network = len(known.names), net.network
-        # Memory that nobody has written to is none: rows of tasks that are not read take no place.
+        # Memory is only taken when it is written to: rows of tasks that are not read take none.
         packed = torch.empty(count, net.layout.bytes, dtype=torch.uint8, device=net.device)
         self._statistics: list[Statistics] | None = None
         self._traits: list[TypicalTraits | None] | None = None
@@ -140,12 +140,12 @@ class TaskReader(Sequence[Task]):
 
     @property
     def places(self) -> NDArray[np.int64]:
-        """Each task's place among those, (T,) int64; −1 for none."""
+        """Each task's place among the coarse signatures, (T,) int64; −1 for none."""
         return self.known.places
 
     @property
     def hinted(self) -> set[int]:
-        """Indices of tasks that cannot be read, of whose signatures there is but a hint."""
+        """Indices of unreadable tasks for which there is only a hint of a signature."""
         return {index for index, (_, hint) in self._doubts.items() if hint is not None}
 
     def __len__(self) -> int:
@@ -181,7 +181,7 @@ class TaskReader(Sequence[Task]):
         raise reason
 
     def signature(self, index: int) -> StoredSignature | None:
-        """Return a task's signature as stored; of one that cannot be read what its file hints at.
+        """Return a task's stored signature; for an unreadable task, what its file hints at.
 
         Raises:
             IndexLieError: see `read`.
@@ -192,7 +192,7 @@ class TaskReader(Sequence[Task]):
             except BankError as error:
                 hint = hint_of(self._net.bank, self.known.names[index])
                 self._doubts[index] = error, hint
-                if hint is None:  # nobody can say that it had no part in the answer
+                if hint is None:  # it may have had a part in the answer
                     self.leave_out(index, error)
         if index in self._signatures:
             return self._signatures[index]
@@ -205,7 +205,7 @@ class TaskReader(Sequence[Task]):
         self.gone.add(index)
 
     def distrust(self, task: str) -> None:
-        """Begin anew: of the files alone if the index lied, and not the task was changed."""
+        """Start again; use only the files if the index was wrong though the task is the same."""
         bank, names = self._net.bank, self.known.names
         lied = survey(bank).rows.get(task) == self.known.rows[task]
         self.known = know_tasks(bank, self._features, indexed=not lied, names=names)
@@ -216,7 +216,7 @@ class TaskReader(Sequence[Task]):
             return
         again = f"supsup verify --repair --bank {shlex.quote(str(self._net.bank.path))}"
         self.faults.append(
-            f"{self._net.bank.path}: the index says of a task what its file does not; "
+            f"{self._net.bank.path}: the index contradicts a task's file; "
             f"all files were read: {again}"
         )
 
@@ -249,7 +249,7 @@ class TaskReader(Sequence[Task]):
         return found
 
     def _placed(self, index: int, task: Task) -> Task:
-        """Put what a task brings into its row, and give it with masks that are views of that."""
+        """Put a task's values into its row, and return it with masks that are views of the row."""
         net, file = self._net, self._net.bank.task_path(task.content.task)
         outputs = net.bank.record.outputs
         if self._statistics is not None:
@@ -269,16 +269,16 @@ class TaskReader(Sequence[Task]):
 
 
 def open_lazily(path: Place, device: str) -> LazyTasks:
-    """Open a bank with all its tasks, none of which need be read for it.
+    """Open a bank with all its tasks, without reading them.
 
     Raises:
-        BankError: as `open_network`, or not one task can be read.
+        BankError: as `open_network`, or no task can be read.
         NoInputError: the bank has no task yet.
     """
     net = open_network(path, device)
     features = open_features(net, keep=False)
     size = 0 if features is None else features.size
-    # Over trained weights all whole signatures have a part in every decision: the files are read.
+    # Over trained weights, every decision needs all whole signatures: the files are read.
     known = know_tasks(net.bank, size, indexed=not isinstance(features, TrainedFeatures))
     if not known.names:
         raise no_task(path)

@@ -1,4 +1,4 @@
-"""Telling of tasks that had to be left out of an answer, and of an index that is done without."""
+"""Report tasks that had to be left out of an answer, and an index that cannot be used."""
 
 import warnings
 from collections.abc import Callable
@@ -44,7 +44,7 @@ class LeftOut:
 
     @property
     def tasks(self) -> tuple[LeftOutTask, ...]:
-        """All that cannot be read; one that was removed meanwhile is none of them."""
+        """All tasks that cannot be read, except those that were removed in the meantime."""
         return tuple(
             LeftOutTask(name, error.message, error.exit_code)
             for name, error in sorted(self._opened.failures.items())
@@ -53,7 +53,7 @@ class LeftOut:
 
 
 def warned(result: _Answered) -> _Answered:
-    """Warn whoever called from Python of the tasks that an answer had to do without."""
+    """Warn the Python caller about tasks that had to be left out of an answer."""
     for one in result.left_out:
         warnings.warn(f"{one.message}; the other tasks answer", RuntimeWarning, stacklevel=3)
     return result

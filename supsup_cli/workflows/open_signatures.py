@@ -40,7 +40,7 @@ class _Source(Protocol):
     Attributes:
         coarse: S coarse ones.
         places: (T,) int64, each task's among them; −1 for none.
-        hinted: indices of tasks whose signature nothing vouches for.
+        hinted: indices of tasks with a signature that no seal confirms.
         gone: indices of tasks that are left out.
     """
 
@@ -53,7 +53,7 @@ class _Source(Protocol):
     @property
     def gone(self) -> set[int]: ...
     def signature(self, index: int) -> StoredSignature | None:
-        """Read a whole one; None where it cannot be read after all."""
+        """Read a whole signature; None if it cannot be read after all."""
 
 
 class OpenSignatures:
@@ -68,7 +68,7 @@ class OpenSignatures:
         features: as given.
         table: of all tasks that are not left out, in their order.
         unsigned: which tasks have no signature: indices, int64.
-        usual_score: what an image of a task's own scores there, mean over the tasks, nats.
+        usual_score: score of a task's own images for it, mean over the tasks, nats.
     """
 
     def __init__(self, features: FrozenFeatures, net: OpenNetwork, source: _Source) -> None:
@@ -79,18 +79,18 @@ class OpenSignatures:
         self.renew()
 
     def __getitem__(self, index: int) -> TaskSignature | None:
-        """Read a task's whole signature; None where it has none, or it cannot be read after all."""
+        """Read a task's whole signature; None if it has none, or it cannot be read after all."""
         return self._read(index)[0]
 
     def appearance(self, index: int) -> Appearance | None:
-        """Read what a task's images look like; None where its signature does not tell."""
+        """Read what a task's images look like; None if its signature does not say."""
         return self._read(index)[1]
 
     def _read(self, index: int) -> tuple[TaskSignature | None, Appearance | None]:
         if index not in self._whole:
             stored = self._source.signature(index)
             self._whole[index] = None, None
-            # Of another pass through this network, nothing can be said.
+            # A signature in other features than these cannot be used.
             with suppress(ValueError):
                 if stored is not None:
                     gaussians = read_gaussians(stored.arrays, self.features.size)
@@ -105,7 +105,7 @@ class OpenSignatures:
         return len(self._source.gone) != self._gone
 
     def renew(self) -> None:
-        """Make the table anew, after a task was left out, or the index has lied."""
+        """Make the table again, after a task was left out or the index was wrong."""
         source, places, size = self._source, self._source.places, self.features.size
         self._gone = len(source.gone)
         here, trusted = np.ones(len(places), np.bool_), np.ones(len(places), np.bool_)
@@ -158,15 +158,15 @@ class OpenSignatures:
 
 
 def _usual_score(own: NDArray[np.float64], features: int, freedom: float) -> float:
-    """Average what images of the tasks' own score there, by their distances; 0 for no task."""
+    """Average the scores of tasks' own images, from their distances; 0 if there is no task."""
     scores = fit_score(torch.from_numpy(own), features, freedom)
     return float(scores.mean()) if len(own) else 0.0
 
 
 def open_signatures(opened: OpenTasks) -> OpenSignatures | None:
-    """Put the signatures of open tasks side by side; None where no task has one.
+    """Collect the signatures of open tasks; None if no task has one.
 
-    One made later that is damaged counts as none: it is derived, and `verify` reports it.
+    A damaged one that was made later counts as missing: it is derived, and `verify` reports it.
 
     Raises:
         StorageError: the system refused to read one made later.

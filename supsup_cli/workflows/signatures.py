@@ -50,18 +50,18 @@ from supsup_cli.core.signatures.table import TaskSignature
 from supsup_cli.workflows.appearances import appearance_arrays
 from supsup_cli.workflows.opening import OpenNetwork
 
-# Images of one pass: of one size always, since products of another are summed in another order.
+# Images of one pass, always as many, because products of other sizes are summed in other orders.
 _BATCH = 256
 _MAPS = "maps-1"  # how features of random convolution nets are made
-# Bytes of a signature's arrays: what adds 12 KiB to a task's file where masks are small, elsewhere
-# 28 KiB, with what the file says of them and their quantiles.
+# Bytes of a signature's arrays. With their description and quantiles they add 12 KiB to a task's
+# file if masks are small, else 28 KiB.
 _SMALL_MASK, _SMALL, _LARGE = 1 << 16, 11_000, 27_300
-_LOOKS = 850  # of these what images look like takes
+_LOOKS = 850  # of these, for what images look like
 
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Compute with one thread, so that their number changes no bit.
+    """Compute with one thread, so that the number of threads changes no bit.
 
     With more, products are summed in other orders on some processors (measured with AVX2), and
     eigenvectors have other last bits.
@@ -83,15 +83,15 @@ def make_signature(
     task: str,
     lower: Between | None = None,
 ) -> tuple[SignatureRecord, Arrays] | None:
-    """Find out what the frozen network says of a task's images; None on a network without features.
+    """Make a task's signature from its images; None for a network without features.
 
     Args:
         net: the open network.
-        train: the task's training images; a seeded choice of them is looked at.
-        held_out: its calibration images, which say how far its own images lie; may be none.
+        train: the task's training images; a seeded choice of them is used.
+        held_out: its calibration images, which show how far its own images lie; may be none.
         seed: of the learning.
-        task: its name, which the choice depends on.
-        lower: what lies below the masks of all of `train`, if that is known.
+        task: its name, on which the choice depends.
+        lower: values below the masks for all of `train`, if they are known.
     """
     features = open_features(net, keep=True)
     if features is None or len(train) == 0:
@@ -126,10 +126,10 @@ def make_signature(
 
 
 def open_features(net: OpenNetwork, *, keep: bool) -> FrozenFeatures | None:
-    """Make the pass through a bank's frozen network; None on a network without features.
+    """Make the pass through a bank's frozen network; None for a network without features.
 
-    A random convolution net needs to be told how its maps go together. That is made of the base
-    alone, in seconds, and found in the bank afterwards.
+    A random convolution net needs a mean and a matrix for its maps. They are computed from the base
+    in seconds, and kept in the bank.
 
     Args:
         net: the open network.

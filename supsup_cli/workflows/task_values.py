@@ -19,8 +19,8 @@ from supsup_cli.core.networks.normalisation import (
 )
 from supsup_cli.core.networks.traits import TypicalTraits, parted_traits
 
-# How task files name the statistics of all normalisation layers together: one array in place of
-# two a layer, whose names would take more bytes than a sparse mask's small layers.
+# Name in task files for the statistics of all normalisation layers together. With two arrays for
+# each layer, their names would take more bytes than a sparse mask's small layers.
 NORMALISATION = "normalisation"
 # Typical traits of a task's images under its mask; older files lack them.
 TRAITS = "traits"
@@ -40,7 +40,7 @@ def own_values(
         network: the bank's.
         outputs: of the bank.
         task: what its file says.
-        device: where the values shall live.
+        device: of the values.
         file: the task's, for messages.
 
     Returns:
@@ -65,7 +65,7 @@ def own_values(
 def typical_of(
     network: nn.Module, task: Task, device: torch.device, file: object
 ) -> TypicalTraits | None:
-    """Read a task's traits; None where its file does not tell.
+    """Read a task's traits; None if its file has none.
 
     Raises:
         OtherBaseError: they are not those of this network.

@@ -1,4 +1,4 @@
-"""BatchEnsemble: a product of rank one a layer and task; One-Shot over the factors."""
+"""BatchEnsemble: a product of rank one for each layer and task; One-Shot over the factors."""
 
 from itertools import pairwise
 

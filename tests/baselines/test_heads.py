@@ -1,4 +1,4 @@
-"""Separate heads, the lower and the upper bound, and the loop that all rivals learn by."""
+"""Separate heads, the lower and the upper bound, and the loop with which all rivals learn."""
 
 import pytest
 import torch

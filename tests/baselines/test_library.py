@@ -1,4 +1,4 @@
-"""The library's methods, and our measures beside its own. Needs the extra `avalanche`; else skips.
+"""The library's methods, and our measures next to its own. Needs the extra `avalanche`.
 
 pip install 'supsup[avalanche]' && pytest tests/baselines/test_library.py
 """

@@ -1,4 +1,4 @@
-"""Measures of a matrix of accuracies, against ten lines that follow the papers' words."""
+"""Measures of a matrix of accuracies, against ten lines written from the papers' text."""
 
 import numpy as np
 import pytest
@@ -46,7 +46,7 @@ def test_a_small_matrix_by_hand() -> None:
     assert found.forgetting == pytest.approx((0.3 + 0.2) / 2)  # from the best, .9 and .7
     assert found.forgetting_since_learned == pytest.approx((0.2 + 0.2) / 2)  # from .8 and .7
     assert found.backward_transfer == pytest.approx(-0.2)
-    assert found.forward_transfer is None  # nothing was measured ahead of the third task
+    assert found.forward_transfer is None  # nothing was measured before the third task
 
 
 def test_one_task_has_an_accuracy_and_no_transfer() -> None:

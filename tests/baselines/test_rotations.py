@@ -19,7 +19,7 @@ def test_a_rotation_is_orthogonal_and_its_transpose_undoes_it() -> None:
 
 def test_rotations_are_drawn_evenly() -> None:
     drawn = torch.stack([random_rotation(4, generator(0, str(n))) for n in range(3000)])
-    # Of an even draw every entry has mean zero and variance 1 / size, whatever its sign.
+    # In an even draw, every entry has mean zero and variance 1 / size, whatever its sign.
     assert drawn.mean(0).abs().max() < 0.05
     assert (drawn.square().mean(0) - 0.25).abs().max() < 0.03
 

@@ -87,7 +87,7 @@ def line(data: str, learned: str, accuracy: float, kept: float, step: str, secon
 
 
 def dense(path: Path, data: str, steps: int, batch_size: int) -> float:
-    """Train all weights of the bank's network anew, and give its accuracy on test images."""
+    """Train all weights of the bank's network from scratch, and return its test accuracy."""
     net = open_network(path, "cpu")
     task = catalog.load(data, net.bank.record.input.shape)
     outputs = torch.tensor(task.outputs)
@@ -110,7 +110,7 @@ def dense(path: Path, data: str, steps: int, batch_size: int) -> float:
 
 
 def drawn(network: nn.Module) -> dict[str, Tensor]:
-    """Draw Kaiming-normal weights, leaves of a graph."""
+    """Draw Kaiming-normal weights that require gradients."""
     torch.manual_seed(0)
     return {
         name: nn.init.kaiming_normal_(torch.empty_like(one)).requires_grad_()
@@ -127,9 +127,9 @@ def measured(
     true: Tensor,
     batch_size: int,
 ) -> float:
-    """Return the share of test images classified rightly, with exact statistics."""
+    """Return the share of test images classified correctly, with exact statistics."""
     with torch.no_grad():
-        # W ⊙ M with M = W' / W: any weights can be had so, as none of a base's is zero.
+        # W ⊙ M with M = W' / W gives any weights W', because no weight of a base is zero.
         masks = {name: one / network.get_parameter(name) for name, one in weights.items()}
         data = LabelledImages(images, torch.zeros(len(images), dtype=torch.int64))
         sample = sample_batches(data, pixels, batch_size, generator(0, "statistics"))

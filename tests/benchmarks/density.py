@@ -1,4 +1,4 @@
-"""Measure accuracy and bytes of sparse masks, beside dense nets of the same bytes; run by name.
+"""Measure accuracy and bytes of sparse masks, and of dense nets of the same bytes; run by name.
 
     python tests/benchmarks/density.py --plot density.png
 
@@ -107,7 +107,7 @@ def _sizes(bank: Bank, task: Task) -> tuple[float, float]:
 
 
 def _rival(name: str, hidden: int, request: LearnRequest) -> float:
-    """Train a dense net and give its test accuracy."""
+    """Train a dense net and return its test accuracy."""
     data = catalog.load(name, SHAPE)
     pixels = Pixels(torch.full((1, 1, 1), 0.1307), torch.full((1, 1, 1), 0.3081))
     images, labels, test, true = (

@@ -1,13 +1,13 @@
-"""Measure how many masks come back from attractors and images alone, and what they then answer.
+"""Measure how many masks are recovered from attractors and images, and how well they answer.
 
     python tests/benchmarks/hopfield.py --seeds 0 1 2 3 4 --images 0 64 16 1
     python tests/benchmarks/hopfield.py --data mnist-perm-0..19 --outputs 100 --counts 5 10 15 20
     python tests/benchmarks/hopfield.py --data mnist-rot-0..330:30 --counts 4 8 12
 
-Unlabelled test images of one task at a time, 0 for all of them, recover a mask from the matrices
-and the mean pattern. "Right" counts masks within 1 % of the bits of the task's own; accuracy is on
-the whole test set under the recovered mask, over all outputs of the tasks in the bank. Banks stay
-in `--folder`, if given, so that another run goes on from there.
+Unlabelled test images of one task at a time (0 means all of them) recover a mask from the matrices
+and the mean pattern. "Right" counts masks that differ from the task's own in at most 1 % of the
+bits. Accuracy is that of the recovered mask on the whole test set, over all outputs of the tasks in
+the bank. Banks stay in `--folder`, if given, so that another run continues from there.
 """
 
 import argparse
@@ -82,7 +82,7 @@ def _settings(count: int, options: argparse.Namespace) -> RecoverySettings:
 
 
 def _line(opened: OpenTasks, count: int, rule: str, images: int, settings: RecoverySettings) -> str:
-    """Store the first tasks by a rule, recover each, and say what came of it."""
+    """Store the first tasks by a rule, recover each, and report the results."""
     stored = [opened.stack.masks(index) for index in range(count)]
     signs = {
         name: torch.stack([one[name] for one in stored]).double() * 2 - 1 for name in stored[0]

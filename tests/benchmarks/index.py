@@ -2,10 +2,11 @@
 
     python -m tests.benchmarks.index --plot tests/benchmarks/index.png
 
-Every measurement has a process of its own. Naming is what `infer-task` does for one image: open the
-bank, decide, tell. Its time begins when torch and the workflows are imported; its memory is what
-comes on top of them. `tasks` and `stats` are whole commands. A copy has other times: of each file
-the last 32 bytes are read. The bank of 100,000 tasks takes 1.9 GB and some minutes to make.
+Every measurement has its own process. Naming is what `infer-task` does for one image: open the
+bank, decide, answer. Its time begins when torch and the workflows are imported, and its memory is
+what is added to theirs. `tasks` and `stats` are whole commands. The files of a copy have other
+times, so the last 32 bytes of each file are read. The bank of 100,000 tasks takes 1.9 GB and some
+minutes to make.
 """
 
 import argparse
@@ -36,7 +37,7 @@ COLUMNS = {
     "written": "writing the index, s",
     "bytes": "index, bytes a task",
 }
-_MOST_WITHOUT = 10_000  # tasks of which all files are read
+_MOST_WITHOUT = 10_000  # the most tasks for which reading all files is measured
 SCRIPT = """
 import io, json, sys, time
 from pathlib import Path
@@ -83,7 +84,7 @@ def main() -> None:
 
 
 def measure(folder: Path, size: int, runs: int) -> dict[str, float | None]:
-    """Measure a bank of so many tasks, which is made where it is not there."""
+    """Measure a bank of the given number of tasks; make the bank if it is missing."""
     path = folder / f"bank-{size}"
     bank = signed_bank.create(path)
     there = len(bank.tasks())
@@ -110,7 +111,7 @@ def measure(folder: Path, size: int, runs: int) -> dict[str, float | None]:
 
 
 def named(path: Path, image: Path, size: int, runs: int) -> tuple[float, float]:
-    """Time naming one image, the median, seconds; and tell its memory, MB."""
+    """Time naming one image, median in seconds, and return its memory in MB."""
     seconds, memory = [], 0.0
     for _ in range(runs):
         words = [sys.executable, "-c", SCRIPT, str(path), str(image)]
@@ -124,7 +125,7 @@ def named(path: Path, image: Path, size: int, runs: int) -> tuple[float, float]:
 
 
 def command(word: str, path: Path, runs: int) -> float:
-    """Time a whole command that answers a document: the median, seconds."""
+    """Time a whole command that prints a document: median in seconds."""
     seconds = []
     for _ in range(runs):
         began = time.perf_counter()

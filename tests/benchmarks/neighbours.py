@@ -1,11 +1,11 @@
-"""Time learning and predicting alone and beside two busy processes; run by name.
+"""Time learning and predicting alone and next to two busy processes; run by name.
 
     python -m tests.benchmarks.neighbours [--runs 5] [--steps 100]
 
-Each figure is a whole command with as many threads as there are processors, alone and beside two
-processes that compute without a pause, in turn, so that what else the machine does falls on both.
-On two processors a fair share alone makes a command twice as slow. "spinning" is the same with
-threads that spin while they wait, as torch has them where nobody sets OMP_WAIT_POLICY.
+Each figure is a whole command with as many threads as there are processors. It runs in turn alone
+and next to two processes that compute without a pause, so that other work of the machine affects
+both. On two processors, a fair share already makes a command twice as slow. "spinning" is the same
+with threads that spin while they wait, as torch's do if OMP_WAIT_POLICY is not set.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from tests.benchmarks.timing import Timing, machine, row
 
 NEIGHBOURS = 2
 _BUSY = "while True: pass"
-# The console command sets a policy unless there is one; "undefined" says nothing to OpenMP.
+# The console command sets a policy unless there is one; OpenMP ignores the value "undefined".
 _WAYS = {"sleeping": "passive", "spinning": "undefined"}
 
 
@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def compare(what: str, policy: str, runs: int, bank: Path, *words: object) -> None:
-    """Print how long a command takes alone and beside others, one run of each in turn."""
+    """Print how long a command takes alone and next to others, one run of each in turn."""
     alone, beside = [], []
     for _ in range(runs):
         alone.append(_seconds(policy, bank, *words))

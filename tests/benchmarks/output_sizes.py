@@ -1,4 +1,4 @@
-"""Measure how the number of outputs decides whether tasks can be told apart; run by name.
+"""Measure how the number of outputs affects whether tasks can be told apart; run by name.
 
     python tests/benchmarks/output_sizes.py --tasks 20 --plot output_sizes.png
 

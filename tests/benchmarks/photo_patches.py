@@ -75,7 +75,7 @@ def main() -> None:
 
 
 def colour(photo: Pixels) -> Image.Image:
-    """Make a photo RGB, and its shorter side at most `_SHORTER_SIDE`."""
+    """Convert a photo to RGB, and reduce its shorter side to at most `_SHORTER_SIDE`."""
     image = Image.fromarray(photo).convert("RGB")
     scale = min(1.0, _SHORTER_SIDE / min(image.size))
     size = (round(image.width * scale), round(image.height * scale))
@@ -83,7 +83,7 @@ def colour(photo: Pixels) -> Image.Image:
 
 
 def cut(photo: Image.Image, split: str, count: int, size: int) -> list[Image.Image]:
-    """Cut patches out of the split's tiles, at seeded places spread over all of them."""
+    """Cut patches out of the split's tiles, at seeded places spread over all tiles."""
     places = []
     for row, column in product(range(_TILES), repeat=2):
         if ((row, column) in _TEST_TILES) != (split == "test"):

@@ -1,10 +1,10 @@
-"""Measure how many digits, how much noise and how many other pictures photos' tasks call new.
+"""Measure how many digits, noise images and other pictures are called new by tasks of photos.
 
     python -m tests.benchmarks.photo_strangers BANK [FOLDER …]
 
 The bank has learned photos on a network with convolutions, with signatures. Strangers are test
-images of MNIST, uniform and Gaussian noise, and pictures below folders, 300 of each. False alarms
-are what `supsup evaluate` tells.
+images of MNIST, uniform and Gaussian noise, and pictures below folders, 300 of each.
+`supsup evaluate` measures false alarms.
 """
 
 import argparse

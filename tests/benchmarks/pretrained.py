@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def train(file: Path, steps: int) -> None:
-    """Train all weights on several rotations at once, each with outputs of its own."""
+    """Train all weights on several rotations at once, each with its own outputs."""
     network = build_network(NetworkSpec(ARCH, SHAPE, OUTPUTS))
     weights = {
         name: kaiming_normal(tuple(one.shape), seed=1, name=name).numpy()
@@ -79,7 +79,7 @@ def train(file: Path, steps: int) -> None:
 
 
 def accuracy(bank: Path, data: str, steps: int) -> float:
-    """Learn a task under a name of its own and give its test accuracy."""
+    """Learn a task under its own name and return its test accuracy."""
     request = LearnRequest([data], f"{data}-{steps}", "default", steps, None, 0, "cpu")
     share = learn_task(bank, request, Silent()).tasks[0].accuracy
     if share is None:

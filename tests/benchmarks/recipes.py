@@ -1,4 +1,4 @@
-"""Measure a recipe: accuracy with the task given, and how well single images name their task.
+"""Measure a recipe: accuracy with the task given, and how well tasks are named from one image.
 
     python tests/benchmarks/recipes.py --recipe default --tasks 10 --images 2000
     python tests/benchmarks/recipes.py --arch fc-1024-1024 --tasks 5 --images 200 --set last_rate=1

@@ -3,10 +3,10 @@
     python tests/benchmarks/resnet50.py [--steps 3] [--batch-size 16]
 
 Learns a task of 48 images of noise at each density of the paper's, predicts 6 of them, and prints
-seconds, the most memory the process held, and for each density the weights kept, the coded bytes
-beside the entropy of the mask's own layer densities, Σ n H(d) / 8, and the bytes of 100 such files
-beside those that the paper states for SplitImageNet. What the masks know does not matter here: how
-many bytes they take is decided by how many weights they keep.
+seconds and the peak memory of the process. For each density it prints the weights kept, the coded
+bytes with the entropy of the mask's own layer densities, Σ n H(d) / 8, and the bytes of 100 such
+files with those that the paper states for SplitImageNet. What the masks have learned does not
+matter here: the number of weights they keep decides how many bytes they take.
 """
 
 import argparse
@@ -91,7 +91,7 @@ def name_of(density: str) -> str:
 
 
 def timed(what: str, work: Callable[[], Answer]) -> Answer:
-    """Do it, and print its seconds and the most memory of the process so far."""
+    """Run it, and print its seconds and the most memory of the process so far."""
     began = time.perf_counter()
     answer = work()
     seconds = time.perf_counter() - began
@@ -123,7 +123,7 @@ def print_table(bank: Bank) -> None:
 
 
 def entropy_bits(share: float) -> float:
-    """Return the entropy of one weight's bit."""
+    """Return the entropy of the bit of one weight."""
     return -share * math.log2(share) - (1 - share) * math.log2(1 - share)
 
 

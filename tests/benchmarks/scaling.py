@@ -2,9 +2,9 @@
 
     python -m tests.benchmarks.scaling --plot tests/benchmarks/scaling.png
 
-Cost is to grow linearly, without a step: a decision, memory and opening are each drawn against the
-number of tasks. Every size has a process of its own, so that the memory is that of its tasks. The
-bank of 10,000 tasks takes 0.4 GB of disk and a minute to make.
+Cost should grow linearly, without a step: a decision, memory and opening are each drawn against the
+number of tasks. Every size has its own process, so that the memory is that of its tasks. The bank
+of 10,000 tasks takes 0.4 GB of disk and a minute to make.
 """
 
 import argparse
@@ -47,7 +47,7 @@ net, stack = opened.net.network, opened.stack
 images = torch.randn(256, 1, *opened.net.bank.record.input.shape)
 common = dict(method="one-shot", objective="H", real=opened.real, own=opened.own)
 infer_tasks(net, stack, images[:1], **common)
-status = Path("/proc/self/status").read_text()  # getrusage begins with what the parent had
+status = Path("/proc/self/status").read_text()  # getrusage starts with the memory of the parent
 memory = int(status.partition("VmHWM:")[2].split()[0]) * 1024 / 1e9
 one_shot = median(lambda: infer_tasks(net, stack, images[:1], **common))
 exhaustive(net, stack, images[:1], "R", opened.own)
@@ -88,7 +88,7 @@ def main() -> None:
 
 
 def draw(measured: dict[int, dict[str, float]], path: Path) -> None:
-    """Draw every column against the number of tasks, and a line of slope one beside it."""
+    """Draw every column against the number of tasks, with a line of slope one."""
     import matplotlib.pyplot as plt
 
     sizes = list(measured)

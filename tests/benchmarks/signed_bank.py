@@ -1,4 +1,4 @@
-"""Banks of synthetic masks with signatures of real shape: what opening is measured on."""
+"""Banks of synthetic masks with signatures of real shape, on which opening is measured."""
 
 from pathlib import Path
 
@@ -14,22 +14,22 @@ from bank_format.kinds.task_records import ClassRecord, DataRecord, SignatureRec
 from bank_format.store.layout import MASKS, SUFFIX
 from tests.support import banks
 
-# Masks are small, so that 100,000 files are 1.4 GB; 300 features, 10 classes and 4 directions of
-# each are what LeNet's tasks have.
+# Masks are small, so that 100,000 files take 1.4 GB. LeNet's tasks have 300 features, 10
+# classes and 4 directions for each class.
 SIDE, CLASSES, DIRECTIONS, OUTPUTS = 4, 10, 4, 40
 LAYERS = (("layers.0.weight", (300, SIDE * SIDE)), ("layers.1.weight", (OUTPUTS, 300)))
 _MEAN, _STD, _LEVELS = 0.5, 0.25, 17
 
 
 def create(path: Path) -> Bank:
-    """Make the bank, with no task."""
+    """Make the bank, without tasks."""
     shape = InputRecord((1, SIDE, SIDE), "cover-bilinear", (_MEAN,), (_STD,))
     spec = banks.spec(LAYERS, arch="mlp-300", input=shape, real_outputs=CLASSES)
     return banks.create(path, spec)
 
 
 def add_tasks(bank: Bank, first: int, last: int) -> None:
-    """Add tasks of these numbers; files are not forced to the disk one by one."""
+    """Add the tasks of these numbers; files are not forced to the disk one by one."""
     folder = bank.folder / MASKS
     folder.mkdir(exist_ok=True)
     weights = bank.base()["layers.0.weight"]
@@ -65,12 +65,12 @@ def add_tasks(bank: Bank, first: int, last: int) -> None:
 
 
 def name_of(task: int) -> str:
-    """Name a task by its number."""
+    """Return the name of a task by its number."""
     return f"task-{task:06}"
 
 
 def class_images(task: int) -> NDArray[np.uint8]:
-    """Draw an image for each class of a task, alike within the task: (classes, pixels) uint8."""
+    """Draw an image for each class of a task, similar within the task: (classes, pixels) uint8."""
     random = np.random.default_rng((7, task))
     pattern = random.integers(20, 236, SIDE * SIDE)
     return (pattern + random.integers(-20, 20, (CLASSES, SIDE * SIDE))).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Print every figure of speed beside its baselines, measured in one run; run by name.
+"""Print every figure of speed with its baseline, measured in one run; run by name.
 
     python -m tests.benchmarks.speed
 
@@ -63,7 +63,7 @@ opened = open_tasks(Path(sys.argv[1]), "cpu")
 images = torch.randn(1, 1, *opened.net.bank.record.input.shape)
 infer_tasks(opened.net.network, opened.stack, images, method="one-shot", objective="H",
             real=opened.real, own=opened.own)
-status = Path("/proc/self/status").read_text()  # getrusage begins with what the parent had
+status = Path("/proc/self/status").read_text()  # getrusage starts with the memory of the parent
 print(status.partition("VmHWM:")[2].split()[0])
 """
 
@@ -107,7 +107,7 @@ def one_shot(network: nn.Module, tasks: int, runs: int, clock: Clock) -> None:
             network, stack, image, method="one-shot", objective="H", real=real, own=own
         )
 
-    # The mean of all masks does not change between decisions: neither way computes it again.
+    # The mean of all masks does not change between decisions: neither side computes it again.
     even = torch.full((1, tasks), 1 / tasks)
     mean = stack.layout.split(bit_kernels.plain_weighted_sum(even, stack.packed))
 
@@ -127,7 +127,7 @@ def one_shot(network: nn.Module, tasks: int, runs: int, clock: Clock) -> None:
 
 
 def learned_masks(network: nn.Module) -> tuple[MaskStack, Tensor]:
-    """Learn a few tasks, for images that have a right mask among random ones."""
+    """Learn a few tasks, to have images with a right mask among random ones."""
     rows, images = [], []
     layout = layout_of(network)
     for task in range(LEARNED):
@@ -195,13 +195,13 @@ def bank(path: Path, tasks: int, runs: int, clock: Clock) -> None:
     command = [sys.executable, "-m", "supsup_cli", "stats", "--bank", str(path), "--json"]
     whole = measure(lambda: subprocess.run(command, check=True, capture_output=True), runs)
     print(row(f"`stats` on {tasks} tasks, whole command", whole))
-    apart(MEMORY, str(path))  # compiles what is not kept yet
+    apart(MEMORY, str(path))  # compiles the loops that are not in the cache yet
     memory = int(apart(MEMORY, str(path))) * 1024 / 1e9
     print(row(f"One-Shot over {tasks} tasks: most memory, torch included", f"{memory:.2f} GB"))
 
 
 def start_up(folder: Path, runs: int) -> None:
-    """Time `predict` on one image as a whole command, beside importing torch and no more."""
+    """Time `predict` on one image as a whole command, and importing torch alone."""
     make_bank(folder / "few", 10)
     image = folder / "image.png"
     digit = catalog.load_test("mnist-perm-0", (1, 28, 28)).test.images[0, 0]
@@ -218,7 +218,7 @@ def start_up(folder: Path, runs: int) -> None:
 
 
 def side_by_side(path: Path, tasks: int) -> None:
-    """Time `learn-task` on many tasks, recipe `fast`, whole command."""
+    """Time `learn-task` on many tasks with the recipe `fast`, as a whole command."""
     supsup = [sys.executable, "-m", "supsup_cli"]
     subprocess.run([*supsup, "init-base", "--bank", str(path)], check=True, capture_output=True)
     data = f"mnist-perm-0..{tasks - 1}"

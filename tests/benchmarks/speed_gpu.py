@@ -1,4 +1,4 @@
-"""Time decisions and learning on a GPU; run by name. On a CPU it runs too, for what that is worth.
+"""Time decisions and learning on a GPU; run by name. It also runs on a CPU, as a test.
 
 python -m tests.benchmarks.speed_gpu --device cuda
 """
@@ -75,7 +75,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _learning(network: nn.Module, count: int, train: int, steps: int, runs: int) -> Timing:
-    """Time steps of tasks that permute random images: of one by itself, or of several at once."""
+    """Time steps of tasks that permute random images, of one task or of several at once."""
     weight = next(network.parameters())
     on = weight.device
     images = torch.randint(0, 256, (train, 1, 28, 28), dtype=torch.uint8, device=on)

@@ -1,12 +1,12 @@
-"""Measure how strangers' images are told as new, and how often known ones are; run by name.
+"""Measure how often strangers' images and known ones are called new; run by name.
 
     supsup init-base --bank b; supsup learn-task --bank b --data mnist-perm-0..49
     python tests/benchmarks/strangers.py b
 
-The bank holds permuted MNIST. Known are the test images of its tasks, each judged as every command
-judges it: by the calibration of the task that fits it best. Strangers are 5,000 test images of 20
-permutations that the bank has not learned, Gaussian noise in the normalised space, and inverted
-digits of permutations it has and has not learned.
+The bank holds permuted MNIST. The known images are the test images of its tasks. Each is judged as
+every command judges it, by the calibration of the task that fits it best. The strangers are 5,000
+test images of 20 permutations that the bank has not learned, Gaussian noise in the normalised
+space, and inverted digits of permutations that it has learned and that it has not.
 """
 
 import argparse
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def _new(opened: OpenTasks, inputs: Tensor) -> float:
-    """Return the share of inputs (N, C, H, W) that the best task by R does not know."""
+    """Return the share of inputs (N, C, H, W) that are new to their best task by R."""
     scores, misfits = [], []
     for place, own in enumerate(opened.own):
         logits = masked_forward(opened.net.network, opened.stack.masks(place), inputs)

@@ -1,4 +1,4 @@
-"""Banks of random masks, as large as asked for, made in seconds: what speed is measured on."""
+"""Banks of random masks of any size, made in seconds, on which speed is measured."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ LENET = (
 def make_bank(path: Path, tasks: int) -> Bank:
     """Make a bank of LeNet 300-100 with 500 outputs and random masks of density one half.
 
-    Files are not forced to the disk one by one, as a bank's own are: nothing here is worth keeping.
+    Unlike a bank's own files, these are not forced to the disk one by one: they need not be kept.
     """
     shape = InputRecord((1, 28, 28), "cover-bilinear", (0.1307,), (0.3081,))
     spec = banks.spec(LENET, arch="lenet-300-100", input=shape, real_outputs=10)

@@ -70,7 +70,7 @@ def main() -> None:
 
 
 def repeated(opened: OpenTasks, times: int) -> OpenTasks:
-    """Put the same tasks beside each other several times: only their number matters for time."""
+    """Repeat the same tasks several times: time depends only on their number."""
     stack = opened.stack
     gains = None if stack.gains is None else stack.gains.repeat(times, 1)
     return replace(
@@ -82,9 +82,9 @@ def repeated(opened: OpenTasks, times: int) -> OpenTasks:
 
 
 def alone(opened: OpenTasks, rule: Rule, tests: list[HeldOutTask]) -> float:
-    """Time decisions about one image each, of as many tasks: the median, seconds."""
+    """Time decisions about one image each, among the given tasks: median in seconds."""
     images = [test.split.take(slice(1)).images for test in tests[:: -(-len(tests) // _SINGLES)]]
-    decide(opened, rule, images[0], [[0]])  # what the first decision prepares
+    decide(opened, rule, images[0], [[0]])  # work that only the first decision does
     seconds = []
     for image in images:
         began = time.perf_counter()
@@ -94,7 +94,7 @@ def alone(opened: OpenTasks, rule: Rule, tests: list[HeldOutTask]) -> float:
 
 
 def dealt(names: list[str], images: int) -> list[HeldOutTask]:
-    """Deal a random order of the test images to the tasks."""
+    """Deal the test images, in random order, to the tasks."""
     order = np.random.default_rng(0).permutation(10_000)
     tests = []
     for index, name in enumerate(names):

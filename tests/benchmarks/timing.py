@@ -54,7 +54,7 @@ def measure(
 
 
 def machine() -> str:
-    """Describe what the figures hold for."""
+    """Describe the machine and versions for which the figures hold."""
     import numba
 
     return (
@@ -88,6 +88,6 @@ def outputs(tasks: int, device: torch.device) -> tuple[torch.Tensor, torch.Tenso
 
 
 def apart(script: str, *arguments: str) -> str:
-    """Run a script in a process of its own: what it prints."""
+    """Run a script in its own process and return what it prints."""
     command = [sys.executable, "-c", script, *arguments]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()

@@ -1,11 +1,11 @@
-"""Tasks over a trained network: accuracy, bytes and time, beside a head alone and full fine-tuning.
+"""Tasks over a trained network: accuracy, bytes and time; a head alone and full fine-tuning.
 
     python -m tests.benchmarks.trained_base WEIGHTS.safetensors TASK [TASK …] [--input 3x96x96]
 
-Each TASK is a folder with train/CLASS and test/CLASS. For each: the task as `learn-task` learns it;
-a head alone, trained for as many steps on the frozen network's features; with --fine-tune, all
-weights and the head trained for 200 steps of 64, the bound. The time of 200 such steps is estimated
-from the first 20, in the same run.
+Each TASK is a folder with train/CLASS and test/CLASS. For each, three ways are measured: the task
+as `learn-task` learns it; a head alone, trained for as many steps on the frozen network's features;
+and with --fine-tune, as an upper bound, all weights and the head trained for 200 steps of 64. The
+time of 200 such steps is estimated from the first 20, in the same run.
 """
 
 import argparse
@@ -54,7 +54,7 @@ def _features(net: OpenNetwork, split: Split) -> Tensor:
 
 
 def plain_network(bank: Bank) -> nn.Module:
-    """Build a bank's network as its library has it, nothing folded."""
+    """Build a bank's network as its library defines it, with nothing folded."""
     record = bank.record
     network = build_network(NetworkSpec(record.arch, record.input.shape, record.outputs))
     freeze(network, bank.base(), torch.device("cpu"))
@@ -63,7 +63,7 @@ def plain_network(bank: Bank) -> nn.Module:
 
 
 def head_alone(net: OpenNetwork, train: Split, test: Split, classes: int) -> float:
-    """Train a linear layer on the frozen features; give its share of right test images."""
+    """Train a linear layer on the frozen features; return its test accuracy as a share."""
     values, labels = _features(net, train), torch.from_numpy(train.labels)
     head = nn.Linear(values.shape[1], classes)
     rule = torch.optim.Adam(head.parameters(), _HEAD_RATE)
@@ -80,7 +80,7 @@ def head_alone(net: OpenNetwork, train: Split, test: Split, classes: int) -> flo
 def full_steps(
     net: OpenNetwork, train: Split, test: Split, classes: int, steps: int, planned: int = STEPS
 ) -> tuple[float, float]:
-    """Train all weights and a head; give seconds a step, and the share of right test images."""
+    """Train all weights and a head; return seconds for a step, and the test accuracy as a share."""
     images, labels = torch.from_numpy(train.images), torch.from_numpy(train.labels)
     network = plain_network(net.bank)
     weights = {

@@ -1,12 +1,12 @@
-"""Naming photos over a trained network: signatures beside methods that know every class at once.
+"""Naming photos over a trained network: signatures and methods that know all classes at once.
 
     python -m tests.benchmarks.trained_names BANK TASK [TASK …] [--keep FILE] [--ranpac 5000]
 
-Each TASK is a folder with train/CLASS and test/CLASS that the bank has learned. All methods see the
-same features, of one pass of the frozen network: nearest class mean (Rebuffi et al. 2017), LDA with
-a full shared covariance, and RanPAC (McDonnell et al. 2023): ridge regression on random ReLU
-features. They keep every class's statistics in one place; a signature is 27 KiB in a task's file.
-At the end, images a second on one thread, beside the plain network's.
+Each TASK is a folder with train/CLASS and test/CLASS that the bank has learned. All methods get the
+same features from one pass of the frozen network: nearest class mean (Rebuffi et al. 2017), LDA
+with a full shared covariance, and RanPAC (McDonnell et al. 2023), which is ridge regression on
+random ReLU features. They keep every class's statistics in one place; a signature takes 27 KiB in a
+task's file. The last lines compare images a second on one thread with those of the plain network.
 """
 
 import argparse
@@ -32,7 +32,7 @@ from tests.benchmarks.timing import machine, row
 from tests.benchmarks.trained_base import plain_network
 
 _RIDGES = (1e3, 1e4, 1e5, 1e6, 1e7)
-_SHRINKAGE = 0.1  # of a covariance, towards the mean variance
+_SHRINKAGE = 0.1  # of a covariance, shrunk towards the mean variance
 _HELD_OUT = 10  # every tenth training image chooses the ridge
 _TIMED = 256
 
@@ -106,7 +106,7 @@ def timed(work: Callable[[], object]) -> float:
 
 
 def gathered(net: OpenNetwork, tasks: list[str], shape: tuple[int, int, int]) -> dict[str, Tensor]:
-    """Compute features of all images: train and test (N, D) float16, labels, owners of classes."""
+    """Compute features of all images: train and test (N, D) float16, labels, tasks of classes."""
     parts: dict[str, list[Tensor]] = {
         name: [] for name in ("train", "test", "train_labels", "test_labels", "owners")
     }

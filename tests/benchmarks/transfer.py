@@ -3,9 +3,9 @@
     python tests/benchmarks/transfer.py --plot transfer.png
 
 RotatedMNIST, LeNet 300-100 with 500 outputs: a bank learns some rotations, then one more, from a
-fresh start and from the earlier masks (`--transfer`). The same for a permuted task, which no
-earlier one resembles. Then what transfer costs: how often single images are said to be of their
-own task, in a bank learned without it and in one learned with it.
+fresh start and from the earlier masks (`--transfer`). The same is done for a permuted task, which
+resembles no earlier one. Then it measures what transfer costs: how often single images are assigned
+to their own task, in a bank learned without it and in one learned with it.
 """
 
 import argparse
@@ -73,7 +73,7 @@ def _learn(bank: Path, data: str, steps: int, *, transfer: bool) -> float:
 
 
 def _again(bank: Path, task: str, steps: int, transfer: bool) -> float:
-    """Learn one more task into a copy of the bank, and give its test accuracy."""
+    """Learn one more task into a copy of the bank, and return its test accuracy."""
     with TemporaryDirectory() as folder:
         copy = Path(copytree(bank, Path(folder) / "bank"))
         return _learn(copy, task, steps, transfer=transfer)

@@ -1,4 +1,4 @@
-"""The Python door answers as the commands do, from the same workflows."""
+"""The Python API answers as the commands do, with the same workflows."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from tests.support.commands import answer, run
 
 
 class Stripes(Dataset[tuple[torch.Tensor, int]]):
-    """Noise with a bright band at one of three places; no end but its length."""
+    """Noise with a bright band at one of three places; only its length ends it."""
 
     classes = ("top", "middle", "low")
 

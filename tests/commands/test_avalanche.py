@@ -1,4 +1,4 @@
-"""The strategy for Avalanche's benchmarks. Needs the extra `avalanche`; else skips.
+"""The strategy for Avalanche's benchmarks. Needs the extra `avalanche`.
 
 pip install 'supsup[avalanche]' && pytest tests/commands/test_avalanche.py
 """

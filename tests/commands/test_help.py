@@ -14,7 +14,7 @@ from supsup_cli import choices
 from supsup_cli.cli import app
 from tests.support.commands import answer, learn, make_class_folder, run, run_apart
 
-# What shortens an example without another meaning: learning takes seconds otherwise.
+# Shortens an example without another meaning, because learning takes long.
 SHORTER = {
     "learn-task": ("--steps", "2"),
     "learn-stream": ("--visit", "3", "--check-every", "2"),
@@ -56,7 +56,7 @@ def test_every_command_shows_an_example_of_itself_on_one_line(name: str) -> None
 
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder as the examples have it: photos, class folders, banks."""
+    """A folder with what the examples need: photos, class folders, banks."""
     folder = tmp_path_factory.mktemp("workplace")
     for name in ("pets", "cats", "dogs"):
         make_class_folder(folder / name, {"one": 0, "two": 14}, each=20)
@@ -135,7 +135,7 @@ def test_the_words_in_the_help_are_those_that_the_code_knows() -> None:
     assert set(choices.CHANGES) == {"none", *KINDS}
 
 
-# Typed after a command, with the one word that is meant, or none.
+# The words after a command, with the one word that was meant, or none.
 NEAR = {
     "learn-task --recipe sepparable": "separable",
     "compare --recipe Paper": "paper",

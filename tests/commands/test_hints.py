@@ -1,4 +1,4 @@
-"""Hints can be typed as they are: every command in them names the bank that was meant."""
+"""Hints can be typed as they are: every command in them names the right bank."""
 
 import ast
 import re
@@ -16,7 +16,7 @@ TOLD = re.compile(r"supsup ((?:tasks (?:show|remove|copy|export|clean))|[a-z][a-
 
 
 def _commands_without_bank(hint: str) -> list[str]:
-    """List the commands of a hint that would go to another bank."""
+    """List the commands of a hint that would use another bank."""
     lacking = []
     for command in TOLD.finditer(hint):
         rest = hint[command.end() :].partition("supsup ")[0]
@@ -26,7 +26,7 @@ def _commands_without_bank(hint: str) -> list[str]:
 
 
 def _texts() -> Iterator[str]:
-    """Yield every text of the code that tells a command, with … for what it fills in."""
+    """Yield every text of the code that contains a command, with … for inserted values."""
     for package in ("supsup_cli", "bank_format"):
         for path in sorted((ROOT / package).rglob("*.py")):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -41,7 +41,7 @@ def _texts() -> Iterator[str]:
 
 
 def test_every_command_that_the_code_tells_is_one_and_gets_the_bank() -> None:
-    """Hints are spelled in one place; a new command or another spelling must be known there."""
+    """Hints are spelled in one place; a new command or another spelling must be added there."""
     told = [text for text in _texts() if TOLD.search(text) and "\n" not in text]
     assert len(told) > 25
     for text in told:
@@ -106,7 +106,7 @@ def _case(words: str) -> Case:
     return fill
 
 
-# What a user gets wrong, and the exit code: {bank} has tasks, {folder} what is prepared below.
+# What a user gets wrong, and the exit code: {bank} has tasks, {folder} is prepared below.
 WRONG = {
     "learn-task --data {folder}/日本 --bank {bank}": 2,
     "learn-task --data cifar10-split-0 --bank {bank}": 2,
@@ -176,7 +176,7 @@ def test_what_is_hinted_goes_to_the_bank_that_was_named(
 
 
 def _check_hint(hint: str, typed: list[str]) -> None:
-    """Take a hint that is a whole command apart as a shell would."""
+    """Parse a hint that is a whole command as a shell would."""
     if not hint.startswith("supsup "):
         return
     words = shlex.split(hint)

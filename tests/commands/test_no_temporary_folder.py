@@ -13,13 +13,13 @@ from supsup_cli.temporary import imports_without_temporary_folder, temporary_fol
 from supsup_cli.workflows.plots import plot_recoveries
 from tests.support.commands import ROOT, Ran, answer, make_class_folder, run, run_apart
 
-# Loaded by every Python that finds it: none of the usual folders can be written.
+# Every Python that finds this file loads it: none of the usual folders can be written.
 _SITE = "import tempfile\ntempfile._candidate_tempdir_list = lambda: []\n"
 
 
 @pytest.fixture
 def apart(tmp_path: Path) -> dict[str, str]:
-    """The environment of a process that finds no folder for temporary files."""
+    """The environment of a process without a folder for temporary files."""
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text(_SITE)
     return {"PYTHONPATH": f"{tmp_path / 'site'}:{ROOT}"}

@@ -1,4 +1,4 @@
-"""The standard streams: closed, full, silent. What a command does is worth doing all the same."""
+"""The standard streams: closed, full, silent. A command does its work all the same."""
 
 import errno
 import subprocess
@@ -104,5 +104,5 @@ def test_names_on_stdin_may_be_any_bytes(bank: Path) -> None:
 
 
 def test_an_error_that_stderr_cannot_take_keeps_its_code(bank: Path) -> None:
-    """Nothing of it waits in a buffer that fails again at the end, which would be exit 120."""
+    """Nothing is left in a buffer that would fail again at the end, which would be exit 120."""
     assert shell("$S tasks --bank $B/nothing 2>/dev/full", bank) == Ran(10, "", "")

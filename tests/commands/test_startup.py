@@ -1,4 +1,4 @@
-"""Commands that compute nothing start fast: they import nothing heavy, torch least of all."""
+"""Commands that compute nothing start fast: they do not import torch or anything heavy."""
 
 import json
 import subprocess
@@ -57,7 +57,7 @@ def test_data_needs_pillow_and_nothing_else(command: str, tmp_path: Path) -> Non
 
 
 def test_asking_loads_no_compiler(bank: Path) -> None:
-    """One of torch's own takes two seconds to import."""
+    """One of torch's own modules takes two seconds to import."""
     script = """
 import json, sys
 from contextlib import redirect_stdout

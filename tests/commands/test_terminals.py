@@ -1,4 +1,4 @@
-"""Pipes, terminals of any width, and what the user's environment asks of colours."""
+"""Pipes, terminals of any width, and colours as the user's environment asks."""
 
 import os
 import pty
@@ -25,7 +25,7 @@ NAME = "a-name-of-as-many-as-sixty-four-characters-which-is-the-most-0123"
 
 
 def on_terminal(columns: int, environment: dict[str, str], *words: object) -> str:
-    """Run a command on a terminal of so many columns: what it shows."""
+    """Run a command on a terminal of the given number of columns; return what it shows."""
     ours, theirs = pty.openpty()
     os.set_blocking(ours, True)
     process = subprocess.Popen(
@@ -38,7 +38,7 @@ def on_terminal(columns: int, environment: dict[str, str], *words: object) -> st
     )
     os.close(theirs)
     shown = b""
-    with suppress(OSError):  # how Linux ends what a terminal shows
+    with suppress(OSError):  # this is how a terminal ends on Linux
         while piece := os.read(ours, 1 << 16):
             shown += piece
     os.close(ours)
@@ -71,7 +71,7 @@ def test_no_name_and_no_digest_is_broken_on_a_narrow_terminal(columns: int, bank
     assert str(bank / tasks[0]["file"]) in shown or tasks[0]["file"] in shown
     rows = [re.sub(r"\x1b\[\d*m", "", row) for row in listed.splitlines()]
     assert max(map(len, rows)) <= columns
-    assert len(rows) > 5  # the head and four tasks: some went on in a second line
+    assert len(rows) > 5  # the head and four tasks: some continued on a second line
     assert all(row == row.rstrip() for row in rows)
 
 

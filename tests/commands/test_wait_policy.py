@@ -1,4 +1,4 @@
-"""Threads sleep while they wait: set by the console command, never by the Python door."""
+"""Threads sleep while they wait: the console command sets this, the Python API never does."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Batches of images that tasks share are those of images written out."""
+"""Batches from a store that tasks share equal those of images held in full."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from supsup_cli.data.splits import part_calibration
 
 
 def _pairs(shape: tuple[int, int, int]) -> tuple[list[LabelledImages], list[LabelledImages]]:
-    """Make three tasks over one store, and the same with images of their own."""
+    """Make three tasks over one store, and the same tasks with their own images."""
     draw = torch.Generator().manual_seed(0)
     store = torch.randint(0, 256, (50, *shape), dtype=torch.uint8, generator=draw)
     shared, own = [], []

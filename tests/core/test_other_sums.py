@@ -1,4 +1,4 @@
-"""What promises equal bits keeps them where products add up in other orders."""
+"""What promises equal bits keeps them even if products add up in another order."""
 
 import os
 

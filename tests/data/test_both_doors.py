@@ -1,4 +1,4 @@
-"""An image answers the same, whether a program hands over its path or the image that it opened."""
+"""An image gives the same answer as a path and as an image that the caller opened."""
 
 import io
 from collections.abc import Iterator
@@ -84,15 +84,15 @@ def test_every_mode_and_format_gives_the_same_pixels_by_both_doors(
     path = tmp_path / f"x{'.tga' if form == 'TGA' else ''}"
     try:
         image.save(path, form, **options)
-    except Exception:  # Pillow cannot write this mode into this format
+    except Exception:  # Pillow cannot write this mode in this format
         return
     by_path = read_image(str(path), shape)
     with Image.open(path) as opened:
         assert np.array_equal(as_images(opened, shape)[0], by_path)
-    # not by its name: Pillow itself exchanges the sides of a turned TIFF that it then loads
+    # not by its name: Pillow itself exchanges the sides of a rotated TIFF when it loads it
     with Image.open(io.BytesIO(path.read_bytes())) as opened:
         reduced = form in ("JPEG", "MPO") and min(opened.size) >= 4 * max(shape[1:])
-        if not reduced:  # what is decoded already is not decoded again, smaller
+        if not reduced:  # an image that is already decoded is not decoded again in a smaller size
             opened.load()
         assert np.array_equal(as_images([opened], shape)[0], by_path)
         data = task_data("x", [(opened, 0), (str(path), 1)] * 2, None, shape, 0)
@@ -115,7 +115,7 @@ def test_every_mode_has_pixels_of_its_own(mode: str) -> None:
         expected = np.stack([np.asarray(Image.fromarray(noise).convert("L")).astype(int)] * 3)
     else:
         expected = noise[..., :3].transpose(2, 0, 1).astype(int)
-    # rounding of hues and of CIE L*a*b*, whose gamut clips the boldest colours
+    # rounding of hues and of CIE L*a*b*, which clips the boldest colours
     most = {"HSV": 12, "YCbCr": 3, "LAB": 30}.get(mode, 0)
     assert np.abs(found - expected).max() <= most
 
@@ -129,14 +129,14 @@ def test_a_photo_turned_by_exif_is_turned_by_both_doors(orientation: int, tmp_pa
     upright = ImageOps.exif_transpose(Image.open(tmp_path / "x.jpg"))
     expected = as_images(np.asarray(upright), (1, 20, 20))[0].astype(int)
     for one in _by_both_doors(tmp_path / "x.jpg", (1, 20, 20)):
-        assert np.abs(one.astype(int) - expected).max() <= 6  # decoded smaller
+        assert np.abs(one.astype(int) - expected).max() <= 6  # decoded in a smaller size
 
 
 def _by_both_doors(path: Path, shape: tuple[int, int, int]) -> Iterator[np.ndarray]:
     yield read_image(str(path), shape)
     with Image.open(path) as image:
         yield as_images(image, shape)[0]
-        # as torchvision's ImageFolder hands it over
+        # as torchvision's ImageFolder passes it
         yield as_images(image.convert("RGB"), shape)[0]
 
 
@@ -179,7 +179,7 @@ def test_a_turned_photo_gets_one_answer_by_both_doors(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 3
     path = tmp_path / "turned.jpg"
-    photos[0][0].save(path, exif=exif, quality=95)  # lies upside down, and says so
+    photos[0][0].save(path, exif=exif, quality=95)  # it is upside down, and says so
     by_path, by_image = bank.predict(path)[0], bank.predict(Image.open(path))[0]
     assert by_path.label == by_image.label == "lower"
     assert by_path.probability == by_image.probability

@@ -1,4 +1,4 @@
-"""Named data: splits, digests, what is known; against the definitions, not the implementation."""
+"""Named data: splits, digests, metadata; against the definitions, not the implementation."""
 
 import re
 import subprocess
@@ -25,7 +25,7 @@ def test_mnist_is_parted_without_loss_or_overlap() -> None:
     data = load("mnist", GREY, seed=3)
     images, labels = load_mnist(True)
     assert (len(data.train), len(data.calibration), len(data.test)) == (57_000, 3_000, 10_000)
-    # MNIST's training images are distinct, so the bytes name the image
+    # MNIST's training images are distinct, so their bytes identify them
     parts = _rows(data.train) + _rows(data.calibration)
     assert sorted(parts) == sorted(image.tobytes() for image in images)
     assert len(set(_rows(data.train)) & set(_rows(data.calibration))) == 0

@@ -22,7 +22,7 @@ TAR = DATA / "cifar100" / "cifar100.tar"
 
 
 def _write_folders(root: Path, folder: str, classes: int, each: int = 2) -> Reading:
-    """Write the images of `write_cifar` as class folders, in no order of the classes."""
+    """Write the images of `write_cifar` as class folders, in no particular order of classes."""
     for number in np.random.RandomState(3).permutation(classes).tolist():
         for split in ("train", "test"):
             place = root / folder / split / f"class{number:02d}"

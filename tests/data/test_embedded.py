@@ -1,4 +1,4 @@
-"""The embedded MNIST: what it holds, and that damage is seen."""
+"""The embedded MNIST: its content, and that damage is noticed."""
 
 import gzip
 import hashlib

@@ -42,7 +42,7 @@ def test_a_link_to_the_parent_counts_no_other_classes_images(tmp_path: Path) -> 
         "3 links to a folder above or to another class not followed" in n for n in data.notes
     )
     seen = Seen()
-    assert len(find_images([str(folder / "cat")], seen=seen)) == 20  # a friend is no folder above
+    assert len(find_images([str(folder / "cat")], seen=seen)) == 20  # "friend" is not above
     assert sorted(seen.links) == [str(folder / "cat" / name) for name in ("far", "up")]
 
 

@@ -17,7 +17,7 @@ SHAPE = (1, 4, 4)
 
 
 def _fill(folder: Path, count: int, first: int = 0) -> None:
-    """Write `count` images, each of one level that names it."""
+    """Write `count` images, each of a single grey level that identifies it."""
     folder.mkdir(parents=True, exist_ok=True)
     for level in range(first, first + count):
         Image.new("L", (4, 4), level).save(folder / f"{level:03d}.png")

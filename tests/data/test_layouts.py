@@ -1,4 +1,4 @@
-"""What a folder means: the table of cases that GUIDE shows, executed, and what else there is."""
+"""What a folder means: the table of cases in GUIDE, executed, and other cases."""
 
 import re
 from pathlib import Path
@@ -13,8 +13,8 @@ from tests.support.folder_trees import SHAPE, write_images
 
 _ROW = re.compile(r"\| (`[^|]*/`) \| ([^|]*) \| ([^|]*) \| ([^|]*) \|")
 
-# Recorded from the code before splits had other names than train and test: what lies there, and
-# the digest that tasks have in their files. Each file holds its own path.
+# Recorded before splits had other names than train and test: the files, and the digest that
+# tasks have in their files. Each file holds its own path.
 GOLDEN = {
     "cat/1.png cat/2.jpg dog/1.png dog/more/3.JPEG":
         "f43a08886b10082195295f45befd877ea12993059e241814097e27b98e12cb04",

@@ -1,4 +1,4 @@
-"""What is read of users' files and lists ends somewhere, with a line that says where."""
+"""Reading users' files and lists stops at a limit, with a line that says where."""
 
 import gzip
 import io
@@ -109,7 +109,7 @@ def test_images_decoded_together_are_few_enough(tmp_path: Path) -> None:
     budget = decoding._Budget(100)
     with budget.take(60), budget.take(40):
         assert budget._free == 0
-    with budget.take(1000):  # larger than all: alone
+    with budget.take(1000):  # larger than all: read alone
         assert budget._free == 0
     assert budget._free == 100
 

@@ -1,4 +1,4 @@
-"""Photos as people have them: of any size and mode, some broken, classes of any size."""
+"""Users' photos: of any size and mode, some broken, classes of any size."""
 
 import subprocess
 import sys
@@ -33,7 +33,7 @@ def _photo(size: tuple[int, int], tint: int) -> Image.Image:
 
 
 def _save_all_kinds(folder: Path, tint: int) -> int:
-    """Write a photo in every usable kind; returns how many files."""
+    """Write a photo in every usual format; return the number of files."""
     folder.mkdir(parents=True)
     photo = _photo((90, 60), tint)
     deep = np.asarray(photo.convert("L")).astype(np.uint16) * 257
@@ -132,7 +132,7 @@ def test_memory_does_not_grow_with_the_number_of_photos(tmp_path: Path) -> None:
         )
         for count in (8, 24)
     )
-    assert many - few < 12  # MiB; one of these photos decoded whole takes 11
+    assert many - few < 12  # MiB; decoding one of these photos in full takes 11
 
 
 def _numbered(count: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

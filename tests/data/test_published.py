@@ -105,7 +105,7 @@ def test_files_that_are_not_the_published_ones_are_not_opened(tmp_path: Path) ->
     folder = tmp_path / "cifar-10-batches-py"
     folder.mkdir()
     for name in ("data_batch_1", "test_batch", "batches.meta"):
-        # a pickle that would make a folder, were it loaded
+        # a pickle that would make a folder if it were loaded
         (folder / name).write_bytes(f"cos\nmkdir\n(S'{tmp_path}/run'\ntR.".encode())
     with pytest.raises(NoInputError, match="damaged files found, expected CIFAR10"):
         load("cifar10-split-0", COLOUR, reading=Reading(root=str(tmp_path)))

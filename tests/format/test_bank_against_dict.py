@@ -20,7 +20,7 @@ NAMES = st.sampled_from(["a", "b.1", "c-2"])
 
 
 class BankAgainstDict(RuleBasedStateMachine):
-    """A bank is a dict from names to (seed, density), across processes and copies."""
+    """A bank behaves as a dict from names to (seed, density), across processes and copies."""
 
     @initialize()
     def start(self) -> None:

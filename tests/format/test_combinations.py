@@ -1,4 +1,4 @@
-"""Tasks made of other tasks' masks: what they are, what they need, what breaks them."""
+"""Combinations of other tasks' masks: what they are, what they need, what breaks them."""
 
 import dataclasses
 import errno
@@ -150,7 +150,7 @@ def test_combinations_of_combinations_are_refused_even_in_a_circle(
     ):
         add_combination(bank, "twice", "mixed", "a", "b")
     assert bank.tasks() == [*PARENTS, "mixed"]
-    # the file of a combination under its own parent's name, as a forger might write it
+    # a combination with the name of its own parent, as a forger might write it
     other = create(tmp_path / "other")
     for seed, name in enumerate(("a", "mixed", "c")):
         add(other, name, seed)
@@ -170,7 +170,7 @@ def test_parents_are_not_removed_before_their_children(bank: Bank) -> None:
     add(bank, "d", 4)
     assert (bank.children("a"), bank.children("d"), bank.children("mixed")) == (["mixed"], [], [])
     before = bank.task_path("a").read_bytes()
-    with pytest.raises(InUseError, match="task 'mixed' found combining task 'a'") as error:
+    with pytest.raises(InUseError, match="combination 'mixed' found that needs this task") as error:
         bank.remove_task("a")
     assert error.value.exit_code == 11
     assert "supsup tasks remove mixed" in error.value.hint

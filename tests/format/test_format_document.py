@@ -1,4 +1,4 @@
-"""FORMAT.md and the code cite the same invariants, and the tests it names are there."""
+"""FORMAT.md and the code cite the same invariants, and the tests named in it exist."""
 
 import re
 from pathlib import Path
@@ -14,7 +14,7 @@ def test_the_invariants_are_numbered_and_each_is_cited_by_the_code() -> None:
     numbered = re.findall(r"^- \*\*(I\d+)\*\* ", FORMAT, re.MULTILINE)
     assert numbered == [f"I{number}" for number in range(1, 14)]
     code = "".join(path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py"))
-    # The docstrings that explain what a citation is have one as their example.
+    # Docstrings that explain a citation have one as their example.
     cited = re.findall(r'(?:invariant=|name, |_UNREADABLE = )"(I\d+)"', code)
     assert set(cited) == set(numbered)
 

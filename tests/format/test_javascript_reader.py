@@ -1,4 +1,4 @@
-"""The reader in examples/read_bank.js, which knows FORMAT.md and none of our code."""
+"""The reader in examples/read_bank.js, which uses FORMAT.md and none of our code."""
 
 import re
 import shutil
@@ -29,7 +29,7 @@ def read(bank: Path) -> subprocess.CompletedProcess[str]:
 
 
 def told(bank: Path) -> dict[str, list[float]]:
-    """Density of each task, and what is said of its signature."""
+    """Density of each task, and the line about its signature."""
     done = read(bank)
     assert (done.returncode, done.stderr) == (0, "")
     rows = [line.split() for line in done.stdout.splitlines()]

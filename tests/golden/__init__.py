@@ -1,1 +1,1 @@
-"""The bank committed for ever."""
+"""Banks committed for good."""

@@ -1,4 +1,4 @@
-"""The bank committed for ever: today's code reads it, writes it and answers from it as then."""
+"""A bank committed for good: today's code reads, writes and uses it as on the first day."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""The bank of the second version of task files, committed for ever: signatures, dropped weights."""
+"""A bank committed for good, with version 2 of task files: signatures, dropped weights."""
 
 import json
 from dataclasses import fields

@@ -1,1 +1,1 @@
-"""What may go wrong outside: damage, faults, hostile input, kills."""
+"""What may go wrong outside the program: damage, faults, hostile input, kills."""

@@ -1,4 +1,4 @@
-"""The shared bank in stores: of this process's memory, and on a server that may fail."""
+"""The shared bank in stores: in this process's memory, and on a server that may fail."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +11,7 @@ from tests.support.flaky_store import FlakyServer, Trouble, flaky_server, upload
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache of the test's own."""
+    """A cache for this test alone."""
     folder = tmp_path / "cache"
     monkeypatch.setenv("SUPSUP_CACHE", str(folder))
     return folder
@@ -19,7 +19,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="session")
 def in_memory(bank: Path) -> str:
-    """The address of the shared bank in a store of this process."""
+    """The address of the shared bank in a store in this process."""
     upload(bank, memory("shared"), "some/bank")
     return "memory://shared/some/bank"
 

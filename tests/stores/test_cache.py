@@ -1,4 +1,4 @@
-"""What was read of a store is kept for its owner, checked at every read, bounded, never needed."""
+"""What was read from a store is cached for its owner, checked at every read, and bounded."""
 
 import hashlib
 import stat

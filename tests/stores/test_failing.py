@@ -85,7 +85,7 @@ def test_damage_in_the_store_is_named(bank: Path, cache: Path) -> None:
     asked = run("tasks", "show", "mnist-perm-1", "--bank", "memory://damaged/bank", "--json")
     assert asked.code == 5
     assert f"memory://damaged/{name}" in asked.error["message"]
-    # A list is made of the index, which knows the task by its seal.
+    # The list comes from the index, which knows the task by its seal.
     assert len(answer("tasks", "--bank", "memory://damaged/bank")["tasks"]) == 4
 
 
@@ -96,6 +96,6 @@ def test_verify_reads_the_store_and_not_the_cache(bank: Path, cache: Path) -> No
     assert seal.hex() in {path.name for path in cache.iterdir()}
     name = "bank/masks/mnist-perm-1.safetensors"
     data = bytearray((bank / "masks" / "mnist-perm-1.safetensors").read_bytes())
-    data[500] ^= 1  # the seal at the end stays, which the cache knows
+    data[500] ^= 1  # the seal at the end is unchanged, and the cache knows it
     obstore.put(memory("spoilt"), name, bytes(data))
     assert run("verify", "--bank", "memory://spoilt/bank", "--json").code == 5

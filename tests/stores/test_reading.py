@@ -1,4 +1,4 @@
-"""A bank in an object store answers as the folder that was copied there."""
+"""A bank in an object store gives the same answers as the folder that was copied there."""
 
 import json
 import os
@@ -31,7 +31,7 @@ READS = (
 
 
 def told(document: Any, place: str) -> Any:
-    """Leave out the time it took, and where the bank lies."""
+    """Leave out the time it took, and where the bank is."""
     text = json.dumps({**document, "seconds": 0}).replace(place, "BANK")
     return json.loads(text)
 

@@ -84,7 +84,7 @@ def add(bank: Bank, task: str, seed: int = 0, density: float = 0.5) -> Task:
 
 
 def add_combination(bank: Bank, task: str, *parents: str, **changes: Any) -> Task:
-    """Add a task that keeps the weights which most of its parents keep."""
+    """Add a task that keeps the weights that most of its parents keep."""
     read = [bank.read_task(one) for one in parents]
     named = tuple(ParentRecord(one.content.task, one.content_sha256) for one in read)
     values = np.array([1.0] * len(read) + [0.0], dtype=np.float32)

@@ -21,7 +21,7 @@ SMALL = ("--arch", "mlp-16-16", "--outputs", 100)
 
 @dataclass(frozen=True)
 class Ran:
-    """What one command answered."""
+    """The answer of one command."""
 
     code: int
     out: str
@@ -37,7 +37,7 @@ class Ran:
 
     @property
     def error(self) -> dict[str, Any]:
-        """The error of a document that reports one; its number is the exit code."""
+        """The error in a document that reports one; its number is the exit code."""
         assert self.json["ok"] is False
         error = self.json["error"]
         assert error["exit"] == self.code
@@ -61,7 +61,7 @@ def answer(*words: object) -> dict[str, Any]:
 
 
 def start(*words: object, **options: Any) -> subprocess.Popen[str]:
-    """Start one command in a process of its own."""
+    """Start one command in a separate process."""
     command = [sys.executable, "-m", "supsup_cli", *map(str, words)]
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     environment = {**os.environ, **options.pop("environment", {})}
@@ -69,14 +69,14 @@ def start(*words: object, **options: Any) -> subprocess.Popen[str]:
 
 
 def run_apart(*words: object, **options: Any) -> Ran:
-    """Run one command in a process of its own."""
+    """Run one command in a separate process."""
     process = start(*words, **options)
     out, err = process.communicate(timeout=120)
     return Ran(process.returncode, out or "", err or "")
 
 
 def make_bank(path: Path, *tasks: str, steps: int = 60) -> Path:
-    """Make a small bank and let it learn."""
+    """Make a small bank and learn tasks into it."""
     assert run("init-base", "--bank", path, *SMALL).code == 0
     if tasks:
         learn(path, *tasks, steps=steps)
@@ -84,13 +84,13 @@ def make_bank(path: Path, *tasks: str, steps: int = 60) -> Path:
 
 
 def learn(bank: Path, *data: object, steps: int = 60, more: tuple[object, ...] = ()) -> Any:
-    """Learn tasks of a bank and return their part of the document."""
+    """Learn tasks into a bank and return their part of the document."""
     named = [word for one in data for word in ("--data", one)]
     return answer("learn-task", "--bank", bank, *named, "--steps", steps, *more)["tasks"]
 
 
 def make_class_folder(folder: Path, classes: dict[str, int], each: int = 40) -> Path:
-    """Write a folder of class folders: noise, and ten bright rows from each class's own on."""
+    """Write a folder of class folders: noise, with ten bright rows at a place for each class."""
     noise = np.random.default_rng(0)
     for name, row in classes.items():
         (folder / name).mkdir(parents=True)

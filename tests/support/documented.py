@@ -1,4 +1,4 @@
-"""What commands take and answer, as the guide must have it: options, and the keys of documents."""
+"""What commands take and answer, as the guide must list it: options, and keys of documents."""
 
 import dataclasses
 import types
@@ -70,7 +70,7 @@ def keys_of(answer: type) -> str:
 
 
 def _notation(kind: Any) -> str:
-    """Write a dataclass as {keys}, lists of them in brackets, and all else as nothing."""
+    """Write a dataclass as {keys}, lists of them in brackets, and everything else as nothing."""
     if dataclasses.is_dataclass(kind):
         hints = typing.get_type_hints(kind)
         named = [(one.name, _notation(hints[one.name])) for one in dataclasses.fields(kind)]

@@ -27,7 +27,7 @@ _OWN = ("connection", "transfer-encoding", "date", "server", "content-length")
 
 @dataclass
 class Trouble:
-    """What goes wrong with requests, as shares of them; `asked` lists those that came."""
+    """What goes wrong with requests, as shares of them; `asked` lists the requests that came."""
 
     fail: float = 0.0
     cut: float = 0.0
@@ -39,7 +39,7 @@ class Trouble:
 
 @dataclass(frozen=True)
 class FlakyServer:
-    """An S3 server with a proxy that every reply passes.
+    """An S3 server with a proxy through which every reply passes.
 
     Attributes:
         trouble: what goes wrong; may be changed at any time.

@@ -13,8 +13,8 @@ SHAPE = (1, 8, 8)
 def write_images(folder: Path, *places: str, each: int = 20) -> Path:
     """Write images of noise: `each` into a place that ends in /, one at a place that does not.
 
-    A class has a bright half of its own: the upper one if its name begins before "d" in the
-    alphabet, else the lower one. Every image is another.
+    Each class has one bright half: the upper one if its name begins before "d" in the alphabet,
+    else the lower one. All images differ.
     """
     for place in places:
         target = folder / place

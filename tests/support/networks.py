@@ -1,4 +1,4 @@
-"""Small networks and stacks that the core's tests share."""
+"""Small networks and stacks for the tests of the core."""
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +9,7 @@ from supsup_cli.core.networks.specs import masked_parameters
 
 
 class TinyConvolution(nn.Module):
-    """Two convolutions and two linear layers: what a stranger's module looks like."""
+    """Two convolutions and two linear layers: a module that the package does not know."""
 
     def __init__(self, outputs: int) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ def layout_of(network: nn.Module) -> MaskLayout:
 
 
 def pack(masks: Masks, layout: MaskLayout) -> Tensor:
-    """Pack one task's bool masks by the plainest means: eight shifted columns."""
+    """Pack one task's bool masks in the plainest way: eight shifted columns."""
     bits = layout.join({name: mask.to(torch.float32) for name, mask in masks.items()})
     places = 2 ** torch.arange(8)
     return (bits.view(-1, 8).to(torch.int64) * places).sum(1).to(torch.uint8)

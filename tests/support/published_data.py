@@ -18,7 +18,7 @@ CIFAR = {
 def write_cifar(root: Path, kind: str, each: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Write `each` images of each class into every batch, the class's number in every pixel.
 
-    torchvision compares MD5s with those of the published files: the lists are told the new ones.
+    torchvision compares MD5s with those of the published files, so the lists get the new ones.
     """
     folder_name, meta, names_key, labels_key, classes = CIFAR[kind]
     folder = root / folder_name

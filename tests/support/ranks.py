@@ -1,4 +1,4 @@
-"""Several ranks: of torchrun in processes of their own, or one after the other in this one."""
+"""Several ranks: of torchrun in separate processes, or one after the other in this one."""
 
 import os
 import subprocess
@@ -64,7 +64,7 @@ class RankInTurn:
         self._parts = parts
 
     def meet(self) -> None:
-        """Wait for nobody: the others have ended, or have not begun."""
+        """Wait for no one: the other ranks have ended, or have not begun."""
 
     def gathered(self, part: Part) -> list[Part]:
         self._parts[self.rank] = part
@@ -74,7 +74,7 @@ class RankInTurn:
 
 
 def in_turn(count: int, work: Callable[[RankInTurn], _Result]) -> tuple[_Result, Sequence[Part]]:
-    """Do a work on several ranks one after the other; return rank 0's result, and all parts."""
+    """Do some work on several ranks one after the other; return rank 0's result, and all parts."""
     parts: dict[int, Part] = {}
     for rank in range(count - 1, 0, -1):
         try:

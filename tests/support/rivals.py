@@ -14,12 +14,12 @@ from supsup_cli.core.networks.specs import NetworkSpec
 
 PIXELS = Pixels(torch.full((1, 1, 1), 0.5), torch.full((1, 1, 1), 0.5))
 RECIPE = Recipe("test", "adam", 3e-3, "constant", steps=60, batch_size=32)
-# Heads and factors, which are few numbers, learn faster.
+# Heads and factors are few numbers and learn faster.
 FAST = replace(RECIPE, learning_rate=3e-2, steps=120)
 
 
 def make_base(arch: str = "mlp-24", side: int = 8, outputs: int = 40, *, real: int = 3) -> Base:
-    """A base network of drawn weights."""
+    """A base network with drawn weights."""
     spec = NetworkSpec(arch, (1, side, side), outputs)
     empty = Base(spec, real, {"": torch.zeros(1)}, trained=False, seed=0)
     return Base(spec, real, drawn(empty, empty.network(outputs), "test"), trained=False, seed=0)

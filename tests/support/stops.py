@@ -19,7 +19,7 @@ STATE = f"work/{TASK}/state.safetensors"
 
 
 class StopAfter:
-    """Ask to stop once some steps have been taken."""
+    """Ask to stop once the given number of steps has been taken."""
 
     def __init__(self, steps: int) -> None:
         self._left = steps
@@ -38,7 +38,7 @@ class StopAfter:
 
 
 class Notes(Silent):
-    """Keep what a workflow says."""
+    """Keep the notes of a workflow."""
 
     def __init__(self) -> None:
         self.said: list[str] = []
@@ -58,7 +58,7 @@ def stop_after(bank: Path, steps: int, *data: str, **options: Any) -> StoppedErr
 
 
 def learn_to_the_end(bank: Path, *data: str, **options: Any) -> tuple[str, list[str]]:
-    """Learn to the end; the last task's digest and what was said."""
+    """Learn to the end; return the last task's digest and the notes."""
     notes = Notes()
     result = learn_task(bank, request(*data, **options), notes)
     assert Bank.open(bank).unfinished() == []

@@ -1,9 +1,9 @@
-"""Products that add up in another order, as another make of processor would.
+"""Products that add up in another order, as those of another processor would.
 
-A BLAS may add in any order, another one for each row, and may begin with what is there already
-(`addmm_`): (C + a) + b beside C + (a + b). While `OtherSums` is entered, each product of matrices
-of this thread does so: rows in turn are summed forwards, backwards, and shuffled. Equal operands
-still give equal bits, as on any one processor; nothing else that code might trust in does.
+A BLAS may add in any order, may use another order for each row, and may start from the existing
+value (`addmm_`): (C + a) + b instead of C + (a + b). While `OtherSums` is active, each matrix
+product of this thread does so: rows in turn are summed forwards, backwards, and shuffled. Equal
+operands still give equal bits, as on any one processor, but code can rely on nothing else.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +15,7 @@ from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 _aten = torch.ops.aten
-# Terms up to which a product into a sum is added one by one, beginning with what is there.
+# Up to this many terms, a product is added into a sum term by term, starting with the sum.
 _FEW = 4
 
 
@@ -29,7 +29,7 @@ class OtherSums(TorchDispatchMode):
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Replace the products; everything else is as it was."""
+        """Replace the products; everything else stays as it was."""
         other = _OTHERS.get(func)
         kwargs = dict(kwargs or {})
         traced = any(isinstance(one, FakeTensor) for one in args)  # exported: nothing is summed
@@ -43,7 +43,7 @@ def _orders(terms: int) -> list[Tensor]:
 
 
 def _mm(left: Tensor, right: Tensor) -> Tensor:
-    """Multiply (…, m, k) and (…, k, n), each third row in an order of its own."""
+    """Multiply (…, m, k) and (…, k, n), each third row in another order."""
     orders = _orders(left.shape[-1])
     parts = [
         torch.matmul(left[..., place::3, :][..., order], right[..., order, :])
@@ -94,7 +94,7 @@ def _in_place(product: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
 
 def _convolution(values: Tensor, weight: Tensor, *rest: Any) -> Tensor:
-    """Convolve with the channels of the input in another order; groups keep theirs."""
+    """Convolve with the channels of the input in another order, but each in its group."""
     if rest[-1] == 1:
         order = _orders(values.shape[1])[2]
         values, weight = values[:, order].contiguous(), weight[:, order].contiguous()
@@ -102,7 +102,7 @@ def _convolution(values: Tensor, weight: Tensor, *rest: Any) -> Tensor:
 
 
 def _convolution_backward(gradient: Tensor, values: Tensor, weight: Tensor, *rest: Any) -> Any:
-    """Go back with the images of the batch in another order."""
+    """Compute gradients with the images of the batch in another order."""
     order = _orders(len(values))[2]
     to_values, to_weight, to_bias = _aten.convolution_backward.default(
         gradient[order].contiguous(), values[order].contiguous(), weight, *rest

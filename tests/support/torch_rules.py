@@ -1,4 +1,4 @@
-"""The update rules of recipes as torch.optim has them: the reference that ours are held against."""
+"""The update rules of recipes as torch.optim has them, the reference for ours."""
 
 from collections.abc import Iterable
 from functools import partial

@@ -1,4 +1,4 @@
-"""Networks of torchvision with drawn weights, in files as if somebody had trained them."""
+"""Networks of torchvision with drawn weights, in files like those of trained networks."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import nn
 
-# One network of each family, and images of a side that it takes.
+# One network of each family, and the side of images that it takes.
 FAMILIES = {
     "alexnet": 64,
     "convnext_tiny": 64,
@@ -37,7 +37,7 @@ SMALL_FAMILIES = ("mobilenet_v3_small", "shufflenet_v2_x0_5", "squeezenet1_1")
 
 
 def library_network(name: str, classes: int = 20) -> nn.Module:
-    """Build one with drawn weights, in evaluation mode; nothing else draws from its stream."""
+    """Build one with drawn weights, in evaluation mode, from its own random stream."""
     own = {"init_weights": True} if name in ("googlenet", "inception_v3") else {}
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -50,14 +50,14 @@ def library_network(name: str, classes: int = 20) -> nn.Module:
 
 
 def save_library_network(name: str, file: Path) -> nn.Module:
-    """Write one's state dict as a safetensors file, and return it."""
+    """Write the state dict of one as a safetensors file, and return it."""
     network = library_network(name)
     save_file({key: one.contiguous() for key, one in network.state_dict().items()}, file)
     return network
 
 
 def photo_folder(folder: Path, classes: tuple[str, ...], side: int, each: int = 12) -> Path:
-    """Write coloured images of some classes, each with a brightness and a stripe of its own."""
+    """Write coloured images of some classes, each with its own brightness and stripe."""
     noise = np.random.default_rng(0)
     for number, name in enumerate(classes):
         (folder / name).mkdir(parents=True)

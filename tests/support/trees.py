@@ -1,10 +1,10 @@
-"""What lies below a folder."""
+"""The files below a folder."""
 
 from pathlib import Path
 
 
 def tree(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder, hidden ones included, by its path from there."""
+    """Every file below a folder, including hidden ones, by its path from there."""
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in folder.rglob("*")

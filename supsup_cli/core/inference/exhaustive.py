@@ -20,7 +20,7 @@ from supsup_cli.core.networks.specs import MultilayerPerceptron
 from .perceptrons import CHUNK_IMAGES, MaskedPerceptron
 from .single_mask import single_mask_misfit
 
-# Images and tasks from which on comparing twice pays.
+# Least numbers of images and tasks for which comparing twice pays.
 _LEAST_IMAGES, _LEAST_TASKS = 32, 32
 # bfloat16 keeps eight binary digits. A task is out of the race if it lies behind by more than this
 # many nats and this share of its logits' size: several times the largest error that was measured.

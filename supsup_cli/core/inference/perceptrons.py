@@ -68,7 +68,7 @@ class MaskedPerceptron:
         return values
 
     def worth_loops(self, images: int) -> bool:
-        """Hear of images to come; tell whether all so far make up for loading compiled loops."""
+        """Count images to come; return whether all so far make up for loading compiled loops."""
         self._images += images
         return self._images > FEW_IMAGES
 

@@ -45,7 +45,7 @@ def find_head(network: nn.Module) -> tuple[str, Head] | None:
 def head_values(
     network: nn.Module, weight: Tensor, bias: Tensor, rows: Tensor, outputs: int
 ) -> dict[str, Tensor]:
-    """Return a task's own last layer as `masked_forward` takes it, beside masks.
+    """Return a task's own last layer as `masked_forward` takes it, together with masks.
 
     Args:
         network: one that has a `Head`.

@@ -146,7 +146,7 @@ def blank_statistics(network: nn.Module, device: torch.device) -> Statistics:
 
     Args:
         network: if it does not normalise, there are none.
-        device: where they shall live.
+        device: of the statistics.
 
     Returns:
         buffer name → (C,) float32.

@@ -1,7 +1,7 @@
 """What an image looks like before any network sees it: contrast, spectrum, colour, flat areas.
 
-Features of a random network hardly tell photos from digits or from noise, which differ from all
-photos in plain sight. These eleven numbers do, and they belong to the image alone.
+Features of a random network hardly tell photos from digits or noise, although these obviously look
+different. The eleven numbers here do tell them apart, and they depend on nothing but the image.
 """
 
 from collections.abc import Callable
@@ -13,17 +13,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 NUMBERS = 11
-# Images of a task that its appearance is made of, at least. They may be those that it learns from:
-# what they look like does not depend on that.
+# Least number of images for a task's appearance. They may be the ones that it learns from, because
+# learning does not change what they look like.
 LEAST_IMAGES = 200
 _VALUES_AT_ONCE = 1 << 20
 _WHITE = 255
 _STEPS = (1, 2, 4, 8)
 _BLOCKS = 4  # along each side
 _DARK, _BRIGHT = 5, 250
-# What is added before logarithms are taken, so that nothing is infinitely unusual.
+# Added before logarithms are taken, so that nothing is infinitely unusual.
 _CONTRAST, _DIFFERENCE, _COLOUR, _SHARE, _BLOCK = 1e-3, 1e-4, 2e-3, 0.02, 4e-3
-_RIDGE = 1e-4  # variance of each number that is taken for granted
+_RIDGE = 1e-4  # added to the variance of each number
 
 
 def appearance(images: Tensor) -> Tensor:

@@ -29,8 +29,8 @@ class FrozenFeatures(Protocol):
 class FirstLayer:
     """The first units of a perceptron's first layer, before the activation.
 
-    Later layers mix what distinguishes tasks: of 250 permutations the first layer names .999 of
-    single images rightly, the last hidden one .894.
+    Later layers mix what distinguishes tasks: among 250 permutations, the first layer names the
+    right one for .999 of single images, the last hidden layer for .894.
 
     Args:
         network: a perceptron of edges or units.
@@ -50,8 +50,8 @@ class FirstLayer:
 class TrainedFeatures:
     """Roots of a trained network's last features, which distinguish ImageNet's classes.
 
-    Roots, with the sign that a number has, make the spread of a number less dependent on its size
-    (Tukey 1957; of 20 tasks of CIFAR-100 the right one is named .668 times in place of .649).
+    Roots that keep the sign make the spread of a number depend less on its size (Tukey 1957; among
+    20 tasks of CIFAR-100, they name the right one for .668 instead of .649 of the images).
 
     Args:
         network: one with a head for each task.

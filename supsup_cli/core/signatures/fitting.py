@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-# Images that a signature is made of, at most: of few directions, and of many. Of few, more made no
-# difference (split MNIST, task right: 2,000 images .956, 5,000 .959, 12,000 .958).
+# Most images for a signature with few directions, and for one with many. With few, more images made
+# no difference (split MNIST, task right: 2,000 images .956, 5,000 .959, 12,000 .958).
 FEW_IMAGES, MOST_IMAGES = 2048, 6144
 # Further classes share a Gaussian with the class they resemble most.
 _MOST_COMPONENTS = 16

@@ -105,7 +105,7 @@ def _by_signatures(
     groups: Sequence[Sequence[int]],
     lower: Between | None,
 ) -> Listed:
-    """Decide; anew where a task in doubt turns out damaged, which is left out, or the index lied.
+    """Decide; start again if a task in doubt is damaged and left out, or if the index was wrong.
 
     Raises:
         BankError: not one task is left.

@@ -24,13 +24,13 @@ def calibration_of(task: Task) -> Calibration | None:
 def witness_calibration(
     task: Task, name: str, quantiles: Sequence[float], images: int | None = None
 ) -> Calibration | None:
-    """Make a calibration of quantiles in a task's signature.
+    """Make a calibration from quantiles in a task's signature.
 
     Args:
-        task: whose.
+        task: the one with the signature.
         name: `SIGNATURE` or `APPEARANCE`.
         quantiles: at `CALIBRATION_LEVELS`.
-        images: that they were measured on; None: those that the mask's calibration was.
+        images: number that they were measured on; None: that of the mask's calibration.
 
     Returns:
         None if there are no quantiles, or the task's mask has no calibration.
@@ -75,7 +75,7 @@ def thresholds(
 
 
 def lower_medians(values: NDArray[np.float64], sizes: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Take the median of each group, of an even number the lower: two are not new for one image.
+    """Take each group's median, the lower of two: one odd image of two does not make them new.
 
     Args:
         values: (N,) float64, group after group.

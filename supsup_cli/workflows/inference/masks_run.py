@@ -22,8 +22,8 @@ from supsup_cli.workflows.inference.known import calibration_of
 from supsup_cli.workflows.labelled import device_images
 from supsup_cli.workflows.opening import OpenTasks
 
-# Images up to which running a mask where its bits lie is faster than unpacking it for products, and
-# logits that are judged at a time.
+# Most images for which running a mask on its packed bits is faster than unpacking it for products,
+# and most logits that are judged at a time.
 _FEW_IMAGES, _LOGITS_AT_ONCE = 32, 1 << 20
 _ABOVE_AT_ONCE = 256  # images
 
@@ -53,12 +53,12 @@ class MaskRun:
 
     @staticmethod
     def blank(images: int) -> "MaskRun":
-        """Make room for what is said of N images."""
+        """Make room for the results of N images."""
         zeros = [np.zeros(images) for _ in range(3)]
         return MaskRun(zeros[0], np.zeros(images, np.int64), zeros[1], zeros[2])
 
     def put(self, places: slice | NDArray[np.int64], other: "MaskRun") -> None:
-        """Write down what is said of some of the images."""
+        """Fill in the results of some of the images."""
         self.misfits[places] = other.misfits
         self.labels[places] = other.labels
         self.probabilities[places] = other.probabilities
@@ -130,7 +130,7 @@ def run_pairs(
     members: NDArray[np.int64],
     lower: Between | None = None,
 ) -> MaskRun:
-    """Run several masks, each once on images of its own.
+    """Run several masks, each once on its own images.
 
     Args:
         opened: the tasks.
@@ -141,7 +141,7 @@ def run_pairs(
         lower: as `run`.
 
     Returns:
-        what each mask says of its images, in the order of `members`.
+        what each mask says about its images, in the order of `members`.
     """
     found = MaskRun.blank(len(members))
     few = np.zeros(len(tasks), np.bool_)
@@ -166,7 +166,7 @@ def _run_few(
     wanted: NDArray[np.bool_],
     found: MaskRun,
 ) -> None:
-    """Run the wanted ones of the masks of `run_pairs` where their bits lie."""
+    """Run the wanted ones of the masks of `run_pairs` on their packed bits."""
     inputs = opened.net.pixels(device_images(images, opened.net.device))
     divisors = damping(inputs)
     ways = [(misfit_of(opened, index), _outputs(opened, index)) for index in tasks.tolist()]

@@ -139,8 +139,8 @@ def _unsigned_scores(
 ) -> Tensor:
     """Score tasks without a signature, (G, 1) float64 nats: as if the images were their own.
 
-    What an image scores that is a task's own varies more over trained weights: there they score as
-    well as the best.
+    Over trained weights the scores of a task's own images vary more: there, tasks without a
+    signature score as well as the best.
     """
     if opened.net.trained:
         return scores.amax(1, keepdim=True)

@@ -1,4 +1,4 @@
-"""Known or new, where signatures tell more of a task than its mask does."""
+"""Known or new, if signatures say more about a task than its mask does."""
 
 from dataclasses import dataclass
 
@@ -33,7 +33,7 @@ class Groups:
     starts: NDArray[np.int64]
 
     def places(self, wanted: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return where among the members the images of some groups are, group after group."""
+        """Return the places of some groups' images among the members, group after group."""
         sizes = self.sizes[wanted]
         ends = sizes.cumsum()
         firsts = np.repeat(self.starts[wanted] - (ends - sizes), sizes)
@@ -49,9 +49,9 @@ def known_groups(
     images: Tensor,
     laid: Groups,
 ) -> NDArray[np.bool_]:
-    """Call groups new whose median image is too unlike those of the task they are said to be of.
+    """Decide for each group whether its median image is like the images of the group's task.
 
-    It may fit the mask too badly, lie too far in features, or look too odd.
+    If it fits the mask too badly, has too distant features, or looks too odd, the group is new.
 
     Args:
         opened: the tasks.
@@ -93,6 +93,6 @@ def known_groups(
 def _runs(
     keys: NDArray[np.int64], values: NDArray[np.int64]
 ) -> tuple[list[int], list[NDArray[np.int64]]]:
-    """Part values by their keys, which are in order."""
+    """Split values by their keys, which are sorted."""
     present, firsts = np.unique(keys, return_index=True)
     return present.tolist(), np.split(values, firsts[1:])

@@ -58,7 +58,7 @@ class Rivals:
 class TaskStats:
     """One task of `stats`; `overlap` is the mean share of all tasks that keep a weight it keeps.
 
-    It is measured at up to 8,192 weights, spread evenly; of fewer all are.
+    It is measured at up to 8,192 weights, spread evenly, or at all if there are fewer.
     """
 
     task: str

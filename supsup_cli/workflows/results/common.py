@@ -8,7 +8,7 @@ from bank_format.encoding.canonical_json import Json
 from bank_format.encoding.strict_json import from_json
 
 SOME_INPUTS_FAILED = 3
-# Exit codes of which the first that was found is the command's.
+# Exit codes by priority: the command's is the first of these that was found.
 WORST_FIRST = (5, 12, 13)
 
 
@@ -43,7 +43,7 @@ class LeftOutTask:
 
 
 def partial_code(left_out: Sequence[LeftOutTask], failed: bool) -> int:
-    """Return the exit code of a command that is done, but not with all: the worst goes first."""
+    """Return the exit code of a command that could not do everything: the worst goes first."""
     codes = {one.exit for one in left_out}
     found = next((code for code in WORST_FIRST if code in codes), None)
     return found or (SOME_INPUTS_FAILED if failed else 0)

@@ -1,4 +1,4 @@
-"""`doctor`: what it tries, what it finds, and that it leaves nothing behind."""
+"""`doctor`: what it tries, what it finds, and that it leaves no files."""
 
 import errno
 import os
@@ -186,7 +186,7 @@ def test_calls_that_only_pretend_are_found(tmp_path: Path, monkeypatch: pytest.M
 def test_what_a_second_process_does_not_see(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, found: str
 ) -> None:
-    """As on a network file system with clients that cache what they saw."""
+    """Simulate a network file system with clients that cache what they saw."""
     elsewhere = two_processes._elsewhere
     monkeypatch.setattr(
         two_processes,
@@ -200,7 +200,7 @@ def test_what_a_second_process_does_not_see(
 
 
 class Statvfs(NamedTuple):
-    """What os.statvfs says, as far as it is used."""
+    """The part of os.statvfs that is used."""
 
     f_bavail: int
     f_frsize: int

@@ -1,4 +1,4 @@
-"""A bank that cannot be written: what reads works, learn-task is refused at its start."""
+"""A bank that cannot be written: reading works, learn-task is refused at its start."""
 
 import errno
 import os
@@ -34,7 +34,7 @@ def _files(bank: Path) -> dict[Path, tuple[int, bytes]]:
 
 
 def _as_nobody(work: Callable[[], bool]) -> bool:
-    """Do it in a child that permissions bind."""
+    """Do it in a child to which permissions apply."""
     child = os.fork()
     if child == 0:
         code = 2
@@ -51,7 +51,7 @@ def _as_nobody(work: Callable[[], bool]) -> bool:
 
 @pytest.fixture
 def public_bank(bank: Path) -> Iterator[Path]:
-    """A bank with folders that anybody may enter and nobody may write."""
+    """A bank with folders that everyone may enter and nobody may write."""
     with tempfile.TemporaryDirectory() as name:
         Path(name).chmod(0o755)
         copy = Path(shutil.copytree(bank, Path(name) / "bank"))

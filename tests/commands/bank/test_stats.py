@@ -1,4 +1,4 @@
-"""What stats, tasks and verify say of a bank, against the bytes and bits on its disk."""
+"""What stats, tasks and verify report about a bank, against the bytes and bits on its disk."""
 
 import shutil
 from itertools import combinations
@@ -129,7 +129,7 @@ def test_damage_is_found_named_and_never_computed_with(
     for command in ("infer-task", "predict"):
         ran = run(command, "--bank", own_bank, images, "--json")
         assert ran.code == 5
-        if file.startswith("masks/"):  # the others answer
+        if file.startswith("masks/"):  # the others still answer
             (left,) = ran.json["left_out"]
             assert (left["task"], left["exit"]) == ("mnist-perm-1", 5)
             assert file in left["message"]
@@ -140,7 +140,7 @@ def test_damage_is_found_named_and_never_computed_with(
             assert file in ran.error["message"]
     for command in ("stats", "tasks"):
         ran = run(command, "--bank", own_bank, "--json")
-        # Lists are made of the index, and read of a copied task its last bytes alone.
+        # Lists come from the index; of a copied task only the last bytes are read.
         seen = file == "bank.json" or (file.startswith("masks/") and byte == -1)
         assert ran.code == (5 if seen else 0)
 

@@ -1,4 +1,4 @@
-"""`compare`: each number again from what other commands answer, and what is kept of a run."""
+"""`compare`: each number computed again from other commands, and what is kept of a run."""
 
 import csv
 from pathlib import Path
@@ -18,7 +18,7 @@ FEW = ("--methods", "supsup,batche,lower-bound")
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
-    """A folder that a comparison was kept in, and what it answered."""
+    """A folder in which a comparison was kept, and the answer of the command."""
     folder = tmp_path_factory.mktemp("compare") / "kept"
     table = folder.parent / "r.csv"
     words = ("--seed", 1, "--keep", folder, "--csv", table)

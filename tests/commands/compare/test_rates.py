@@ -1,4 +1,4 @@
-"""The grid of learning rates: who wins, and that every method has as many trials."""
+"""The grid of learning rates: which one wins, and that every method gets as many trials."""
 
 from types import SimpleNamespace
 from typing import Any, cast

@@ -1,4 +1,4 @@
-"""`encode-hopfield`: what is stored, in which order, what is built upon, what is refused."""
+"""`encode-hopfield`: what is stored, in which order, what is extended, what is refused."""
 
 import json
 import shutil
@@ -39,7 +39,7 @@ def stored(bank: Path) -> Attractors:
 
 
 def patterns(bank: Path) -> dict[str, np.ndarray]:
-    """Read the masks in the order they were learned in: (P, d) of −1 and +1 for each layer."""
+    """Read the masks in the order in which they were learned: (P, d) of −1 and +1 per layer."""
     opened = Bank.open(bank)
     tasks, _ = opened.read_tasks()
     tasks.sort(key=lambda task: task.provenance.created)

@@ -1,4 +1,4 @@
-"""`--method hopfield`: masks recovered from images by the attractors, and what they answer."""
+"""`--method hopfield`: masks recovered from images by the attractors, and their answers."""
 
 import dataclasses
 import shutil
@@ -20,7 +20,7 @@ HOPFIELD = ("--method", "hopfield")
 
 @pytest.fixture(scope="module")
 def bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bank that no test may change, its attractors encoded."""
+    """A bank with encoded attractors that no test may change."""
     path = tmp_path_factory.mktemp("units") / "bank"
     make_unit_bank(path, *TASKS, arch="units-512-512", steps=60)
     answer("encode-hopfield", "--bank", path)
@@ -95,7 +95,7 @@ def test_the_recovered_mask_predicts(bank: Path) -> None:
 
 
 def test_the_recovered_mask_and_not_the_stored_one_answers(bank: Path, tmp_path: Path) -> None:
-    """Of a task that was removed after encoding, the mask comes from the matrices alone."""
+    """If a task was removed after encoding, its mask comes from the matrices alone."""
     own = Path(shutil.copytree(bank, tmp_path / "own"))
     assert run("tasks", "remove", TASKS[0], "--bank", own, "--yes").code == 0
     words = (*HOPFIELD, *data(TASKS[0]), "--limit", 64, "--group", "all")
@@ -111,7 +111,7 @@ def test_the_recovered_mask_and_not_the_stored_one_answers(bank: Path, tmp_path:
 
 
 def test_recovery_reads_no_stored_mask(bank: Path, tmp_path: Path) -> None:
-    """Other masks under the same names change what is compared, and nothing that is recovered."""
+    """Other masks under the same names change the comparison, but nothing that is recovered."""
     words = (*data(TASKS[1]), "--limit", 64, "--group", "all")
     before = infer(bank, *words)["results"][0]["recovery"]
     own = Path(shutil.copytree(bank, tmp_path / "own"))

@@ -1,4 +1,4 @@
-"""The confusion that `evaluate --plot` draws: its numbers, and that many tasks stay legible."""
+"""The confusion that `evaluate --plot` draws: its numbers, legible for many tasks, too."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -30,7 +30,7 @@ def evaluated(tasks: Iterable[str], confusion: Iterable[tuple[str, str, int]]) -
 
 
 def many(count: int) -> EvaluateResult:
-    """Tasks t0, t1, …; of the images of every seventh, three in ten are taken for the next task."""
+    """Tasks t0, t1, …; for every seventh task, three in ten images are taken for the next task."""
     names = [f"t{number}" for number in range(count)]
     rows: list[tuple[str, str, int]] = []
     for place, name in enumerate(names):

@@ -1,4 +1,4 @@
-"""Damage stops no answer that it has no part in: with an index, without one, with one that lies."""
+"""Damage stops only answers that depend on it: with an index, without one, with a wrong one."""
 
 import shutil
 from pathlib import Path
@@ -36,7 +36,7 @@ def bank(request: pytest.FixtureRequest, whole: Path, tmp_path: Path) -> Path:
     if request.param == "without":
         for path in index_files(copy):
             path.unlink()
-    if request.param == "indexed":  # with the stamps that the files have here
+    if request.param == "indexed":  # with the stamps that the files have now
         assert run("tasks", "copy", NAMES[0], "--from", copy, "--as", "x", "--bank", copy).code == 0
         assert run("tasks", "remove", "x", "--yes", "--bank", copy).code == 0
     return copy
@@ -47,7 +47,7 @@ def _file(bank: Path, name: str) -> Path:
 
 
 def _in_the_mask(bank: Path, name: str) -> int:
-    """Find a byte in the middle of what a task's file has of its first mask."""
+    """Find a byte in the middle of the first mask in a task's file."""
     data = _file(bank, name).read_bytes()
     tensors, _ = unseal(data, name)
     first = max((one for key, one in tensors.items() if key.startswith("mask/")), key=len).tobytes()
@@ -136,7 +136,7 @@ def test_an_index_that_lies_is_named_and_the_answer_comes_from_the_files(
     after = run("infer-task", *_asked(bank, "mnist-perm-0"), "--json")
     assert after.code == 0
     assert after.json["results"] == before["results"]
-    lied = "the index says of a task what its file does not" in after.err
+    lied = "the index contradicts a task's file" in after.err
     assert lied == bool(lists)
 
 

@@ -1,4 +1,4 @@
-"""Test accuracy: each number computed again from what predict and infer-task answer."""
+"""Test accuracy: each number is computed again from the answers of predict and infer-task."""
 
 import csv
 import shutil
@@ -22,7 +22,7 @@ LIMIT = ("--limit", 50, "--seed", 3)
 
 
 def _expected(bank: Path, task: str, how: tuple[object, ...] = ()) -> dict[str, float]:
-    """The shares of one task, from the answers to each of the same images."""
+    """The shares for one task, from the answers for each of the same images."""
     test = catalog.load_test(task, (1, 28, 28))
     places = choose(len(test.test), 50, 3)
     labels = [test.classes[label] for label in test.test.labels[places]]
@@ -159,7 +159,7 @@ def test_csv_holds_the_table_and_the_confusion(bank: Path, tmp_path: Path) -> No
             assert float(row[key]) == one[key]
         named = [int(row[f"named {name}"]) for name in NAMES]
         assert named == [counts.get((one["task"], name), 0) for name in NAMES]
-    assert answer(*words) | {"seconds": 0} == document | {"seconds": 0}  # it is written anew
+    assert answer(*words) | {"seconds": 0} == document | {"seconds": 0}  # it is written again
     nowhere = run(*words[:-1], tmp_path / "none" / "a.csv", "--json")
     assert (nowhere.code, nowhere.error["code"]) == (13, "storage")
 

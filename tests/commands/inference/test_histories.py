@@ -1,4 +1,4 @@
-"""Whatever befell a bank and its index, the answers are those of the files alone."""
+"""Whatever happened to a bank and its index, the answers come from the files alone."""
 
 import io
 import shutil
@@ -52,7 +52,7 @@ def images() -> np.ndarray:
 
 
 class History:
-    """A bank that things happen to."""
+    """A bank to which things happen."""
 
     def __init__(self, folder: Path, source: Bank) -> None:
         self.folder, self.source = folder, source
@@ -135,7 +135,7 @@ def test_with_and_without_the_index_answers_are_equal(
         if not damaged:
             assert ours.results == theirs.results
         for one, other in zip(ours.results, theirs.results, strict=True):
-            # What the tasks share is averaged without those that cannot be read; the index does not
-            # know of them until they are in doubt.
+            # Shared values are averaged over the tasks that can be read; the index does not know
+            # which ones cannot be read until they are in doubt.
             assert (one.task, one.known) == (other.task, other.known)
             assert dict(one.scores) == pytest.approx(dict(other.scores), abs=0.3)

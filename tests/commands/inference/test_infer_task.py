@@ -17,7 +17,7 @@ def _infer(bank: Path, *words: object) -> dict[str, Any]:
 
 
 def _right(results: list[dict[str, Any]]) -> float:
-    """Share of the decisions that name the task of the source's folder."""
+    """Return the share of decisions that name the task of the source's folder."""
     right = [
         one["task"] == task
         for one in results
@@ -75,7 +75,7 @@ def test_every_method_takes_every_objective(
     words = ("--method", method, "--objective", objective, "--group", "folder")
     document = _infer(bank, images / "split-3", *words, "--top", 4)
     assert (document["method"], document["objective"]) == (method, objective)
-    if objective != "G":  # which leads on networks of a useful size alone
+    if objective != "G":  # which is best only on networks of a useful size
         assert {one["task"] for one in document["results"]} == {"mnist-split-3"}
     compared = 2 if method == "binary" else 4
     assert {len(one["scores"]) for one in document["results"]} == {compared}

@@ -1,4 +1,4 @@
-"""`--json-lines`: an answer a line, as soon as it is decided, in the order asked."""
+"""`--json-lines`: one answer a line, as soon as it is decided, in the order of the inputs."""
 
 import json
 import os
@@ -41,7 +41,7 @@ def files(images: Path) -> list[str]:
 def test_a_line_is_one_answer_in_its_place(bank: Path, files: list[str], command: str) -> None:
     folder = str(Path(files[0]).parent)
     asked = [files[0], "", folder, "gone.png", files[0], files[1]]
-    code, answers = piped(bank, command, "\n".join(asked))  # the last line has no end
+    code, answers = piped(bank, command, "\n".join(asked))  # no line feed at the end
     assert code == 3
     assert [one["source"] for one in answers] == asked
     errors = [one["error"] for one in answers]

@@ -1,4 +1,4 @@
-"""Images by name, listed or typed: what fails keeps its place, the rest is told."""
+"""Images by name, listed or typed: a failed one keeps its place, the others are answered."""
 
 import io
 import shutil

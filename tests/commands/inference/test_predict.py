@@ -18,7 +18,7 @@ def _predict(bank: Path, *words: object) -> dict[str, Any]:
 
 
 def _right(results: list[dict[str, Any]]) -> float:
-    """Share of the labels that name the folder which the image lies in."""
+    """Return the share of labels that name the folder of the image."""
     return sum(Path(one["source"]).parent.name == one["label"] for one in results) / len(results)
 
 

@@ -30,7 +30,7 @@ ALIKE = "mnist-split-0..4"
 
 @pytest.fixture(scope="module")
 def alike(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Five tasks of two digits each, on a network large enough to tell them apart by."""
+    """Five tasks of two digits each, on a network large enough to tell them apart."""
     path = tmp_path_factory.mktemp("alike") / "bank"
     answer("init-base", "--bank", path, "--arch", "mlp-100-50", "--outputs", 100)
     learn(path, ALIKE, steps=60)
@@ -39,7 +39,7 @@ def alike(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def mixed(alike: Path, tmp_path: Path) -> Path:
-    """The same, and two permutations without a signature."""
+    """The same tasks, and two permutations without a signature."""
     path = Path(shutil.copytree(alike, tmp_path / "mixed"))
     learn(path, "mnist-perm-0..1", steps=60, more=("--no-signature",))
     return path
@@ -156,7 +156,7 @@ def test_tasks_without_a_signature_are_always_tried_and_counted_in_a_note(
     for one in answer("infer-task", *asked, "--top", 7)["results"]:
         assert {"mnist-perm-0", "mnist-perm-1"} <= {task for task, _ in one["scores"]}
         assert one["masks_tried"] >= 3
-    # Whole groups: such a task's score counts for each of their images.
+    # In whole groups, the score of such a task counts for each of their images.
     groups = answer("infer-task", *asked, "--group", 5)["results"]
     assert [one["task"] for one in groups].count("mnist-split-2") >= 3
     permuted = ("--data", "mnist-perm-1", "--limit", 40, "--group", 8)
@@ -166,7 +166,7 @@ def test_tasks_without_a_signature_are_always_tried_and_counted_in_a_note(
     assert found["mnist-perm-1"] >= 4
     opened, rule = _opened(mixed)
     cut = decide(opened, replace(rule, most_tried=1), _digits(5), [[one] for one in range(5)])
-    assert cut.tried.tolist() == [3] * 5  # they keep no other off the list
+    assert cut.tried.tolist() == [3] * 5  # they do not keep any other off the list
 
 
 def test_where_no_task_has_one_every_mask_is_tried(tmp_path: Path) -> None:
@@ -215,7 +215,7 @@ def test_noise_is_new_unless_no_task_has_been_calibrated(alike: Path, tmp_path: 
         _again(bank, name, arrays, calibration=None)
     for how in ((), ("--method", "signature")):
         assert _known(path, noise, how) == [True] * 6
-    # Without one a stated prior takes its place, and the answers hardly change.
+    # Without calibration a fixed prior is used, and the answers hardly change.
     asked = ("--data", "mnist-split-2", "--limit", 60)
     tasks = [
         [one["task"] for one in answer("infer-task", "--bank", where, *asked)["results"]]
@@ -240,7 +240,7 @@ def test_a_damaged_signature_counts_as_none(mixed: Path) -> None:
     asked = ("--bank", mixed, "--data", "mnist-perm-1", "--limit", 10)
     assert "no signature" not in run("infer-task", *asked).err
     flip_bit(signature_path(mixed, "mnist-perm-0"), 900)
-    ran = run("infer-task", *asked)  # the index has the signature, the file has not
+    ran = run("infer-task", *asked)  # the index has the signature, the file does not
     assert (ran.code, "all files were read" in ran.err) == (0, True)
     for path in index_files(mixed):
         path.unlink()

@@ -30,7 +30,7 @@ SMALL = 600  # training images
 
 @pytest.fixture(autouse=True)
 def small_data(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep a hundredth of the images: what is learned does not matter here."""
+    """Keep a hundredth of the images: it does not matter here what is learned."""
     whole = catalog.load
 
     def load(*arguments: object, **named: object) -> TaskData:
@@ -77,7 +77,7 @@ def test_tasks_in_one_program_are_those_learned_one_by_one(tmp_path: Path) -> No
     for plan in together.plans:
         task, other = (Bank.open(tmp_path / name).read_task(plan.task) for name in "ab")
         assert together.done[plan.task].status == "learned"
-        assert _differing(task, other) <= 20  # of 17,680
+        assert _differing(task, other) <= 20  # out of 17,680
         assert task.content.recipe == other.content.recipe
         assert task.content.data == other.content.data
         assert task.content.classes == other.content.classes
@@ -105,7 +105,7 @@ def test_a_gpu_is_where_tasks_share_a_program_if_they_fit(
 
 
 class _StopAfter(NeverStop):
-    """Ask for a stop once steps have been asked about so many times."""
+    """Ask for a stop after the given number of questions about it."""
 
     def __init__(self, looks: int) -> None:
         self._looks = looks

@@ -1,4 +1,4 @@
-"""When a state is kept, and which plan it belongs to."""
+"""When a state is written, and to which plan it belongs."""
 
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ def test_a_plan_is_told_by_all_that_decides_it() -> None:
 
 
 class _Clock:
-    """Seconds that pass as told; a state takes `cost` of them."""
+    """A clock that the test sets; writing a state takes `cost` seconds."""
 
     def __init__(self, cost: float) -> None:
         self.now = 100.0

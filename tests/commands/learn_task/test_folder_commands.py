@@ -1,4 +1,4 @@
-"""Folders as people have them, from the command line: exit code, line and accuracy of each."""
+"""Users' folders on the command line: exit code, line and accuracy of each."""
 
 import os
 import shutil
@@ -91,7 +91,7 @@ def test_system_names_are_passed_over_and_counted(small: Path, tmp_path: Path) -
     assert f"passed over: {told}, hidden 1" in ran.err
     learned = load(str(folder), SHAPE)
     assert len(learned.train) + len(learned.calibration) + len(learned.test) == 60
-    # Named by the user, it is what was asked for.
+    # A folder that the user named is what was asked for.
     assert len(find_images([str(folder / "cat" / "@eaDir")])) == 1
     assert load(str(_move(folder, tmp_path / "@eaDir")), SHAPE).classes[1] == "cat"
 
@@ -211,7 +211,7 @@ def test_cifar100_learns_as_tasks_of_its_class_folders(tmp_path: Path) -> None:
     bank = tmp_path / "bank"
     words = ("--bank", bank, "--arch", "lenet-300-100", "--input", "3x32x32")
     assert run("init-base", *words).code == 0
-    # The class folders of one split alone, too: a class called train among them.
+    # The class folders of one split alone also work, even with a class called train.
     shutil.copytree(tmp_path / "rail" / "train", tmp_path / "flat")
     data = [word for name in (*tasks, "flat") for word in ("--data", tmp_path / name)]
     ran = run("learn-task", "--bank", bank, *data, "--steps", 300, "--json")

@@ -1,4 +1,4 @@
-"""Convolution nets through the commands: each task's statistics lie in its file and stay there."""
+"""Convolution nets through the commands: each task's statistics are kept in its file."""
 
 import shutil
 from pathlib import Path

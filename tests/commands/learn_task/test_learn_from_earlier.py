@@ -37,7 +37,7 @@ def test_sparse_and_dense_tasks_live_in_one_bank(tmp_path: Path) -> None:
         assert document["mean"]["task_accuracy"] > (0.9 if method == "auto" else 0.6)
     predicted = answer("predict", "--bank", bank, "--data", "mnist-perm-1", "--limit", 50)
     sure = [one["probability"] for one in predicted["results"] if one["task"] == "mnist-perm-1"]
-    assert sum(sure) / len(sure) > 0.4  # without its gain a sparse mask is never sure
+    assert sum(sure) / len(sure) > 0.4  # without its gain, a sparse mask is never sure
 
 
 @pytest.mark.parametrize("density", ["0", "1.5", "er:0", "er:", "much", "-1", "nan"])

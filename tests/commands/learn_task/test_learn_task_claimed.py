@@ -1,4 +1,4 @@
-"""Two learners and one name: the second is told at its start; other names do not wait."""
+"""Two learners, one name: the second is refused at its start; other names do not wait."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""learn-task killed by real signals at random moments, and the same command typed again."""
+"""learn-task killed by real signals at random moments, then the same command again."""
 
 import os
 import random
@@ -19,7 +19,7 @@ WHOLE = ("--arch", "lenet-300-100")
 
 
 def _fork(words: list[str], folder: Path) -> int:
-    """Start a command in a child that has everything imported; it saves its state all the time."""
+    """Start a command in a child that has imported everything; it saves its state all the time."""
     child = os.fork()
     if child:
         return child
@@ -48,7 +48,7 @@ def _signalled(words: list[str], folder: Path, number: signal.Signals, after: fl
 
 
 def _check(ran: Ran, number: signal.Signals) -> None:
-    """Check what a signalled command answered; one that was faster has done its work."""
+    """Check the answer of a signalled command; one that was faster has done its work."""
     assert "Traceback" not in ran.err
     assert ran.code in (0, 130, -number)
     if ran.out:
@@ -70,9 +70,9 @@ def _delays(seed: int, longest: float, growth: float = 1.0) -> Iterator[float]:
 def _killed_until_done(
     words: list[str], bank: Path, whole: Path, folder: Path, seed: int
 ) -> set[int]:
-    """Signal the command until it ends by itself; give the exit codes that were seen."""
+    """Signal the command until it ends by itself; return the exit codes."""
     kinds = set()
-    # growing, so that the slowest machine comes to an end
+    # growing, so that the slowest machine finishes
     for delay, number in zip(_delays(seed, 0.4, growth=1.05), SIGNALS * 25, strict=False):
         ran = _signalled([*words, str(bank)], folder, number, delay)
         _check(ran, number)
@@ -89,7 +89,7 @@ def test_killed_until_it_is_done_it_learns_the_same(recipe: str, tmp_path: Path)
     words = ["learn-task", *data, "--steps", "200", "--recipe", recipe, "--json", "--bank"]
     whole = make_bank(tmp_path / "whole")
     assert run(*words, whole).code == 0
-    # A child may be faster than the first signals, or lose one that comes while it is forked.
+    # A child may be faster than the first signals, or lose one that comes while it forks.
     for attempt in range(3):
         bank = make_bank(tmp_path / f"bank-{attempt}")
         kinds = _killed_until_done(words, bank, whole, tmp_path, seed=attempt)

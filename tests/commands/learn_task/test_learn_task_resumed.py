@@ -1,4 +1,4 @@
-"""learn-task goes on where it stopped, and the masks are those of a run that never stopped."""
+"""learn-task continues where it stopped, and learns the masks of a run that never stopped."""
 
 import errno
 import os
@@ -21,7 +21,7 @@ RECIPES = ("default", "paper", "separable")
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Digest of the task, learned without a stop, for each recipe."""
+    """Digest of the task learned without a stop, for each recipe."""
     banks = {one: make_bank(tmp_path_factory.mktemp(one) / "bank") for one in RECIPES}
     return {recipe: learn_to_the_end(bank, recipe=recipe)[0] for recipe, bank in banks.items()}
 

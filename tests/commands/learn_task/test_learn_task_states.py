@@ -1,4 +1,4 @@
-"""States that learn-task cannot use: told, and learned anew."""
+"""States that learn-task cannot use: it says so, and starts again."""
 
 import shutil
 from collections.abc import Callable
@@ -25,7 +25,7 @@ def _resealed(data: bytes, *, without: str = "", **changes: object) -> bytes:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Digest of the task, learned without a stop."""
+    """Digest of the task learned without a stop."""
     return learn_to_the_end(make_bank(tmp_path_factory.mktemp("whole") / "bank"))[0]
 
 

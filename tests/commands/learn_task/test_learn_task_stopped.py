@@ -1,4 +1,4 @@
-"""What is left when learn-task is stopped: Ctrl+C, disks that refuse."""
+"""What is left if learn-task is stopped: by Ctrl+C, by disks that refuse."""
 
 import errno
 import json
@@ -70,7 +70,7 @@ def test_a_bank_that_cannot_be_written_exits_13_and_loses_nothing(
 @pytest.mark.parametrize(
     ("call", "told"),
     [
-        # a disk that takes no claim is found out before anything is learned
+        # a disk that takes no claim is noticed before anything is learned
         ("write", f"/{WORK}/mnist-perm-5/claim: cannot claim"),
         ("fsync", ": cannot sync"),
         ("link", "/masks/mnist-perm-5.safetensors: cannot write"),

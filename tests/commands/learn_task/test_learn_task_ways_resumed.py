@@ -1,4 +1,4 @@
-"""Every way to learn a task goes on where it stopped, whatever has become of the bank meanwhile."""
+"""Every way to learn a task continues where it stopped, even if the bank has changed."""
 
 import shutil
 from pathlib import Path
@@ -39,7 +39,7 @@ def bank(begun: Path, tmp_path: Path) -> Path:
 
 
 def whole(begun: Path, folder: Path, **way: Any) -> str:
-    """Digest of the task, learned without a stop."""
+    """Digest of the task learned without a stop."""
     return learn_to_the_end(Path(shutil.copytree(begun, folder)), **way)[0]
 
 
@@ -49,7 +49,7 @@ def test_stopped_and_gone_on_with_in_a_bank_that_has_changed(
 ) -> None:
     expected = whole(begun, tmp_path / "whole", **WAYS[way])
     stop_after(bank, 1, **WAYS[way])
-    learn(bank, "mnist-rot-10", steps=5)  # would be a parent, and fit best
+    learn(bank, "mnist-rot-10", steps=5)  # it would be a parent, and fit best
     for steps in (24, 5, 20):
         stop_after(bank, steps, **WAYS[way])
     assert run("tasks", "remove", "mnist-rot-0", "--yes", "--bank", bank).code == 0

@@ -1,4 +1,4 @@
-"""Known or new, as the commands tell it, and learning only what is new."""
+"""Known or new, as the commands report it, and learning only what is new."""
 
 import json
 import shutil
@@ -19,7 +19,7 @@ OWN = ("--data", "mnist-perm-0", "--limit", 60)
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bank of two tasks, learned well enough to tell strangers from single images."""
+    """A bank of two tasks, learned well enough to recognise strangers from single images."""
     return make_bank(tmp_path_factory.mktemp("new") / "bank", "mnist-perm-0..1", steps=400)
 
 

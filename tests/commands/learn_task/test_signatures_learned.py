@@ -38,7 +38,7 @@ def _digests(bank: Path) -> dict[str, str]:
 
 
 def _without_signature(bank: Bank, task: Task) -> Task:
-    """Write the task as a version that knew no signatures did."""
+    """Write the task as a version without signatures did."""
     stated = {one.name: getattr(task.content, one.name) for one in fields(TaskFacts)}
     facts = replace(TaskFacts(**stated), signature=None)
     data = build_task(bank.record, facts, task.masks, task.statistics, task.provenance)
@@ -104,5 +104,5 @@ def test_the_seed_and_the_name_choose_the_images(signed: Path, empty: Path, tmp_
     assert shown["ok"] is True
     images = Bank.open(path).read_task("named").content.signature
     assert images is not None
-    # Every image that there is gives the same means, whoever chooses.
+    # If all images are used, their choice makes no difference.
     assert (means[0] != means[1]) == (means[0] != means[2]) == (images.images < 11_000)

@@ -1,4 +1,4 @@
-"""A run that was stopped goes on with the number of threads that it began with."""
+"""A run that was stopped continues with the number of threads that it started with."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""How ranks meet, tell each other, and find out who failed, on a board in this process."""
+"""How ranks meet, exchange values, and find out which one failed, on a board in this process."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from supsup_cli.torchrun.place import Place
 
 
 class DictBoard:
-    """What torch.distributed's store does, for threads of one process."""
+    """The part of torch.distributed's store that is used, for threads of one process."""
 
     def __init__(self) -> None:
         self._values: dict[str, bytes] = {}
@@ -79,7 +79,7 @@ def test_what_ends_another_rank_is_told_by_rank_0(
     monkeypatch.setattr(groups, "_STAYS", 0.1)
     first, second = pair(board)
     second.post(Failure("masks/a: damaged", "supsup verify", "damaged", 5, {"tasks": []}))
-    second.check()  # says nothing on any rank but the first
+    second.check()  # only the first rank prints
     assert second.cause() is None
     with pytest.raises(RankFailedError) as failed:
         first.meet()
@@ -133,7 +133,7 @@ def test_silence_is_noticed_after_a_while(board: DictBoard) -> None:
     board.set("beat/1", "2")
     assert silent() == -1
     clock[0] = 16
-    assert silent() == 2  # never heard of, since it was first asked about
+    assert silent() == 2  # it has not reported since it was first asked about
     board.set("beat/2", "1")
     assert silent() == -1
     clock[0] = 40

@@ -1,4 +1,4 @@
-"""Work shared among ranks gives the documents of one process, to the last bit."""
+"""Work shared among ranks gives the documents of a single process, to the last bit."""
 
 import dataclasses
 import io
@@ -47,7 +47,7 @@ def rounded(value: Any) -> Any:
 
 
 def check_equal(work: Callable[[Ranks], Any], exact: bool = True) -> list[int]:
-    """Compare with one process; return how many answers each rank gave."""
+    """Compare with a single process; return how many answers each rank gave."""
     shared, parts = in_turn(RANKS, work)
     expected, found = untimed(work(ALONE)), untimed(shared)
     if exact:

@@ -1,4 +1,4 @@
-"""Commands under torchrun: one document, one printer, one reason when something fails."""
+"""Commands under torchrun: one document, one printer, one reason if something fails."""
 
 import os
 import re
@@ -15,7 +15,7 @@ from tests.support.commands import ROOT, Ran, answer, make_bank, run, run_apart
 from tests.support.ranks import rank_processes, run_ranks, start_ranks
 
 LEARN = ("--data", "mnist-perm-0..5", "--steps", 40)
-# What a task's file says of when and where it was made may differ in length.
+# In a task's file, the text about when and where it was made may differ in length.
 VARIES = ("seconds", "bytes", "exit_code")
 
 
@@ -97,7 +97,7 @@ def test_rank_0_alone_reads_the_list_on_stdin(bank: Path, images: Path) -> None:
 def test_what_fails_is_told_once(bank: Path, words: tuple[str, ...]) -> None:
     asked = [str(bank) if word == "BANK" else word for word in words]
     alone, shared = run(*asked, "--json"), run_ranks(2, *asked, "--json")
-    assert shared.code == 1  # torchrun's, whatever a rank's is
+    assert shared.code == 1  # the exit code of torchrun, whatever a rank's is
     assert shared.json.pop("exit_code", None) is not None
     assert shared.json["error"] == alone.json["error"]
 
@@ -162,7 +162,7 @@ def test_a_rank_that_dies_while_others_connect_to_it_is_named(tmp_path: Path, ra
     process = start_ranks(2, *words, program=[str(script)], env=environment)
     while not died.exists():
         assert process.poll() is None
-    out, err = process.communicate(timeout=20)  # torchrun alone waits for 30 seconds
+    out, err = process.communicate(timeout=20)  # torchrun itself waits for 30 seconds
     ran = Ran(process.returncode, out, err)
     assert (ran.code, ran.json["error"]["code"]) == (1, "rank-died")
     assert f"rank {rank} (process " in ran.json["error"]["message"]

@@ -1,4 +1,4 @@
-"""learn-stream goes on where it stopped, and its masks are those of a stream that never stopped."""
+"""learn-stream continues where it stopped, and learns the masks of an unbroken stream."""
 
 import errno
 import json
@@ -57,7 +57,7 @@ def digests(result: StreamResult) -> list[str]:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, StreamResult]:
-    """What the stream answers when nothing stops it, for each rule."""
+    """The answer of the stream if nothing stops it, for each rule."""
     banks = {one: make_bank(tmp_path_factory.mktemp(one) / "bank") for one in ("loss", "paper")}
     return {rule: learn_to_the_end(bank, rule)[0] for rule, bank in banks.items()}
 
@@ -74,7 +74,7 @@ def stopped(fresh: Path) -> Path:
     return fresh
 
 
-# VISIT + 1 and VISIT + 2: a batch or two that no mask knows wait for the third.
+# VISIT + 1 and VISIT + 2: one or two batches that fit no mask wait for the third.
 @pytest.mark.parametrize("rule", ["loss", "paper"])
 def test_stopped_again_and_again_the_same_command_gives_the_same_content(
     rule: str, fresh: Path, whole: dict[str, StreamResult]

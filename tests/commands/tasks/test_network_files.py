@@ -1,4 +1,4 @@
-"""`tasks export`: a task as a network of its own gives the bank's logits."""
+"""`tasks export`: a task as a separate network gives the bank's logits."""
 
 import builtins
 import hashlib
@@ -39,7 +39,7 @@ def _export(bank: Path, task: str, file: Path, *words: object) -> dict[str, Any]
 
 
 def _by_hand(file: Path, images: NDArray[np.uint8]) -> torch.Tensor:
-    """Run an exported perceptron with PyTorch alone, as the metadata say."""
+    """Run an exported perceptron with PyTorch alone, following the metadata."""
     with safe_open(file, framework="pt") as opened:
         spec = json.loads(opened.metadata()["supsup"])
     mean, std = (torch.tensor(spec["input"][key])[:, None, None] for key in ("mean", "std"))

@@ -1,4 +1,4 @@
-"""`tasks clean`: what the dead left goes; what the living hold, and every task, stays."""
+"""`tasks clean`: files of dead processes go; files of live ones, and every task, stay."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""`tasks remove`: asks, refuses what others are built on, and can run again."""
+"""`tasks remove`: it asks, refuses while others need the task, and can run again."""
 
 import io
 from contextlib import redirect_stderr, redirect_stdout
@@ -84,7 +84,7 @@ def test_a_parent_stays_while_a_child_names_it(bank: Bank) -> None:
     for words in (("a", "c", "--yes"), ("a", "--dry-run"), ("b", "a", "--yes")):
         ran = run("tasks", "remove", *words, "--bank", bank.path, "--json")
         assert (ran.code, ran.error["code"]) == (11, "in-use")
-        assert "task 'child' found combining task" in ran.error["message"]
+        assert "combination 'child' found that needs this task" in ran.error["message"]
         assert f"tasks remove child --bank {bank.path}" in ran.error["hint"]
     assert bank.tasks() == ["a", "b", "c", "child"]
     assert remove(bank, "child", "--yes") == {"child": "removed"}
@@ -94,7 +94,7 @@ def test_a_parent_stays_while_a_child_names_it(bank: Bank) -> None:
 def test_a_name_alone_makes_no_parent(bank: Bank) -> None:
     add_combination(bank, "child", "a", "b")
     bank.task_path("a").unlink()
-    add(bank, "a", seed=9)  # another task that took the name
+    add(bank, "a", seed=9)  # another task took the name
     assert remove(bank, "a", "--yes") == {"a": "removed"}
     assert run("tasks", "remove", "b", "--yes", "--bank", bank.path).code == 11
 

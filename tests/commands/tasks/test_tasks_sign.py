@@ -1,4 +1,4 @@
-"""`tasks sign`: what a task lacks is made of the data that its digest confirms, and of no other."""
+"""`tasks sign`: a missing signature is made from data with the task's digest, and no other."""
 
 import shutil
 from pathlib import Path
@@ -21,7 +21,7 @@ CLASSES = {"upper": 2, "lower": 16}
 
 @pytest.fixture
 def plain(tmp_path: Path) -> Path:
-    """A bank of two tasks without signatures: of a folder, and of digits."""
+    """A bank of two tasks without signatures, one from a folder and one from digits."""
     answer("init-base", "--bank", tmp_path / "bank", *SMALL)
     folder = make_class_folder(tmp_path / "halves", CLASSES)
     learn(tmp_path / "bank", folder, "mnist-split-3", steps=5, more=("--no-signature",))

@@ -1,4 +1,4 @@
-"""`init-base` over networks of torchvision and timm: what is taken, and every unhappy path."""
+"""`init-base` over networks of torchvision and timm: what is accepted, and every error."""
 
 import builtins
 import hashlib
@@ -35,7 +35,7 @@ def _made(tmp_path: Path, *words: object) -> dict[str, Any]:
 
 
 def _refused(tmp_path: Path, *words: object) -> str:
-    """Run a command that must be refused as usage, with nothing written; return what it told."""
+    """Run a command that must be refused as usage, with nothing written; return its message."""
     ran = run("init-base", "--bank", tmp_path / "bank", *words)
     assert ran.code == 2, ran
     assert ran.out == ""
@@ -169,7 +169,7 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, Path]]:
-    """Serve a folder on this machine, and let torch keep what it fetches elsewhere."""
+    """Serve a folder on this machine, and make torch keep fetched files elsewhere."""
     folder = tmp_path / "served"
     folder.mkdir()
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))

@@ -1,4 +1,4 @@
-"""Tasks over trained networks: learned, told apart, exported; stopped ones go on."""
+"""Tasks over trained networks: learned, told apart, exported; stopped ones continue."""
 
 import json
 import shutil

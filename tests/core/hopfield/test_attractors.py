@@ -1,4 +1,4 @@
-"""The rules of storing against a reference loop, and what holds of every matrix."""
+"""The rules of storing against a reference loop, and what holds for every matrix."""
 
 import hashlib
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from supsup_cli.core.hopfield.attractors import capacity, energy, fields, hebbian, storkey
 
-# Of the matrix of 12 patterns of 300 units, float64, little-endian.
+# Digest of the matrix of 12 patterns of 300 units, float64, little-endian.
 _DIGEST = "ba6b76285a89009ca4b862f3864eb58f03eeb5b773d2496cd5119297dca25ff3"
 RULES = {"hebbian": hebbian, "storkey": storkey}
 
@@ -64,7 +64,7 @@ def test_matrices_of_every_size_are_exactly_symmetric(size: int, rule: str) -> N
 @given(rows=patterns)
 @settings(max_examples=40, deadline=None)
 def test_fields_are_summed_by_halves(rows: Tensor) -> None:
-    """In plain Python, number by number: the order that FORMAT.md promises."""
+    """Sum in plain Python, number by number, in the order that FORMAT.md promises."""
 
     def halved(terms: list[float]) -> float:
         while len(terms) > 1:

@@ -1,1 +1,1 @@
-"""Naming a task, and telling a new one."""
+"""Naming a task, and recognising a new one."""

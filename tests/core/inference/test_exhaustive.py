@@ -1,4 +1,4 @@
-"""Trying every mask fast gives the scores, or at least the winners, of trying them plainly."""
+"""Trying every mask fast gives the scores, or at least the winners, of doing it plainly."""
 
 import dataclasses
 
@@ -129,7 +129,7 @@ def test_rounding_to_bfloat16_stays_far_within_the_margin() -> None:
         error = (-misfit("R", logits, own[task]) - expected[:256, task]).abs()
         size = logits[:, :3].logsumexp(1).abs()
         margin = implementation._MARGIN + implementation._MARGIN_SHARE * size
-        # Two scores are compared, and each errs.
+        # Two scores are compared, and each has an error.
         assert float((2 * error / margin).max()) < 0.5
 
 

@@ -178,7 +178,7 @@ def test_descent_follows_the_gradient_within_the_simplex(
             )
             for mixed in mixtures
         )
-        if objective != "G":  # of which only the gradient is meant to be used
+        if objective != "G":  # only its gradient should be used
             assert after < before
     for row, group in zip(scores, groups, strict=True):
         alone = descent(network, stack, group[None], loss_of(objective))[0]

@@ -71,7 +71,7 @@ def test_more_tasks_may_give_more_false_alarms_within_bounds() -> None:
 def test_the_level_of_a_group_gives_the_share_of_false_alarms(images: int) -> None:
     level = group_level(images, 0.01)
     draws = np.random.default_rng(images).random((200_000, images))
-    # the lower median is beyond the level just if more than half of the images are
+    # the lower median is beyond the level exactly if more than half of the images are
     medians = np.sort(draws, axis=1)[:, (images - 1) // 2]
     assert (medians > level).mean() == pytest.approx(0.01, abs=0.0012)
 

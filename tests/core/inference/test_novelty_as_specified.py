@@ -1,4 +1,4 @@
-"""FORMAT.md tells of every score that calibrations are written with, and when an image is new."""
+"""FORMAT.md describes every score of a calibration, and when an image is new."""
 
 import doctest
 import math

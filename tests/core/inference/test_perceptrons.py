@@ -1,4 +1,4 @@
-"""Perceptrons under masks, by matrix products and by compiled loops where the bits lie."""
+"""Perceptrons under masks, by matrix products and by compiled loops over packed bits."""
 
 import numpy as np
 import pytest
@@ -34,7 +34,7 @@ def _inputs(sizes: tuple[int, ...]) -> Tensor:
 
 
 def _pairs() -> Pairs:
-    """Run three masks on one image, on none, and on more than fit into a pass."""
+    """Run three masks on one image, on none, and on more than fit into one pass."""
     members = np.concatenate(([3], np.arange(40) % IMAGES))
     return np.array([5, 2, 0]), np.array([0, 1, 1, 41]), members
 
@@ -44,7 +44,7 @@ def _pairs() -> Pairs:
     "sizes", [(36, 25, 17, 10), (16, 8, 9), (5, 3), (20, 9, 1, 3), (784, 30, 12)], ids=str
 )
 def test_compiled_loops_say_what_products_say(sizes: tuple[int, ...], sparse: bool) -> None:
-    """Rows of such lengths begin at every bit of a byte."""
+    """Rows of these lengths begin at every bit of a byte."""
     layers, inputs = _perceptron(sizes, sparse=sparse), _inputs(sizes)
     tasks, starts, members = _pairs()
     found = layers.on_pairs(inputs, tasks, starts, members)

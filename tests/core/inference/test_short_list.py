@@ -41,7 +41,7 @@ def test_lists_are_as_short_as_the_probability_left_out_allows() -> None:
     on_it = torch.where(wanted, probabilities, 0)
     least = torch.where(wanted, probabilities, 2).amin(1)
     assert float(on_it.sum(1).min()) >= 1 - LEFT_OUT
-    assert float((on_it.sum(1) - least).max()) < 1 - LEFT_OUT  # without its last it is too short
+    assert float((on_it.sum(1) - least).max()) < 1 - LEFT_OUT  # without the last, too short
     assert bool((torch.where(wanted, 0, probabilities).amax(1) <= least).all())
     assert not truncated.any()
     assert len(set(wanted.sum(1).tolist())) > 5
@@ -68,5 +68,5 @@ def test_equals_are_listed_in_their_order_and_what_is_out_of_the_race_never() ->
 def test_evidence_counts_half_a_nat_for_a_deviation_of_the_task_s_own() -> None:
     assert evidence_scale(-5.0, -2.0, odds=False) == pytest.approx(0.5 * 1.2816 / 3)
     assert evidence_scale(-5.0, -2.0, odds=True) == pytest.approx(1.2816 / 3)
-    # A mask that answers all its own alike is not believed beyond measure.
+    # A mask that gives all its own images the same answer is not trusted without limit.
     assert evidence_scale(0.0, 0.0, odds=False) == 500

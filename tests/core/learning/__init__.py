@@ -1,1 +1,1 @@
-"""Learning masks, and going on where learning stopped."""
+"""Learning masks, and continuing where learning stopped."""

@@ -1,4 +1,4 @@
-"""Augmentation moves pixels and nothing else, by its own stream, and is resumed with the rest."""
+"""Augmentation only moves pixels, has its own random stream, and is resumed with the rest."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from tests.support.commands import answer, make_class_folder, run
 
 
 def _images(count: int) -> torch.Tensor:
-    """Every pixel tells its place: 16 x row + column."""
+    """Every pixel holds its place: 16 x row + column."""
     places = torch.arange(256, dtype=torch.uint8).reshape(1, 1, 16, 16)
     return places.repeat(count, 3, 1, 1)
 

@@ -1,4 +1,4 @@
-"""Learning that stops by itself: when, with which masks, and the same however often it is left."""
+"""Learning that stops by itself: when, with which masks, and the same after any number of stops."""
 
 import dataclasses
 
@@ -18,7 +18,7 @@ RECIPE = dataclasses.replace(DEFAULT, steps=200, batch_size=32, patience=2)
 
 
 def _noise(images: int, seed: int) -> LabelledImages:
-    """Images with random labels: fitting some makes others fit worse."""
+    """Images with random labels: learning some makes others worse."""
     stream = torch.Generator().manual_seed(seed)
     pixels = torch.randint(0, 256, (images, 1, 6, 6), generator=stream, dtype=torch.uint8)
     return LabelledImages(pixels, torch.arange(images) % 10)
@@ -56,7 +56,7 @@ def test_learning_stops_when_held_out_images_fit_worse_and_keeps_the_best_masks(
 
 
 def test_learning_that_goes_on_getting_better_is_not_stopped() -> None:
-    # the very images that it learns from; a step back or two is chance
+    # the very images that it learns from; a step back or two may happen by chance
     learning = _learning(_noise(60, 0), dataclasses.replace(RECIPE, patience=8))
     finish(learning)
     assert learning.steps_done == RECIPE.steps

@@ -1,4 +1,4 @@
-"""Many tasks learned in one program: what each comes to is what it comes to by itself."""
+"""Many tasks learned in one program: each gets the mask that it gets by itself."""
 
 import dataclasses
 
@@ -55,7 +55,7 @@ def _right(masks: Masks, task: int) -> float:
 
 @pytest.mark.parametrize("recipe", [FAST, DEFAULT, PAPER], ids=lambda recipe: recipe.name)
 def test_masks_are_those_that_each_task_learns_by_itself(recipe: Recipe) -> None:
-    # few steps: what rounding makes of two sums grows with each, faster on some processors
+    # few steps: the rounding of two sums grows with each, faster on some processors
     recipe = dataclasses.replace(recipe, steps=30, batch_size=32)
     for task, masks in enumerate(_together(recipe)):
         alone = _alone(recipe, task)
@@ -67,7 +67,7 @@ def test_masks_are_those_that_each_task_learns_by_itself(recipe: Recipe) -> None
 
 
 def test_first_step_is_the_very_one_of_each_task() -> None:
-    """Rounding has not grown yet: not one score has crossed zero otherwise."""
+    """Rounding has not grown yet: no score has crossed zero because of it."""
     recipe = dataclasses.replace(FAST, steps=1, batch_size=32)
     for task, masks in enumerate(_together(recipe)):
         alone = _alone(recipe, task)

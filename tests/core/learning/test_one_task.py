@@ -27,7 +27,7 @@ KINDS = ("plain", "1", "2")
 
 
 def digits(kind: str, *, train: bool, count: int) -> tuple[Tensor, Tensor]:
-    """Load digits as they are, or permuted by a number."""
+    """Load digits as they are, or with a numbered permutation."""
     images, labels = embedded.load_mnist(train)
     images = images[:count]
     if kind != "plain":
@@ -53,7 +53,7 @@ def learn(network: nn.Module, kind: str, recipe: Recipe, seed: int = 0) -> dict[
 
 @pytest.fixture(scope="module")
 def convolution() -> tuple[nn.Module, MaskStack]:
-    """Three tasks learned by a convolution net, a module the package does not know."""
+    """Three tasks learned by a convolution net, which is a module the package does not know."""
     network = signed_constant(TinyConvolution(OUTPUTS), seed=0)
     layout = layout_of(network)
     recipe = dataclasses.replace(PAPER, steps=300, learning_rate=1e-3)
@@ -99,7 +99,7 @@ def test_a_convolution_net_is_superimposed_and_its_tasks_are_named(
             own=real.expand(3, -1),
         ).nan_to_num(-torch.inf)
         named.append(float((scores.argmax(1) == number).float().mean()))
-    # one image each; chance is 0.33
+    # one image for each decision; chance is 0.33
     assert sum(named) / len(named) > least
 
 

@@ -1,4 +1,4 @@
-"""The update rules are those of torch.optim, and need none of its imports."""
+"""The update rules are those of torch.optim, without its imports."""
 
 import dataclasses
 import subprocess
@@ -47,7 +47,7 @@ def test_updates_are_those_of_torch_optim(
 
 
 def test_learning_does_not_load_the_compiler_of_torch() -> None:
-    """That takes a second, a third of what learning a small task takes."""
+    """That import takes a second, a third of the time to learn a small task."""
     script = """
 import sys, dataclasses, torch
 from supsup_cli.core.images import LabelledImages, Pixels

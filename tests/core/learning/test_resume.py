@@ -1,4 +1,4 @@
-"""Learning that is left and taken up again gives the masks of learning that was not."""
+"""Learning that was left and continued gives the masks of learning without a stop."""
 
 import dataclasses
 import random
@@ -17,7 +17,7 @@ from tests.support.networks import signed_constant
 PIXELS = Pixels(torch.full((1, 1, 1), 0.5), torch.full((1, 1, 1), 0.25))
 NETWORK = signed_constant(MultilayerPerceptron((36, 33, 21, 20)), seed=0)
 IMAGES = 70
-# A rate at which scores of so small a network cross zero within a few dozen steps.
+# At this rate, scores of so small a network cross zero within a few dozen steps.
 FAST_SPARSE = dataclasses.replace(for_network(PAPER, "convolution"), learning_rate=1e-2)
 FAST_PAPER = dataclasses.replace(PAPER, learning_rate=1e-2)
 
@@ -40,7 +40,7 @@ def _to_the_end(learning: Learning) -> dict[str, Tensor]:
 
 
 def _left_and_resumed(learning: Learning, recipe: Recipe) -> Learning:
-    """Take up a learning through bytes, as a file would, in memory that lies elsewhere."""
+    """Continue a learning from bytes, as a file would hold them, at other memory addresses."""
     resumed = _fresh(recipe)
     state = {
         name: torch.frombuffer(bytearray(one.numpy().tobytes()), dtype=one.dtype).reshape(one.shape)
@@ -73,7 +73,7 @@ def test_stopped_at_twenty_moments_in_sequence_and_resumed_the_masks_are_the_sam
 def test_every_state_is_that_of_a_run_that_was_never_stopped(
     recipe: Recipe, batch_size: int
 ) -> None:
-    """Batches that divide an order of the images, that straddle two, that span several."""
+    """Batches that divide an order of the images, that straddle two orders, that span several."""
     recipe = dataclasses.replace(recipe, steps=24, batch_size=batch_size)
     learning, stopped = _fresh(recipe), _fresh(recipe)
     for _ in range(24):

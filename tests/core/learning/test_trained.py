@@ -1,4 +1,4 @@
-"""Learning over trained weights: which are dropped, a head of one's own, going on from a state."""
+"""Learning over trained weights: which are dropped, a task's own head, continuing a state."""
 
 import dataclasses
 

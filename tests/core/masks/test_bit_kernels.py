@@ -52,8 +52,8 @@ def test_products_and_sums_are_those_of_the_reference(
     finally:
         torch.set_num_threads(before)
     bits = _unpacked(packed)
-    # A sum of n float32 terms errs by several times its own rounding and that of √n terms, in
-    # whatever order it is taken.
+    # A sum of n float32 terms has an error of several times its own rounding and that of √n
+    # terms, in whatever order it is taken.
     scale = float(values.abs().amax()) * (packed.shape[1] * 8) ** 0.5
     exact = values.double() @ bits.T
     for tried in (found, bit_kernels.plain_products(values, packed)):

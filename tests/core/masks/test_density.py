@@ -100,7 +100,7 @@ def test_masks_thin_out_from_one_half_to_their_number() -> None:
     assert counts == sorted(counts, reverse=True)
     assert counts[5] > 150
     assert set(counts[10:]) == {100}
-    # a mask denser than one half thickens instead
+    # a mask denser than one half becomes denser instead
     assert thinned(8_000, 10_000, 0) == 5_000
     assert thinned(8_000, 10_000, 0.25) == pytest.approx(8_000 * (5 / 8) ** 0.125, abs=1)
 
@@ -135,7 +135,7 @@ def test_a_sparse_mask_is_learned(text: str) -> None:
     )
     right = float((log_p.argmax(1) == torch.from_numpy(labels[:2000].copy())).float().mean())
     assert right > 0.75
-    # with their gain, logits are large enough for softmax to be sure of something
+    # with their gain, logits are large enough for a confident softmax
     assert float(log_p.max(1).values.exp().median()) > 0.5
 
 

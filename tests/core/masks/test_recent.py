@@ -1,4 +1,4 @@
-"""Unpacked masks are kept for the next image, as far as the memory goes that they may take."""
+"""Unpacked masks are kept for the next image, within a limit on memory."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""Networks of torchvision as bases: built without memory, parted, their own logits."""
+"""Networks of torchvision as bases: built without memory, split, with their own logits."""
 
 import pytest
 import torch
@@ -59,7 +59,7 @@ def test_every_architecture_is_built_without_memory(name: str) -> None:
 
 
 def _adapted(name: str) -> tuple[nn.Module, nn.Module]:
-    """Return torchvision's network with drawn weights, and ours with the same."""
+    """Return torchvision's network with drawn weights, and ours with the same weights."""
     theirs = library_network(name, _OUTPUTS)
     ours = build_network(_spec(name))
     state = theirs.state_dict()

@@ -1,4 +1,4 @@
-"""Convolution networks: what they are made of, how many weights sparse masks keep of them."""
+"""Convolution networks: their parts, and how many of their weights sparse masks keep."""
 
 import numpy as np
 import pytest
@@ -96,7 +96,7 @@ def test_an_image_answers_alike_alone_and_in_any_batch(arch: str) -> None:
         answers = class_log_probabilities(network, values, part, PIXELS, outputs)
         rows = answers.flip(0) if len(part) == 33 else answers
         assert torch.allclose(rows, together[: len(part)], atol=1e-5)
-    assert together.std(0).min() > 0.01  # images do differ in their answers
+    assert together.std(0).min() > 0.01  # the answers do differ between images
 
 
 def test_a_recipe_s_name_stands_for_what_suits_the_network() -> None:
@@ -107,7 +107,7 @@ def test_a_recipe_s_name_stands_for_what_suits_the_network() -> None:
     assert (paper.optimiser, paper.learning_rate, paper.schedule) == ("adam", 1e-3, "cosine")
     assert paper.settings()["density"] == "er:16"
     assert default.settings()["patience"] == 4
-    assert "patience" not in DEFAULT.settings()  # as before there was any
+    assert "patience" not in DEFAULT.settings()  # as before there was any task
 
 
 def test_half_a_cosine_falls_from_one_to_nothing() -> None:

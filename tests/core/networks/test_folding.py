@@ -12,7 +12,7 @@ from tests.support.trained import library_network
 
 
 def _network(name: str) -> nn.Module:
-    """Return a library's network with statistics that do change values."""
+    """Return a library's network with statistics that change its values."""
     network = build_network(NetworkSpec(f"torchvision/{name}", (3, 64, 64), 10))
     state = library_network(name).state_dict()
     stream = torch.Generator().manual_seed(0)
@@ -43,7 +43,7 @@ def test_features_and_masked_features_stay(name: str, folded: int) -> None:
 
 
 class _Shared(nn.Module):
-    """A convolution that feeds two places, and one that is used twice."""
+    """A convolution that feeds two layers, and one that is used twice."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -93,7 +93,7 @@ def test_learning_that_is_left_and_taken_up_gives_the_same_statistics() -> None:
     masks = finish(whole)
     for _ in range(5):
         stopped.advance()
-    stopped.statistics()  # measuring draws from a stream of its own
+    stopped.statistics()  # measuring has its own random stream
     resumed.restore(stopped.state(), 5)
     assert all(torch.equal(one, masks[name]) for name, one in finish(resumed).items())
     for name, one in whole.statistics().items():
@@ -133,7 +133,7 @@ def test_without_statistics_the_images_at_hand_are_normalised_by_themselves() ->
     own = no_statistics(network, torch.device("cpu"))
     alone = masked_forward(network, masks | own, images[:1])
     seen = recalibrated_statistics(network, masks, [images[:1]])
-    seen["norm.running_var"] *= 35 / 36  # of one map of 6 x 6: from n − 1 to n
+    seen["norm.running_var"] *= 35 / 36  # for one map of 6 x 6: from n − 1 to n
     assert torch.allclose(alone, masked_forward(network, masks | seen, images[:1]), atol=1e-4)
     together = masked_forward(network, masks | own, images)
     assert not torch.allclose(together[:1], alone, atol=1e-2)

@@ -1,4 +1,4 @@
-"""Traits: what a mask sees of an image, and which tasks they name on networks that normalise."""
+"""Traits: values of an image under a mask, and the tasks they name on networks that normalise."""
 
 import dataclasses
 import math
@@ -52,7 +52,7 @@ def _convolution(side: int = 16) -> nn.Module:
 
 
 def _values(network: nn.Module, images: Tensor) -> dict[str, Tensor]:
-    """A random mask and the statistics that some images have under it."""
+    """A random mask and the statistics of some images under it."""
     stream = torch.Generator().manual_seed(3)
     masks = {
         name: (torch.rand(network.get_parameter(name).shape, generator=stream) < 0.5).float()
@@ -158,7 +158,7 @@ def test_without_traits_a_task_counts_as_if_the_image_were_usual_for_it() -> Non
 
 
 def _task(number: int, count: int, seed: int) -> LabelledImages:
-    """Four classes, a blob in each quarter; tasks differ in the blob's width alone."""
+    """Four classes, a blob in each quarter; tasks differ only in the blob's width."""
     stream = torch.Generator().manual_seed(seed)
     targets = torch.arange(count) % 4
     middles = torch.tensor([[4.0, 4], [4, 11], [11, 4], [11, 11]])[targets]

@@ -1,1 +1,1 @@
-"""Signatures: features of the frozen network, and where tasks lie in them."""
+"""Signatures: features of the frozen network, and where the images of tasks lie among them."""

@@ -97,7 +97,7 @@ def test_up_to_sixteen_classes_are_components_in_their_order() -> None:
 
 
 def _ward(means: NDArray[np.float64], counts: list[int], left: int) -> set[frozenset[int]]:
-    """Join the two groups with the union that adds least to the squares within."""
+    """Join the two groups that add least to the sum of squares within groups."""
     groups = [frozenset([one]) for one in range(len(means))]
 
     def within(group: frozenset[int]) -> float:

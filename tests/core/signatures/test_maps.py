@@ -1,4 +1,4 @@
-"""Features of random convolution nets: pooled maps, and a whitening of the base alone."""
+"""Features of random convolution nets: pooled maps, and a whitening that needs only the base."""
 
 import hashlib
 
@@ -100,7 +100,7 @@ def test_whitening_makes_what_it_was_made_of_uncorrelated() -> None:
     torch.testing.assert_close(matrix, matrix.T)
     squares, axes = np.linalg.eigh(covariance)
     turned = ((values - mean) @ matrix).double().numpy() @ axes
-    # 1, but for directions of next to no variance, which are not blown up
+    # 1, except in directions with almost no variance, which are not amplified
     np.testing.assert_allclose(np.cov(turned.T), np.diag(squares / (squares + ridge)), atol=1e-4)
 
 
@@ -140,7 +140,7 @@ def test_reference_images_are_the_same_for_ever(
     images = reference_images(shape)
     assert images.shape == (count, *shape)
     assert images.dtype == np.uint8
-    # Floating-point rounding may differ between processors; the last of 255 levels, hardly.
+    # Floating-point rounding may differ between processors; the 255 levels hardly ever do.
     assert hashlib.sha256(images.tobytes()).hexdigest()[:16] == digest
     assert 60 < images.mean() < 200
     assert images.std((1, 2, 3)).min() > 5

@@ -1,4 +1,4 @@
-"""Signatures over trained weights: one covariance from all tasks, and what it makes of features."""
+"""Signatures over trained weights: one covariance from all tasks, and its effect on features."""
 
 import torch
 
@@ -10,7 +10,7 @@ SIZE = 12
 
 
 def _signature(seed: int, noise: float) -> TaskSignature:
-    """Draw a task of two classes, the second with one direction in place of two."""
+    """Draw a task of two classes, the second with one direction instead of two."""
     stream = torch.Generator().manual_seed(seed)
     directions = torch.linalg.qr(torch.randn(2, SIZE, 2, generator=stream))[0].transpose(1, 2)
     variances = torch.tensor([[5.0, 2.0], [3.0, 0.0]])

@@ -1,4 +1,4 @@
-"""What FORMAT.md says of signatures is what the code computes."""
+"""The code computes signatures as FORMAT.md describes them."""
 
 import doctest
 from pathlib import Path
@@ -42,7 +42,7 @@ def test_reference_images_are_those_of_the_specification(
     np.testing.assert_array_equal(reference_images(shape), expected)
 
 
-@pytest.mark.parametrize("size", [9, 30])  # an odd number of features leaves four bits over
+@pytest.mark.parametrize("size", [9, 30])  # with an odd number of features, four bits are unused
 def test_the_distance_is_that_of_the_specification(specified: dict[str, Any], size: int) -> None:
     random = np.random.RandomState(size)
     stored = store_gaussians(

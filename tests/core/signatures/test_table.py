@@ -1,4 +1,4 @@
-"""All tasks' signatures side by side: distances as defined, and a cascade that loses nothing."""
+"""All tasks' signatures at once: distances as defined, and a cascade that loses nothing."""
 
 import math
 
@@ -59,7 +59,7 @@ def _scores(table: SignatureTable, features: Tensor) -> Tensor:
 
 
 def _images_of(tasks: list[TaskSignature | None], wanted: list[int]) -> Tensor:
-    """Draw an image of a component of each: (G, 1, D)."""
+    """Draw an image from a component of each: (G, 1, D)."""
     stream = torch.Generator().manual_seed(9)
     drawn = []
     for index in wanted:
@@ -75,7 +75,7 @@ def _images_of(tasks: list[TaskSignature | None], wanted: list[int]) -> Tensor:
 
 
 def _reference(task: TaskSignature, features: Tensor, noise: float) -> list[float]:
-    """−2 ln of the mixture over that of noise alone, from covariance matrices in full."""
+    """−2 ln of the mixture over that of noise alone, from full covariance matrices."""
     found = []
     for image in features.double().numpy():
         terms = []
@@ -144,7 +144,7 @@ def test_few_tasks_are_all_scored_in_full_and_groups_are_sums() -> None:
     assert groups.argmax(1).tolist() == [0, 3, 8]
 
 
-@pytest.mark.parametrize("count", [65, 200, 700])  # one look before the whole, and two
+@pytest.mark.parametrize("count", [65, 200, 700])  # one coarse look before the whole, and two
 def test_the_cascade_finds_what_all_signatures_in_full_find(count: int, ways: str) -> None:
     tasks: list[TaskSignature | None] = [_signature(seed) for seed in range(count)]
     for gone in range(5, count, 11):
@@ -163,7 +163,7 @@ def test_the_cascade_finds_what_all_signatures_in_full_find(count: int, ways: st
     told = scores.isfinite()
     torch.testing.assert_close(scores[told], full[told], rtol=1e-4, atol=1e-4)
     assert int(told.sum(1).max()) <= 64
-    # What was left behind has next to no probability.
+    # What was left out has next to no probability.
     assert float(full.softmax(1)[~told].sum()) < 1e-3 * len(wanted)
     assert not bool(told[:, [index for index in range(count) if tasks[index] is None]].any())
 
@@ -188,7 +188,7 @@ def test_an_image_s_scores_do_not_depend_on_its_neighbours() -> None:
 
 @pytest.fixture(params=["plain", "compiled"])
 def ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Look at signatures in plain PyTorch, and by compiled loops however few they are."""
+    """Compare signatures in plain PyTorch, and by compiled loops even for few of them."""
     monkeypatch.setattr(looks, "_WORTH_COMPILED", 0 if request.param == "compiled" else math.inf)
     return str(request.param)
 

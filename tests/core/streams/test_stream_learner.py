@@ -37,7 +37,7 @@ def batches(permutation: int, count: int, seed: int = 0) -> Iterator[Batch]:
 
 
 def strange() -> Batch:
-    """Noise with labels that mean nothing: a batch that fits no mask and never comes again."""
+    """Noise with meaningless labels: a batch that fits no mask and never comes again."""
     stream = torch.Generator().manual_seed(9)
     images = torch.randint(0, 256, (64, 1, 28, 28), generator=stream, dtype=torch.uint8)
     return images, torch.randint(0, 10, (64,), generator=stream)

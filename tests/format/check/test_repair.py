@@ -1,4 +1,4 @@
-"""`verify --repair`: nothing learned is deleted, what is derived is made again."""
+"""`verify --repair`: nothing learned is deleted, and derived files are made again."""
 
 import os
 from hashlib import sha256

@@ -1,4 +1,4 @@
-"""Files in each other's places, and of other banks: a repair puts them where they belong."""
+"""Files in each other's places, and files of other banks: a repair moves them where they belong."""
 
 import dataclasses
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A repair that was stopped, or that cannot write or read: the next one finishes."""
+"""A repair that was stopped, or that cannot write or read: the next one completes it."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -50,7 +50,7 @@ def test_all_problems_are_reported_at_once_and_reading_agrees(bank: Bank) -> Non
 
 
 def resealed(path: Path, changes: dict[str, Json]) -> None:
-    """Change a sealed file's content and seal it rightly, as another version of supsup would."""
+    """Change a sealed file's content and seal it correctly, as another version of supsup would."""
     tensors, metadata = unseal(path.read_bytes(), "file")
     assert isinstance(metadata, dict)
     assert isinstance(metadata["content"], dict)

@@ -36,13 +36,13 @@ def test_leftovers_are_hints_and_no_problems(bank: Bank) -> None:
     report = verify(bank.path)
     assert report.problems == ()
     beginnings = (
-        "notes.txt is no part of a bank",
+        "notes.txt does not belong to a bank",
         "quarantine/ holds 1 files set aside",
         "masks/.cats.safetensors.1.ab.tmp is left from a command that stopped",
-        "masks/Notes.txt is no part of a bank",
-        "work/Dogs is no part of a bank",
+        "masks/Notes.txt does not belong to a bank",
+        "work/Dogs does not belong to a bank",
         "work/cats is left from a learner that stopped",
-        "work/cats/odd is no part of a bank",
+        "work/cats/odd does not belong to a bank",
     )
     for hint, beginning in zip(report.hints, beginnings, strict=True):
         assert hint.startswith(beginning)
@@ -96,4 +96,4 @@ def test_every_problem_cites_an_invariant_of_the_format_and_says_what_to_type(ba
     (bank.path / "bank.json").write_bytes(b"{}\n")
     record, *others = verify(bank.path).problems
     assert "supsup init-base" in record.hint
-    assert {one.hint for one in others} == {"mend bank.json first"}
+    assert {one.hint for one in others} == {"repair bank.json first"}

@@ -1,4 +1,4 @@
-"""Moves, folders, and what is on the disk before it is told."""
+"""Moves and folders, and that they are on the disk before they are reported."""
 
 import errno
 import os

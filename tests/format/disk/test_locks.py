@@ -51,7 +51,7 @@ def test_whoever_asks_for_a_lock_does_not_seem_to_hold_it(tmp_path: Path) -> Non
     path = tmp_path / "claim"
     path.touch()
     with path.open() as asking:
-        fcntl.flock(asking, fcntl.LOCK_SH)  # as another process that asks at this moment
+        fcntl.flock(asking, fcntl.LOCK_SH)  # as another process does that asks at this moment
         assert not locks.is_locked(path)
 
 

@@ -1,4 +1,4 @@
-"""There is one door to the operating system, and faults put into it are faults of the bank."""
+"""All system calls go through one module, so faults put into it are faults of the bank."""
 
 import ast
 import os
@@ -20,7 +20,7 @@ EFFECTS = {
 
 
 def _uses(tree: ast.Module) -> list[str]:
-    """List what a module does to files by itself."""
+    """List the system calls that a module makes by itself."""
     found = []
     modules = {
         name.asname or name.name
@@ -45,7 +45,7 @@ def _uses(tree: ast.Module) -> list[str]:
             ):
                 pass
             case ast.Call(func=ast.Attribute(attr=attr)) if attr in EFFECTS:
-                # str.replace and dataclasses.replace take more than a path does
+                # str.replace and dataclasses.replace take more arguments than a path's does
                 given = len(node.args) + len(node.keywords)
                 found += [f".{attr}"] if attr != "replace" or given == 1 else []
             case _:

@@ -77,6 +77,6 @@ def test_counts_of_many_masks_are_those_of_unpacked_bits(masks: int, count: int,
     overlaps = (kept @ counts).tolist()
     assert bits.counted_overlaps(packed, digits).tolist() == overlaps
     assert bits.count_ones_of_each(packed).tolist() == kept.sum(1).tolist()
-    with pytest.MonkeyPatch.context() as context:  # as for masks whose ones take more than 32 bits
+    with pytest.MonkeyPatch.context() as context:  # as for masks with ones beyond position 2**32
         context.setattr(bits, "_BYTES_OF_32_BITS", 0)
         assert bits.counted_overlaps(packed, digits).tolist() == overlaps

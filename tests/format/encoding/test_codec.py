@@ -25,7 +25,7 @@ FORMAT = Path(bank_format.__file__).with_name("FORMAT.md")
 
 
 def rice_bit_by_bit(bits: NDArray[np.bool_], k: int) -> bytes:
-    """Write the code from its definition, one bit at a time, as text."""
+    """Encode by the definition, one bit at a time, as text."""
     remainders = quotients = ""
     gap = 0
     for bit in bits.reshape(-1):

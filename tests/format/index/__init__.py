@@ -1,1 +1,1 @@
-"""The index: rows that hold, files that are merged, damage that costs nothing but time."""
+"""The index: rows that hold, files that are merged, damage that costs only time."""

@@ -1,4 +1,4 @@
-"""The index's two kinds of files: what was written comes back, and nothing else does."""
+"""The index's two kinds of files: what was written is read back, and nothing else is accepted."""
 
 from pathlib import Path
 
@@ -60,7 +60,7 @@ def test_a_row_says_what_its_file_says(bank: Bank) -> None:
     assert row.accuracy == task.accuracy == 0.9
     assert (row.classes, row.steps, row.seed, row.features) == (2, 1000, 3, FEATURES)
     assert row.ones == round(task.density * task.weights)
-    # All of a small mask is kept.
+    # All bytes of a small mask are kept.
     assert row.sample == b"".join(mask.tobytes() for mask in task.masks.values())
 
 
@@ -121,7 +121,7 @@ def test_a_right_seal_over_wrong_tensors_is_damage(bank: Bank, part: int) -> Non
                 parse(seal(wrong, metadata), bank.record, "index")
     for name in ("texts", "numbers", "counts", "shares", "noise", "within"):
         if name in tensors:
-            # Every number −1, NaN or infinite; every text a line break.
+            # Every number −1, NaN or infinite; every text a line feed.
             filled = np.full_like(tensors[name].view(np.uint8), 0x0A if name == "texts" else 0xFF)
             wrong = tensors | {name: filled.view(tensors[name].dtype)}
             with pytest.raises(DamagedError):
@@ -137,7 +137,7 @@ def test_tasks_without_a_signature_have_a_row_all_the_same(bank: Bank) -> None:
 
 
 def test_reading_takes_no_more_memory_than_the_file_asks_for(bank: Bank) -> None:
-    """A count that promises more rows than there are bytes is refused before any are made."""
+    """A count of more rows than there are bytes is refused before any row is made."""
     tensors, metadata = unseal(both(bank)[0], "index")
     assert isinstance(metadata, dict)
     content = metadata["content"]

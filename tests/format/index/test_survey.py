@@ -1,4 +1,4 @@
-"""A row holds for its own file and no other: by stamp, or by the last bytes."""
+"""A row holds for its own file and no other, by stamp or by the last bytes."""
 
 import os
 import shutil
@@ -59,7 +59,7 @@ def test_a_copy_keeps_its_index(bank: Bank, tmp_path: Path) -> None:
     for path in (copy.folder / "masks").iterdir():
         os.utime(path, (1, 1))
     assert list(survey(copy).rows) == ["cars", "dogs", "pets"]
-    # The next command that writes notes the new stamps, so that files need not be looked into.
+    # The next command that writes notes the new stamps, so that no file need be opened again.
     assert update_index(copy) == 0
     add_signed(copy, "mice", 7)
     assert update_index(copy) == 4

@@ -1,4 +1,4 @@
-"""Writing the index: few bytes however tasks come, never in the way of anything."""
+"""Writing the index: few bytes in whatever order tasks come, and nothing waits for it."""
 
 import os
 from pathlib import Path
@@ -33,7 +33,7 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def whole(bank: Bank) -> bool:
-    """Return whether every task has a row, and every signature too."""
+    """Return whether every task has a row, and every signature as well."""
     found = survey(bank)
     parts, faults = read_coarse(bank, found.others, FEATURES)
     index = CoarseIndex(parts)
@@ -102,7 +102,7 @@ def test_rows_of_tasks_that_are_gone_go_with_their_files(tmp_path: Path) -> None
     update_index(bank)
     for name in ("cars", "dogs"):
         bank.remove_task(name)
-    assert update_index(bank) == 1  # most of the file is of no use
+    assert update_index(bank) == 1  # most of the file is useless
     assert len(index_files(bank.folder)) == 2
     bank.remove_task("pets")
     update_index(bank)

@@ -1,1 +1,1 @@
-"""Each kind of file: what is written is read."""
+"""Each kind of file: what is written can be read."""

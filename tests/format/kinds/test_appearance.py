@@ -1,4 +1,4 @@
-"""What a task's images look like, as its signature keeps it."""
+"""How a task's images look, as its signature stores it."""
 
 import numpy as np
 

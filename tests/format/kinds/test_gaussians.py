@@ -1,4 +1,4 @@
-"""Signatures as stored: rounded by a known bound, refused where they do not fit, small enough."""
+"""Stored signatures: rounded within a known bound, refused if they do not fit, small enough."""
 
 import dataclasses
 from pathlib import Path
@@ -145,7 +145,7 @@ def test_what_a_signature_adds_to_a_task_s_file_keeps_within_its_budget(
         bank.add_task(facts(name, signature=signature), masks(bank), {}, PROVENANCE, more)
         sizes.append(bank.task_path(name).stat().st_size)
     assert sizes[1] - sizes[0] <= budget
-    # A file of its own names its bank and its task besides.
+    # A separate file also names its bank and its task.
     data = build_signature(bank.record, "pets", "ab" * 32, record, stored)
     assert len(data) <= budget + 512
 

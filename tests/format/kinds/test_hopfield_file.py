@@ -1,4 +1,4 @@
-"""hopfield.safetensors: what is written is read, what is damaged or unfit is refused by name."""
+"""hopfield.safetensors: what is written is read back, and damaged or wrong files are refused."""
 
 import dataclasses
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""State files of unfinished work: what is written is read, and nothing else is believed."""
+"""State files of unfinished work: what is written is read back, and nothing else is accepted."""
 
 import dataclasses
 import os
@@ -52,7 +52,7 @@ def _state(step: int = 12) -> WorkState:
 
 
 def _leave_state(bank: Bank, task: str = "pets") -> Path:
-    """Leave a state as a killed learner does: claim and all."""
+    """Leave a state as a killed learner does, together with the claim."""
     with bank.claim(task) as work:
         work.write(_state())
     (work.folder / "claim").touch()
@@ -216,6 +216,6 @@ def test_the_work_of_a_live_learner_is_neither_listed_nor_discarded(bank: Bank) 
 def test_a_claim_file_that_says_nothing_of_use_is_not_repeated(written: bytes, bank: Bank) -> None:
     with bank.claim("pets") as work:
         (work.folder / "claim").write_bytes(written)
-        # flock tells descriptors of one process apart
+        # flock distinguishes descriptors of one process
         with pytest.raises(LockedError, match="held by a live process, expected free"):
             bank.check_claimable("pets")

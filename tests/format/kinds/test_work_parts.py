@@ -1,4 +1,4 @@
-"""Parts of a state: found under their seals, believed only when they are what was written."""
+"""Parts of a state: found by their seals, accepted only if they are what was written."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""features.safetensors: made once, checked when read, made again where it cannot be used."""
+"""features.safetensors: made once, checked when read, made again if it cannot be used."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Signatures made later: a file for each, immutable, of one task and no other."""
+"""Signatures made later: one file for each, immutable, for one task and no other."""
 
 from pathlib import Path
 
@@ -60,9 +60,11 @@ def test_one_of_a_task_that_is_gone_is_told_cleaned_and_makes_room(tmp_path: Pat
     bank.task_path("pets").unlink()
     report = verify(bank.path)
     assert report.problems == ()
-    assert any("is of a task that is gone: supsup tasks clean" in hint for hint in report.hints)
+    assert any(
+        "belongs to a task that is gone: supsup tasks clean" in hint for hint in report.hints
+    )
     other = add(bank, "pets", seed=9)
-    assert any("is of a task that is gone" in hint for hint in verify(bank.path).hints)
+    assert any("belongs to a task that is gone" in hint for hint in verify(bank.path).hints)
     add_signature(bank.path, bank.record, other, SIGNATURE, ARRAYS)
     assert verify(bank.path).hints == ()
     bank.task_path("pets").unlink()

@@ -1,1 +1,1 @@
-"""Damaged files: never a wrong answer, always the file's name."""
+"""Damaged files: never a wrong answer, always the name of the file."""

@@ -1,4 +1,4 @@
-"""Damage of every kind to every file of a bank: never a wrong answer, always the file's name."""
+"""Every kind of damage to every file of a bank: never a wrong answer, always the file's name."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -22,7 +22,7 @@ from bank_format.store.signatures import add_signature, read_signature
 from bank_format.store.tasks import parse_task, read_mask
 from tests.support.banks import PROVENANCE, add, add_combination, create, facts, flips, masks, spec
 
-EVERY = 131  # one of so many damaged files is also put on the disk, read there and verified
+EVERY = 131  # one in this many damaged files is also put on the disk, read there and verified
 STATE = "work/birds/state.safetensors"
 SIGNATURE, FEATURES = "signatures/cats.safetensors", "features.safetensors"
 FILES = (
@@ -64,7 +64,7 @@ def small(tmp_path: Path) -> Bank:
 
 
 def readers(bank: Bank) -> dict[str, Callable[[], object]]:
-    """Return for each file how it is read, as values that can be compared."""
+    """Return for each file the result of reading it, as values that can be compared."""
 
     def task(name: str) -> object:
         read = bank.read_task(name)
@@ -95,7 +95,7 @@ def readers(bank: Bank) -> dict[str, Callable[[], object]]:
 
 
 def parsers(bank: Bank) -> dict[str, Callable[[bytes], object]]:
-    """Return for each file what its reader does with the bytes once it has them."""
+    """Return for each file what its reader does with given bytes."""
 
     def task(name: str) -> Callable[[bytes], object]:
         file = f"masks/{name}.safetensors"
@@ -124,7 +124,7 @@ def refusal(read: Callable[[], object]) -> str:
 
 
 def check_reported(bank: Bank, file: str) -> None:
-    """Check that `verify` names this file alone, and a combination that lacks it.
+    """Check that `verify` names only this file, and combinations that lack it as a parent.
 
     A state's damage is no more than a hint.
     """
@@ -186,14 +186,14 @@ def test_a_damaged_file_is_refused_by_its_name(small: Bank, kind: str, file: str
 
 
 def check_nothing_is_wrong(bank: Bank, known: dict[str, object]) -> None:
-    """Check that each file is read as it was or refused by its name, as `verify` says."""
+    """Check that each file is read as before or refused by its name, as `verify` says."""
     reported = {one.file for one in verify(bank.path).problems}
     for file, read in readers(bank).items():
         try:
             found = read()
         except (DamagedError, OtherBaseError, NewerFormatError) as error:
             assert error.message.startswith(f"{bank.path / file}: ")  # noqa: PT017 - or else:
-            # parents are compared once there is a bank.json to read them by
+            # parents are compared only if bank.json is there to read them by
             unread = file == CHILD and "bank.json" in reported
             assert file in reported or file == STATE or unread
         else:

@@ -1,4 +1,4 @@
-"""What commands answer over a damaged bank, and what `verify --repair` makes of it."""
+"""What commands answer over a damaged bank, and what `verify --repair` does with it."""
 
 from collections.abc import Callable
 from hashlib import sha256
@@ -66,7 +66,7 @@ def test_commands_answer_damage_with_its_code_and_the_files_name(
     damage(own_bank)
     path = own_bank / DAMAGED
     asked = ("predict", "--bank", own_bank, images / "split-3")
-    ran = run(*asked)  # the other tasks answer
+    ran = run(*asked)  # the other tasks still answer
     assert ran.code == code
     assert "split-3/6/" in ran.out
     assert "Traceback" not in ran.err

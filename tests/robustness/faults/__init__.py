@@ -1,1 +1,1 @@
-"""Calls to the system that fail, disks that fill, power cuts."""
+"""System calls that fail, disks that fill up, power cuts."""

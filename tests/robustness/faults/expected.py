@@ -16,7 +16,7 @@ from tests.support.commands import run
 
 @dataclass(frozen=True)
 class Expected:
-    """What a command began with, and what it leaves when nothing goes wrong.
+    """The bank before a command, and after it if nothing goes wrong.
 
     Attributes:
         scenario: the command.
@@ -38,7 +38,7 @@ class Expected:
 
     @classmethod
     def between(cls, scenario: Scenario, start: Path, end: Path) -> "Expected":
-        """Compare the folder a command began with and the one it left."""
+        """Compare the folder before a command and the one after it."""
         problems = _problems(start) if _bank(start).exists() else set()
         masks = _masks(start) & _masks(end)
         attractors = (_attractors(start), _attractors(end))
@@ -48,7 +48,7 @@ class Expected:
     def check(self, folder: Path) -> None:
         """Assert that a stopped command has lost nothing and left no third state."""
         if (_bank(folder) / "bank.json").exists():
-            # Misplaced files leave all together before any has its name.
+            # Misplaced files are all moved away before any gets its name.
             parked = {f"{MASKS}/misplaced-{number}{SUFFIX}" for number in (1, 2)}
             assert _problems(folder) <= self.problems | parked
             found = _tasks(folder)
@@ -62,7 +62,7 @@ class Expected:
             assert before & after <= _signatures(folder) <= before | after
 
     def check_ended(self, folder: Path) -> None:
-        """Assert that a command which told that it is done, is done."""
+        """Assert that a command that reported success has done its work."""
         report = verify(_bank(folder))
         assert report.problems == ()
         assert _tasks(folder) == _listed(folder) == self.after
@@ -120,7 +120,7 @@ def _signatures(folder: Path) -> set[bytes]:
 
 
 def _masks(folder: Path) -> set[bytes]:
-    """Read the bytes of every file of a learned mask, wherever in the bank it stands."""
+    """Read the bytes of every file of a learned mask, wherever in the bank it is."""
     return {path.read_bytes() for path in _bank(folder).glob("[mq]*/[!.]*")}
 
 

@@ -21,7 +21,7 @@ from tests.support.commands import flip_bit, run
 from tests.support.stops import StopAfter
 
 BASE = ("--arch", "mlp-600", "--input", "1x16x16", "--outputs", 40)
-# A stream keeps sixteen bytes for a weight: with more of them a disk could lose too many ways.
+# A stream keeps sixteen bytes for each weight; with more weights there are too many cases.
 SMALL_BASE = ("--arch", "mlp-8", "--input", "1x16x16", "--outputs", 20)
 UNITS = ("--arch", "units-6", "--input", "1x16x16", "--outputs", 20)
 LEARN = ("learn-task", "--steps", 2, "--batch-size", 4, "--device", "cpu")
@@ -29,7 +29,7 @@ LEARN = ("learn-task", "--steps", 2, "--batch-size", 4, "--device", "cpu")
 
 @dataclass(frozen=True)
 class Scenario:
-    """A mutating command.
+    """A command that changes a bank.
 
     Attributes:
         words: the command, given the folder that its banks lie in.
@@ -68,7 +68,7 @@ def _bank_of_two(folder: Path, base: tuple[object, ...] = BASE) -> None:
 
 
 def _bank_with_a_combination(folder: Path) -> None:
-    """The other bank's third task, and one made of it."""
+    """The other bank's third task, and a combination that needs it."""
     _bank_of_two(folder)
     other = Bank.open(folder / "other")
     third = other.read_task("third")
@@ -94,7 +94,7 @@ def _bank_without_signatures(folder: Path) -> None:
 
 
 def _banks_signed_later(folder: Path) -> None:
-    """A task with a signature of its own file in each bank."""
+    """A task with a signature in its own file in each bank."""
     _bank_without_signatures(folder)
     assert run("tasks", "sign", "first", "third", "--bank", folder / "bank").code == 0
     shutil.copytree(folder / "bank", folder / "other")
@@ -120,7 +120,7 @@ def _unfinished_work(folder: Path) -> None:
         (folder / "bank" / "work" / task / "claim").touch()
     (folder / "bank" / "work" / "left" / "state.safetensors").write_bytes(b"torn")
     for place in (".", "masks", "work/left"):
-        temporary = folder / "bank" / place / ".x.4194305.0123456789abcdef.tmp"  # no pid is so high
+        temporary = folder / "bank" / place / ".x.4194305.0123456789abcdef.tmp"  # above any PID
         temporary.write_bytes(b"torn")
         os.utime(temporary, (0, 0))
 

@@ -1,7 +1,7 @@
-"""Commands run in forked children in which one call to the operating system goes wrong.
+"""Commands run in forked children in which one system call goes wrong.
 
-A child inherits all that its parent has imported, so that a case costs milliseconds. In the
-child every function of `system_calls` counts, and the one whose turn it is fails as planned.
+A child inherits all that its parent has imported, so a case takes milliseconds. In the child, all
+functions of `system_calls` count their calls, and the planned call fails.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from supsup_cli.cli import main
 
 
 class Fault(Enum):
-    """What goes wrong at a call."""
+    """What goes wrong in a call."""
 
     KILL_BEFORE = "killed before it"
     KILL_AFTER = "killed after it"
@@ -39,7 +39,7 @@ class Fault(Enum):
 
     @property
     def kills(self) -> bool:
-        """Return whether the process ends by it."""
+        """Return whether the process ends because of it."""
         return self.name.startswith("KILL")
 
 
@@ -63,7 +63,7 @@ class Ended:
 
 @dataclass(frozen=True)
 class Plan:
-    """The fault that befalls the call of a number, counted from 0."""
+    """The fault that happens in the call of a given number, counted from 0."""
 
     at: int
     fault: Fault
@@ -83,7 +83,7 @@ def failing(code: int) -> Callable[..., None]:
 
 @contextlib.contextmanager
 def fast_folder() -> Iterator[Path]:
-    """Make a folder in memory where there is one: the faults are ours, so no disk is needed."""
+    """Make a folder in memory if possible: the faults are simulated, so no disk is needed."""
     memory = Path("/dev/shm")
     where = memory if os.access(memory, os.W_OK) else None
     with tempfile.TemporaryDirectory(dir=where) as folder:
@@ -91,7 +91,7 @@ def fast_folder() -> Iterator[Path]:
 
 
 def command(*words: object) -> Action:
-    """Make a command line an action."""
+    """Turn a command line into an action."""
     return lambda: main([str(word) for word in words])
 
 
@@ -115,7 +115,7 @@ def run_in_child(action: Action, plan: Plan | None = None) -> Ended:
 
 
 def _run_and_report(action: Action, plan: Plan | None, pipe: int) -> None:
-    """Never returns: what pytest would do in a child is the parent's to do."""
+    """Never returns: the parent, not the child, does what pytest would do."""
     out, err, calls = io.StringIO(), io.StringIO(), list[str]()
     try:
         _put_in(calls, plan)

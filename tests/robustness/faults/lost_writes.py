@@ -1,9 +1,9 @@
-"""What a disk may hold after the power went: a model that forgets what was not forced to it.
+"""What a disk may hold after a power cut: a model that forgets what was not forced to it.
 
-A recorder in the place of `system_calls` notes what a command did. The model replays it and
-tells every state that the disk may be in: the bytes of a file that was not synced are there,
-or not, or up to any sector, or as zeros; a name given or taken in a folder that was not synced
-since may have been given or taken, each independently of the others.
+A recorder replaces `system_calls` and notes what a command did. The model replays it and yields
+every state that the disk may be in. The bytes of a file that was not synced may be there, or
+missing, or there up to any sector, or zeros. If a folder was not synced since a name was given or
+taken there, that change may have happened or not, independently of the others.
 """
 
 import itertools
@@ -24,7 +24,7 @@ Step: TypeAlias = tuple[str, tuple[Any, ...], Any]  # call, arguments, result
 
 
 class Killed(BaseException):
-    """Stands for the end of the process: whatever it does after that has no effect."""
+    """Simulates the end of the process: nothing that it does afterwards has an effect."""
 
 
 @dataclass
@@ -38,7 +38,7 @@ class Recording:
 
 @contextmanager
 def recorded(monkeypatch: Any, stop_before: int | None = None) -> Iterator[Recording]:
-    """Record the calls; from the one numbered `stop_before` on nothing happens any more."""
+    """Record the calls; from the call number `stop_before` on nothing happens any more."""
     recording = Recording()
     descriptors: set[int] = set()
 
@@ -74,7 +74,7 @@ class _File:
     durable: bytes = b""
 
     def variants(self) -> list[bytes]:
-        """List what may be on the disk."""
+        """List the contents that a file may have on the disk."""
         if self.now == self.durable:
             return [self.now]
         cuts = range(0, len(self.now), SECTOR)
@@ -98,7 +98,7 @@ class _Folder:
         self.durable, self.pending = dict(self.now), []
 
     def variants(self) -> list[dict[str, "_File | _Folder"]]:
-        """List the entries that may be on the disk."""
+        """List the entries that a folder may have on the disk."""
         assert 2 ** len(self.pending) <= _MOST_CHOICES
         found = []
         for happened in itertools.product((False, True), repeat=len(self.pending)):
@@ -111,7 +111,7 @@ class _Folder:
 
 
 class Disk:
-    """A folder's tree, and what of it has been forced to the disk.
+    """A folder's tree, and how much of it has been forced to the disk.
 
     Args:
         root: the folder, as the recorded calls name it.
@@ -132,7 +132,7 @@ class Disk:
                 yield
 
     def states(self) -> Iterator[Tree]:
-        """Yield every tree that a power cut may leave now."""
+        """Yield every tree that a power cut may leave at this point."""
         return _states(self._top, "")
 
     def _at(self, path: Path) -> tuple[_Folder, str] | None:
@@ -205,7 +205,7 @@ class Disk:
 
 
 def write_tree(tree: Tree, root: Path) -> None:
-    """Make a tree of files below an empty folder, all of them long ago."""
+    """Make a tree of the files below a folder, all of them forced to the disk."""
     for path, data in tree.items():
         if data is None:
             (root / path).mkdir()

@@ -1,4 +1,4 @@
-"""Disks and quotas that end after any number of bytes: a clear error, nothing lost, go on later."""
+"""Disks and quotas that end after any number of bytes: a clear error, no loss, resume later."""
 
 import os
 import resource
@@ -131,7 +131,7 @@ def _small_disk(at: Path) -> Iterator[Path]:
 
 
 def _fill(disk: Path, free: int) -> None:
-    """Leave so many pages of the disk free."""
+    """Leave the given number of pages of the disk free."""
     status = os.statvfs(disk)
     pages = status.f_bavail * status.f_frsize // PAGE - free
     assert pages >= 0

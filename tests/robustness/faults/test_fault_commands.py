@@ -1,4 +1,4 @@
-"""Every call to the operating system of every mutating command goes wrong once, in each way."""
+"""Every system call of every command that changes a bank goes wrong once, in each way."""
 
 import random
 import shutil
@@ -19,14 +19,14 @@ FEWEST = 100  # cases of each command in all
 
 @dataclass(frozen=True)
 class Case:
-    """A command, the folder it begins with, what it leaves, and its calls."""
+    """A command, the folder before it, the folder after it, and its calls."""
 
     expected: Expected
     start: Path
     calls: tuple[str, ...]
 
     def plans(self) -> list[Plan]:
-        """List every fault at every call it fits."""
+        """List every fault at every call where it can happen."""
         plans = [
             Plan(at, fault)
             for at, call in enumerate(self.calls)
@@ -60,11 +60,11 @@ def _check(case: Case, plan: Plan) -> None:
     elif plan.fault is Fault.SHORT_WRITE:
         assert ended.code == code, ended
     else:
-        unread = {5} if case.expected.problems else set()  # what a repair could not read, it left
+        unread = {5} if case.expected.problems else set()  # a repair leaves what it could not read
         assert ended.code in {code, 13} | unread, ended
         if ended.code == 13:
             said = ended.err or ended.out
-            assert str(folder) in said or "cannot sync" in said  # a folder above the bank's
+            assert str(folder) in said or "cannot sync" in said  # a folder above the bank
             assert "hint" in said
             assert "Traceback" not in said
     case.expected.check(folder)

@@ -16,14 +16,14 @@ from tests.robustness.faults.lost_writes import Disk, Step, Tree, recorded, writ
 from tests.support.commands import run
 
 SEED = 20
-STATES = 1000  # of all commands, at least
+STATES = 1000  # for all commands, at least
 SHARE = 12  # states of each command in CI; all of them in the slow sweep
-KILLS = 3  # moments of each command in CI beside each new name; all of them in the slow sweep
+KILLS = 3  # moments of each command in CI, for each new name; all of them in the slow sweep
 
 
 @dataclass(frozen=True)
 class Case:
-    """A command, the folders it works in and begins with, its calls, and what it leaves."""
+    """A command, its working folder before, its calls, and the folder after it."""
 
     expected: Expected
     now: Path
@@ -57,7 +57,7 @@ def case(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
 
 
 def _states_after_every_step(case: Case) -> Iterator[tuple[Tree, bool]]:
-    """Yield every state the disk may be in, and whether the command had ended by then."""
+    """Yield every state that the disk may be in, and whether the command had ended by then."""
     disk = Disk(case.now, case.start)
     seen: set[int] = set()
     for _ in disk.replay(case.steps):
@@ -81,7 +81,7 @@ def _check(case: Case, tree: Tree, *, ended: bool) -> None:
 
 
 def _check_killed_and_run_again(case: Case, killed_before: int, patch: pytest.MonkeyPatch) -> None:
-    """Cut the power after the second run has told that the work is done."""
+    """Cut the power after the second run has reported that the work is done."""
     shutil.rmtree(case.now)
     shutil.copytree(case.start, case.now)
     with recorded(patch, killed_before) as first:
@@ -93,7 +93,7 @@ def _check_killed_and_run_again(case: Case, killed_before: int, patch: pytest.Mo
     disk = Disk(case.now, case.start)
     list(disk.replay(first.steps + second.steps))
     states = list(disk.states())
-    # The first is the one in which nothing has happened that may not have.
+    # The first is the one in which nothing has happened that could be missing.
     for tree in (states[0], random.Random(SEED).choice(states)):
         _check(case, tree, ended=True)
 

@@ -1,4 +1,4 @@
-"""The same faults put in by the kernel: strace kills real processes, and fails their calls."""
+"""The same faults caused by the kernel: strace kills real processes and fails their calls."""
 
 import os
 import random
@@ -49,7 +49,7 @@ def _strace_can_inject(tmp_path: Path) -> None:
 
 
 def _calls_at(folder: Path, words: tuple[object, ...], log: Path) -> list[tuple[str, int]]:
-    """List the main thread's calls that touch a bank: name, and its number among its like."""
+    """List the main thread's calls that touch a bank: name, and number among calls of that name."""
     traced = ",".join(f"?{name}" for name in CALLS)
     ended = _strace(words, "-y", "-s", "4096", "-e", f"trace={traced}", "-o", str(log))
     assert ended.returncode == 0, ended

@@ -4,8 +4,8 @@
 
 Input number i of a seed is always the same. Most inputs are valid files with something changed
 and every digest made right again, so that the innermost parsers are reached. Prints one JSON
-object; ends with a traceback and the input's number where anything but the format's own errors
-comes out, or where memory passes the limit.
+object. If anything but the format's own errors comes out, or memory passes the limit, it ends with
+a traceback and the number of the input.
 """
 
 import json
@@ -60,11 +60,11 @@ from tests.support.banks import (
 
 Outcome: TypeAlias = tuple[str, str]
 
-MOST_MEMORY = 256 * 2**20  # bytes of address space beyond what is in use after the imports
+MOST_MEMORY = 256 * 2**20  # bytes of address space more than after the imports
 
 
 class Fuzzer:
-    """Makes inputs of one tiny bank's files and gives them to their parsers."""
+    """Makes inputs from one tiny bank's files and passes them to their parsers."""
 
     def __init__(self, folder: Path) -> None:
         self.bank = create(folder / "bank")
@@ -105,7 +105,7 @@ class Fuzzer:
         )  # fmt: skip
 
     def run(self, seed: int, number: int) -> Outcome:
-        """Pass input `number` of `seed` to its parser; return its kind and what came of it."""
+        """Pass input `number` of `seed` to its parser; return its kind and the result."""
         source = random.Random(f"{seed} {number}")
         return source.choice(self.kinds)(source)
 
@@ -210,7 +210,7 @@ class Fuzzer:
         return "records", outcome(lambda: from_json(record, changed), ValueError)
 
     def written(self, metadata: Any, tensors: Any) -> str:
-        """Write metadata with the right content_sha256, as far as it has a canonical form."""
+        """Write metadata with the right content_sha256, if it has a canonical form."""
         try:
             if isinstance(metadata, dict) and "content_sha256" in metadata:
                 metadata["content_sha256"] = content_sha256(metadata["content"], tensors)
@@ -242,7 +242,7 @@ class Fuzzer:
         return kind, outcome(work, BankError)
 
     def use(self, arrays: Arrays) -> None:
-        """Read Gaussians of arrays that were read: they are finite, or refused."""
+        """Read Gaussians from arrays that were read: they are finite, or refused."""
         with suppress(ValueError):
             assert np.isfinite(read_gaussians(arrays, 5).directions).all()
 

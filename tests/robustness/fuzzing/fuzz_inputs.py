@@ -1,4 +1,4 @@
-"""Seeded hostile inputs for names of data, patterns and images; a process of its own runs them.
+"""Seeded hostile inputs for names of data, patterns and images, run in a separate process.
 
     python -m tests.robustness.fuzzing.fuzz_inputs KIND SEED COUNT
 
@@ -59,7 +59,7 @@ CHARACTERS = "aZ0-_.:/~*?[]{}$`'\"\\ \n\r\t\0\x1b\x7f\x9b\u202e\u200b\ufeffé猫
 
 
 def hostile_name(draw: random.Random) -> str:
-    """Make a name that looks like one of data, or a range, or nothing."""
+    """Make a name that looks like a data name, a range, or nothing known."""
     kind = draw.randrange(10)
     if draw.randrange(6) == 0:
         first, count = draw.randrange(5), draw.choice((0, 1, 2, 2000))
@@ -82,13 +82,13 @@ def hostile_name(draw: random.Random) -> str:
 
 
 def check_told(error: SupsupError, most: int) -> None:
-    """Check what an error says: exit 2, few words."""
+    """Check an error: exit 2, few words."""
     assert error.exit_code == 2
     assert 0 < len(error.message) < most
 
 
 def try_name(draw: random.Random, seen: Counter[str]) -> None:
-    """Pass one name to everything that reads names; only usage errors come out."""
+    """Pass one name to everything that reads names; only usage errors may come out."""
     name = hostile_name(draw)
     try:
         check_task_name(name)
@@ -109,7 +109,7 @@ def try_name(draw: random.Random, seen: Counter[str]) -> None:
 
 
 def try_pattern(draw: random.Random, seen: Counter[str]) -> None:
-    """Search a small tree by a pattern; what is found lies in the tree."""
+    """Search a small tree by a pattern; every result is inside the tree."""
     pieces = (
         "a",
         "b",
@@ -140,7 +140,7 @@ def try_pattern(draw: random.Random, seen: Counter[str]) -> None:
 def try_image(
     draw: random.Random, seen: Counter[str], samples: Sequence[bytes], path: Path
 ) -> None:
-    """Read one damaged image; a whole array or one line comes out."""
+    """Read one damaged image; the result is a whole array or one line."""
     path.write_bytes(hostile_image(draw, samples))
     shape = draw.choice(SHAPES)
     try:
@@ -153,7 +153,7 @@ def try_image(
 
 
 def peak() -> int:
-    """Return the most memory that this process has held so far, bytes."""
+    """Return the peak memory of this process so far, bytes."""
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
@@ -174,7 +174,7 @@ def main(kind: str, seed: str, count: str) -> None:
             "patterns": lambda: try_pattern(draw, seen),
             "images": lambda: try_image(draw, seen, samples, image),
         }
-        for sample in samples:  # what every use of each decoder takes is no growth
+        for sample in samples:  # memory that every use of a decoder takes does not count as growth
             image.write_bytes(sample)
             read_image(str(image), SHAPES[0])
         before = peak()

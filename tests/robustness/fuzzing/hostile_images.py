@@ -1,4 +1,4 @@
-"""Images that are damaged, cut, spliced, or claim more than they hold; a seed decides."""
+"""Images that are damaged, cut, spliced, or claim more than they hold, made from a seed."""
 
 import io
 import random

@@ -1,4 +1,4 @@
-"""Changing valid files a little, so that a parser gets far before it meets what is wrong."""
+"""Change valid files a little, so that a parser gets far before it meets the error."""
 
 import copy
 import json
@@ -52,14 +52,14 @@ def changed_bytes(source: random.Random, data: bytes, *, same_length: bool = Fal
 
 
 def parted(data: bytes) -> tuple[dict[str, Any], bytes]:
-    """Part a sealed file into its header and the bytes of its tensors, the seal among them."""
+    """Split a sealed file into its header and the bytes of its tensors, including the seal."""
     start = 8 + int.from_bytes(data[:8], "little")
     header: dict[str, Any] = json.loads(data[8:start])
     return header, data[start:]
 
 
 def joined(header: str, body: bytes) -> bytes:
-    """Make a sealed file of a header's text and the bytes of its tensors; the seal is right."""
+    """Make a sealed file from a header's text and the bytes of its tensors; the seal is right."""
     text = header.encode("utf-8", "surrogatepass")
     return resealed(len(text).to_bytes(8, "little") + text + body[:-32])
 

@@ -1,7 +1,7 @@
 """Every parser of the format under changed inputs: its own errors and no other, little memory.
 
-A parser of files may raise a BankError, a pure function the ValueError that it documents. Memory
-is measured in a process of its own: it may grow by 64 MiB, and has no more than 256 MiB to take.
+A parser of files may raise a BankError; a pure function may raise the ValueError that it documents.
+Memory is measured in a separate process: it may grow by 64 MiB, and is limited to 256 MiB.
 """
 
 import json
@@ -34,7 +34,7 @@ def check(seed: int, count: int) -> None:
     assert grown < MOST_GROWTH
     of_files = sum(n for name, n in counts.items() if name.split()[0] in FILE_PARSERS)
     assert of_files > count // 2
-    # Some changes do no harm, or are another valid file: the fuzzer reaches the end of parsers.
+    # Some changes do no harm or give another valid file: the fuzzer reaches the end of parsers.
     for kind in ("metadata", "tensors", "codec", "records"):
         assert counts[f"{kind} accepted"] > 0
     for error in ("DamagedError", "NewerFormatError", "OtherBaseError"):

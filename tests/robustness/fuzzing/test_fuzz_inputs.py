@@ -18,7 +18,7 @@ GROWTH = {"names": 96 * 2**20, "patterns": 8 * 2**20, "images": 24 * MAX_PIXELS 
 
 
 def fuzz(kind: str, seed: int, count: int) -> None:
-    """Run inputs in a process of its own: its stderr shows what libraries print, or a crash."""
+    """Run inputs in a separate process: its stderr shows what libraries print, or a crash."""
     command = [
         sys.executable,
         "-m",

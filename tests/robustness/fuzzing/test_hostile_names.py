@@ -1,4 +1,4 @@
-"""Names that would leave the folder or drive the terminal: refused, and printed tamely."""
+"""Names that would leave the folder or control the terminal: refused, and printed safely."""
 
 import io
 import os
@@ -147,7 +147,7 @@ CLASSES = {"[red]cat": 0, "do\u202eg": 14}
 
 @pytest.fixture(scope="module")
 def odd_task(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A bank with a task learned from odd names of classes and files, and the folder."""
+    """A bank with a task that has odd names of classes and files, and the folder."""
     place = tmp_path_factory.mktemp("odd")
     folder = make_class_folder(place / "pets", CLASSES)
     for number, name in enumerate(("[bold]\x1b[1m.png", "a\nb.png", os.fsdecode(b"\xff.png"))):

@@ -1,4 +1,4 @@
-"""Images that are not what they seem: each its exit code, one clear line, the rest answered."""
+"""Images that are not what they seem: an exit code and one clear line; the rest is answered."""
 
 import shutil
 from pathlib import Path

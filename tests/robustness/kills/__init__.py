@@ -1,1 +1,1 @@
-"""Processes beside each other, stopped at any moment."""
+"""Processes that run at the same time, stopped at any moment."""

@@ -1,4 +1,4 @@
-"""Readers beside writers that remove."""
+"""Readers that run while writers remove tasks."""
 
 from pathlib import Path
 

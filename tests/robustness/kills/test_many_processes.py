@@ -23,7 +23,7 @@ PATIENCE = 240  # seconds
 
 
 def start(work: Callable[[], None], complaints: Path) -> int:
-    """Fork a process that does the work, and tells of its errors in a file of its own."""
+    """Fork a process that does the work, and writes its errors to its own file."""
     child = os.fork()
     if child:
         return child
@@ -37,7 +37,7 @@ def start(work: Callable[[], None], complaints: Path) -> int:
 
 
 def _write(path: Path, names: list[str], acknowledged: Path, seed: int) -> None:
-    """Add every task that is not there, in an order of its own; every writer wants them all."""
+    """Add every missing task, in a random order; every writer wants to add them all."""
     order = random.Random(seed).sample(names, len(names))
     bank = Bank.open(path)
     with (acknowledged / str(os.getpid())).open("a", buffering=1) as told:
@@ -50,7 +50,7 @@ def _write(path: Path, names: list[str], acknowledged: Path, seed: int) -> None:
 
 
 def _read(path: Path, stop: Path) -> None:
-    """Read all and check all, over and over; what was seen once must stay."""
+    """Read and check everything, over and over; what was seen once must stay."""
     known: dict[str, str] = {}
     while not stop.exists():
         tasks, _ = Bank.open(path).read_tasks()
@@ -109,7 +109,7 @@ def _swarm(
 
 
 def test_where_locks_always_succeed_the_link_decides(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on a network file system with locks that only one machine knows."""
+    """Simulate a network file system with locks that only one machine knows."""
     monkeypatch.setattr(system_calls, "flock", lambda *_: None)
     with fast_folder() as folder:
         assert _swarm(folder, writers=4, readers=1, tasks=40, kills=6, locks=False) > 0

@@ -21,7 +21,7 @@ from tests.support.ranks import rank_processes, run_ranks, start_ranks
 KILLS = int(os.environ.get("SUPSUP_KILLS", "30"))
 RANKS = 2
 TASKS = 30
-SECONDS = 10  # within which a command whose rank has died must have ended
+SECONDS = 10  # time in which a command must end after one of its ranks has died
 
 
 @pytest.mark.slow
@@ -72,17 +72,17 @@ def test_killed_ranks_lose_nothing_that_was_told(tmp_path: Path) -> None:
 
 
 def _told(out: str, named: str, names: list[str]) -> str:
-    """Check what the document says of a rank that was killed, and give its code."""
+    """Check what the document says about a killed rank, and return its code."""
     if not out:
         return "killed before there was a command"
     document = json.loads(out)
-    if document["ok"]:  # it was killed while it ended
+    if document["ok"]:  # it was killed while it was ending
         assert [one["task"] for one in document["tasks"]] == names
         return "killed after the answer"
     code = str(document["error"]["code"])
     assert code in ("rank-died", "interrupted")
     if code == "rank-died":
         assert named in document["error"]["message"]
-    else:  # before the ranks had met, when torchrun alone knows
+    else:  # before the ranks had met, when only torchrun knows
         assert "torchrun names it" in document["error"]["hint"]
     return code

@@ -1,8 +1,8 @@
-"""Workers of plain shell on one folder, killed at random: each task once, and little is wasted.
+"""Plain shell workers on one folder, killed at random: each task once, and little is wasted.
 
-SUPSUP_TASKS, SUPSUP_ARCH and SUPSUP_STEPS set what they learn. What it cost is printed beside one
-command that learns the same tasks on all cores, which nobody kills: the best possible. Processor
-seconds compare well on a machine that others use; seconds only on a quiet one.
+SUPSUP_TASKS, SUPSUP_ARCH and SUPSUP_STEPS set what they learn. The cost is printed together with
+that of one command that learns the same tasks on all cores and is not killed, the best possible.
+Processor seconds can be compared on a machine that others use; seconds only on a quiet one.
 """
 
 import json
@@ -43,7 +43,7 @@ def _learners(bank: Path) -> list[int]:
 
 
 def _cost(work: Callable[[], None]) -> dict[str, float]:
-    """Measure a work that other processes do: seconds, and processor seconds of all of them."""
+    """Measure the work of other processes: seconds, and processor seconds of all of them."""
 
     def used() -> float:
         of_children = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -62,7 +62,7 @@ def _digests(bank: Bank) -> dict[str, str]:
 
 
 def _killing(process: subprocess.Popen[str], bank: Path) -> int:
-    """Kill learners, each when a random number of tasks is there, until all has ended."""
+    """Kill learners, each when a random number of tasks is there, until all have ended."""
     chance = random.Random(20)
     moments = sorted(chance.sample(range(TASKS - WORKERS), KILLS))
     killed = 0

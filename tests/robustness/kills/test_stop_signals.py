@@ -1,4 +1,4 @@
-"""Signals: an interruption outside steps, a wish while they run, and as before afterwards."""
+"""Signals: an interrupt outside steps, a request while they run, and as before afterwards."""
 
 import os
 import signal

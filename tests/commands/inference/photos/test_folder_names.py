@@ -1,4 +1,4 @@
-"""Any name becomes folders that stay below where they are made, and is read back from them."""
+"""Any name gives folders that stay in their parent folder, and can be read back from them."""
 
 import os
 from pathlib import Path
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from supsup_cli.workflows.inference.photos.folder_names import folder_parts, name_of
 from tests.robustness.fuzzing.test_hostile_names import HOSTILE
 
-ANY = st.text(st.characters(exclude_categories=()))  # lone surrogates too
+ANY = st.text(st.characters(exclude_categories=()))  # including lone surrogates
 NASTY = st.text(st.sampled_from("./\\%-2eE \0~:*\n\u202eé猫"))
 
 

@@ -1,4 +1,4 @@
-"""Places that `predict --sort` and `--sheet` refuse: among images, around them, in the bank."""
+"""Places that `predict --sort` and `--sheet` refuse: among the images, around them, in a bank."""
 
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,10 @@ def refused(bank: Path, *words: object) -> dict[str, Any]:
 
 @pytest.fixture
 def few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of a few images, in the folder the command is run in."""
+    """A folder with a few images, inside the working folder."""
     monkeypatch.chdir(tmp_path)
     make_class_folder(tmp_path / "in", {"low": 2, "high": 16}, each=2)
-    monkeypatch.setattr(predict_photos, "sort_images", None)  # nothing may come this far
+    monkeypatch.setattr(predict_photos, "sort_images", None)  # no test may write here
     return tmp_path
 
 

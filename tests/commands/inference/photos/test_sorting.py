@@ -30,7 +30,7 @@ def statuses(placed: tuple[SortedImage, ...]) -> list[str]:
 
 @pytest.fixture
 def photo(tmp_path: Path) -> Path:
-    """A file of a given time; sorting reads its bytes alone."""
+    """A file with a given time; sorting only reads its bytes."""
     path = tmp_path / "photos" / "one.jpg"
     path.parent.mkdir()
     path.write_bytes(b"one")
@@ -145,7 +145,7 @@ def test_no_link_on_the_way_is_entered(where: str, photo: Path, tmp_path: Path) 
 def test_a_link_that_has_an_images_name_is_not_followed(photo: Path, tmp_path: Path) -> None:
     folder = tmp_path / "sorted"
     (folder / "pets" / "cat").mkdir(parents=True)
-    for target in (tmp_path / "nothing", photo):  # to nothing, and to the same bytes
+    for target in (tmp_path / "nothing", photo):  # one to nothing, one to the same bytes
         link = folder / "pets" / "cat" / "one.jpg"
         link.unlink(missing_ok=True)
         link.symlink_to(target)
