@@ -10,12 +10,14 @@ __all__ = [
     "check_parameter_name",
     "check_task_name",
     "check_text",
+    "check_texts",
     "few_of",
     "is_task_name",
     "shortened",
 ]
 
 _FEW = 5
+_LONGEST = 4096  # characters of a text
 
 _TASK_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _PARAMETER_NAME = re.compile(r"[A-Za-z0-9_.-]{1,200}")
@@ -69,8 +71,19 @@ def check_text(text: str) -> None:
         ValueError: it holds control characters, or more than 4,096 characters.
     """
     # None of these is printable, so that most texts need no search.
-    if len(text) > 4096 or (not text.isprintable() and _CONTROL.search(text)):
+    if len(text) > _LONGEST or (not text.isprintable() and _CONTROL.search(text)):
         raise ValueError(f"text {text[:80]!r} found, expected no control characters, at most 4096")
+
+
+def check_texts(texts: Sequence[str]) -> None:
+    """Refuse texts of which one would not fit on one line of a terminal, many at once.
+
+    Raises:
+        ValueError: see `check_text`.
+    """
+    if max(map(len, texts), default=0) > _LONGEST or not "".join(texts).isprintable():
+        for text in texts:
+            check_text(text)
 
 
 def few_of(names: Sequence[str]) -> str:

@@ -17,7 +17,7 @@ from bank_format.index.coarse_files import CoarseIndex, read_coarse
 from bank_format.index.hints import Hint, hint_of
 from bank_format.index.list_rows import ListRows, joined_lists, list_of
 from bank_format.index.rows import ListRow, sample_size
-from bank_format.index.survey import Survey, listed_in, survey
+from bank_format.index.survey import Survey, at_rest, survey
 from bank_format.index.task_rows import ReadTask, read_task_row
 from bank_format.store.tasks import expect_tasks, many_objects
 
@@ -96,7 +96,7 @@ def list_rows(bank: Bank) -> tuple[ListRows, dict[str, BankError]]:
     Raises:
         BankError: not one can be read, or the system refused to list a folder.
     """
-    found = survey(bank)
+    found = at_rest(bank, lambda listed: survey(bank, listed))
     read, failed = _read(bank, found, found.rest, lambda one: one.row)
     rows = _with(bank, found.rows, read, failed)
     if failed and not len(rows):
@@ -109,14 +109,17 @@ def _survey(bank: Bank, features: int) -> tuple[Survey, list[CoarseRows], dict[s
 
     Another thread reads and checks the signatures meanwhile, because they are most of the bytes.
     """
-    if not features:
-        return survey(bank), [], {}
-    listed = listed_in(bank.path)
-    if isinstance(bank.path, StorePath):
-        return survey(bank, listed), *read_coarse(bank, listed, features)
-    with ThreadPoolExecutor(1) as pool:
-        reading = pool.submit(read_coarse, bank, listed, features)
-        return survey(bank, listed), *reading.result()
+
+    def read(listed: Sequence[str]) -> tuple[Survey, list[CoarseRows], dict[str, BankError]]:
+        if not features:
+            return survey(bank, listed), [], {}
+        if isinstance(bank.path, StorePath):
+            return survey(bank, listed), *read_coarse(bank, listed, features)
+        with ThreadPoolExecutor(1) as pool:
+            reading = pool.submit(read_coarse, bank, listed, features)
+            return survey(bank, listed), *reading.result()
+
+    return at_rest(bank, read)
 
 
 def _unindexed(bank: Bank) -> Survey:

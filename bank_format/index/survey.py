@@ -5,10 +5,11 @@ bytes: so a bank that was copied, unpacked or checked out keeps its index. What 
 tasks that are gone, or of others of their names, is passed over.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,9 +27,11 @@ from bank_format.index.rows import NO_FILE, ListRow, TaskFile, sample_size
 from bank_format.names import is_task_name
 from bank_format.store.layout import MASKS, SIGNATURES, SUFFIX
 
-__all__ = ["Segment", "Survey", "listed_in", "read_index_file", "survey"]
+__all__ = ["Segment", "Survey", "at_rest", "read_index_file", "survey"]
 
 Stamps = Mapping[str, Stamp | None]
+_Read = TypeVar("_Read")
+_TRIES = 3
 _BEGUN = ".index-"  # begins the temporary name of a file of the index
 
 
@@ -89,7 +92,7 @@ def survey(bank: Bank, listed: Sequence[str] | None = None) -> Survey:
         StorageError: the system refused to list a folder.
     """
     stamps, later = _task_stamps(bank.path / MASKS), _task_stamps(bank.path / SIGNATURES)
-    listed = listed_in(bank.path) if listed is None else listed
+    listed = _listed_in(bank.path) if listed is None else listed
     names = [name for name in listed if part_of(name)]
     none = list_of((), sample_size(bank.record))
     segments: list[Segment] = []
@@ -109,6 +112,26 @@ def survey(bank: Bank, listed: Sequence[str] | None = None) -> Survey:
     others = [name for name in names if part_of(name) != "list"]
     leftovers = [name for name in listed if is_temporary(name) and name.startswith(_BEGUN)]
     return Survey(stamps, later, rows, segments, faults, others, leftovers)
+
+
+def at_rest(bank: Bank, read: Callable[[Sequence[str]], _Read]) -> _Read:
+    """Read files of the index by a listing of the bank's folder; see `survey`.
+
+    A writer may merge files while they are read. Then those that are gone are missed, and all their
+    tasks would be read in their place: better to list the folder and read again, up to three times.
+
+    Raises:
+        StorageError: the system refused to list a folder.
+    """
+    listed = _listed_in(bank.path)
+    for _ in range(_TRIES):
+        found = read(listed)
+        if isinstance(bank.path, StorePath):
+            return found
+        before, listed = listed, _listed_in(bank.path)
+        if {name for name in before if part_of(name)} <= {*listed}:
+            return found
+    return found
 
 
 def read_index_file(bank: Place, name: str) -> bytes | None:
@@ -216,7 +239,7 @@ def _task_stamps(folder: Place) -> Listing:
         raise files.storage_error("list", folder, error) from error
 
 
-def listed_in(bank: Place) -> list[str]:
+def _listed_in(bank: Place) -> list[str]:
     """List the names in a bank's folder; none where there is no folder.
 
     Raises:

@@ -8,6 +8,7 @@ import pytest
 
 from bank_format.bank import Bank
 from bank_format.disk import system_calls
+from bank_format.index.known import know_tasks
 from bank_format.index.survey import survey
 from bank_format.index.writing import update_index
 from bank_format.store.signatures import add_signature, remove_signature, signature_path
@@ -121,3 +122,29 @@ def test_a_folder_in_the_place_of_an_index_is_done_without(bank: Bank) -> None:
         path.unlink()
         path.mkdir()
     assert len(survey(bank).rest) == 3
+
+
+@pytest.mark.parametrize("features", [0, FEATURES], ids=["list", "decision"])
+def test_a_merge_while_the_index_is_read_costs_a_second_look_and_no_file_of_a_task(
+    bank: Bank, monkeypatch: pytest.MonkeyPatch, features: int
+) -> None:
+    real = system_calls.open_file
+
+    def merge(path: Path, flags: int) -> int:
+        if not path.name.startswith("index-"):
+            return real(path, flags)
+        monkeypatch.setattr(system_calls, "open_file", real)
+        for seed, name in enumerate(("apes", "bees", "dingos", "ducks")):
+            add_signed(bank, name, seed)
+        update_index(bank)
+        merged.append(path.name)
+        return real(path, flags)
+
+    merged: list[str] = []
+    monkeypatch.setattr(system_calls, "open_file", merge)
+    found = know_tasks(bank, features)
+    assert len(merged) == 1
+    assert merged[0] not in {path.name for path in index_files(bank.folder)}
+    assert [*found.rows] == bank.tasks()
+    assert len(found.rows) == 7
+    assert not found.read
