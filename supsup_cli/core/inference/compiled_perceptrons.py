@@ -41,14 +41,6 @@ def _in_planes(source: Any, units: int, width: int, targets: Any) -> None:
 
 
 @compiled
-def _sum(kept: Any, values: Any) -> Any:
-    total = np.float32(0)
-    for place in range(len(kept)):
-        total += kept[place] * values[place]
-    return total
-
-
-@compiled
 def _four_sums(kept: Any, first: Any, second: Any, third: Any, fourth: Any) -> Any:
     none = np.float32(0)
     one, two, three, four = none, none, none, none
@@ -69,22 +61,20 @@ def _copy(source: Any, target: Any) -> None:
 
 @compiled
 def _unit(kept: Any, values: Any, count: int, gain: Any, rectified: bool, out: Any) -> None:
-    size = len(kept)
-    alone = count - count % 4
-    for image in range(0, alone, 4):
+    # Always four images, the last one again where there are fewer: another loop for the rest would
+    # be compiled in its own way, and add up in another order on some processors.
+    size, last = len(kept), count - 1
+    for image in range(0, count, 4):
         sums = _four_sums(
             kept,
             values[image, :size],
-            values[image + 1, :size],
-            values[image + 2, :size],
-            values[image + 3, :size],
+            values[min(image + 1, last), :size],
+            values[min(image + 2, last), :size],
+            values[min(image + 3, last), :size],
         )
-        for place in range(4):
+        for place in range(min(4, count - image)):
             total = sums[place] * gain
             out[image + place] = total if total > 0 or not rectified else np.float32(0)
-    for image in range(alone, count):
-        total = _sum(kept, values[image, :size]) * gain
-        out[image] = total if total > 0 or not rectified else np.float32(0)
 
 
 @compiled

@@ -23,14 +23,6 @@ _SUMMED = 64
 
 
 @compiled
-def _chosen_sum(row: Any, values: Any, bit: Any) -> Any:
-    total = np.float32(0)
-    for place in range(len(row)):
-        total += values[place] if row[place] & bit else np.float32(0)
-    return total
-
-
-@compiled
 def _four_chosen_sums(rows: Any, values: Any, bit: Any) -> Any:
     # One array per row, because LLVM cannot tell that an index with two places is in order.
     first, second, third, fourth = rows
@@ -62,25 +54,22 @@ def add_products(planes: Any, packed: Any, first: int, last: int, out: Any) -> N
         last: mask to end before.
         out: (T,) float64, added to.
     """
+    # Always four masks, the last one again where there are fewer: another loop for the rest would
+    # be compiled in its own way, and a mask's product would depend on how many there are.
     count = packed.shape[1]
     for start in range(0, count, _CHUNK):
         end = min(start + _CHUNK, count)
-        rest = last - (last - first) % _ABREAST
-        for task in range(first, rest, _ABREAST):
+        for task in range(first, last, _ABREAST):
             rows = (
                 packed[task, start:end],
-                packed[task + 1, start:end],
-                packed[task + 2, start:end],
-                packed[task + 3, start:end],
+                packed[min(task + 1, last - 1), start:end],
+                packed[min(task + 2, last - 1), start:end],
+                packed[min(task + 3, last - 1), start:end],
             )
             for place in range(8):
                 sums = _four_chosen_sums(rows, planes[place, start:end], np.uint8(1 << place))
-                for row in range(_ABREAST):
+                for row in range(min(_ABREAST, last - task)):
                     out[task + row] += sums[row]
-        for task in range(rest, last):
-            row = packed[task, start:end]
-            for place in range(8):
-                out[task] += _chosen_sum(row, planes[place, start:end], np.uint8(1 << place))
 
 
 @compiled

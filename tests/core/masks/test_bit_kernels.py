@@ -27,6 +27,19 @@ def compiled_for_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bit_kernels, "_WORTH_COMPILED", 0)
 
 
+@pytest.mark.parametrize("count", [8, 100, 5000, 40_000])
+def test_no_bit_of_a_product_depends_on_how_many_masks_there_are(count: int) -> None:
+    """Threads and ranks divide the masks among them, so that every number of masks occurs."""
+    rng = np.random.default_rng(count)
+    packed = _bits(rng, 11, count, 0.5)
+    values = torch.from_numpy(rng.standard_normal((1, packed.shape[1] * 8))).float()
+    together = bit_kernels.products(values, packed)
+    for first in range(11):
+        for last in range(first + 1, 12):
+            some = bit_kernels.products(values, packed[first:last])
+            assert torch.equal(some, together[:, first:last])
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     seed=seeds,
