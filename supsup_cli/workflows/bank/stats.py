@@ -15,11 +15,13 @@ from bank_format.encoding.bits import count_digits, count_ones_of_each, counted_
 from bank_format.index.known import list_rows
 from bank_format.kinds.bank_json import BankRecord
 from bank_format.store.layout import BANK_FILE, BASE_FILE, HOPFIELD_FILE
+from bank_format.store.tasks import many_objects
 from supsup_cli.errors import UsageError
 from supsup_cli.workflows.results.bank import Rivals, StatsResult, StoredBytes, TaskStats
 from supsup_cli.workflows.results.common import LeftOutTask
 
 
+@many_objects()
 def stats(path: Place, *, overlaps: bool, plot: Path | None) -> StatsResult:
     """Measure a bank, as the index has its tasks, or their files.
 

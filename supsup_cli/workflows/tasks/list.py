@@ -8,10 +8,12 @@ from bank_format.disk.stores import Place
 from bank_format.index.known import list_rows
 from bank_format.index.list_rows import ListRows
 from bank_format.kinds.mask import Task
+from bank_format.store.tasks import many_objects
 from supsup_cli.workflows.results.common import LeftOutTask
 from supsup_cli.workflows.results.tasks import ListedTask, TasksResult
 
 
+@many_objects()
 def list_tasks(path: Place) -> TasksResult:
     """List the tasks of a bank in order of their names, as the index has them, or their files.
 
