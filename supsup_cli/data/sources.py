@@ -112,7 +112,7 @@ def _expand(argument: str, stdin: Iterable[str], seen: Seen) -> Iterator[Source]
 
 
 def _images_of(path: str, seen: Seen) -> Iterator[Source]:
-    if not Path(path).is_dir():
+    if not is_folder(path):
         yield _source(path)
         return
     own = Seen()
@@ -135,6 +135,18 @@ def _images_of(path: str, seen: Seen) -> Iterator[Source]:
         )
         yield _source(path, problem)
     seen.add(own)
+
+
+def is_folder(path: str) -> bool:
+    """Return whether a path is a folder; if the system refuses to say, reading it says why.
+
+    Raises:
+        ValueError: no file can have such a name, because it holds a NUL.
+    """
+    try:
+        return Path(path).is_dir()
+    except OSError:  # too long a name, or a folder above it that may not be entered
+        return False
 
 
 def _source(path: str, problem: NoInputError | None = None) -> Source:

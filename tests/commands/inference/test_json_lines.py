@@ -40,15 +40,16 @@ def files(images: Path) -> list[str]:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_line_is_one_answer_in_its_place(bank: Path, files: list[str], command: str) -> None:
     folder = str(Path(files[0]).parent)
-    asked = [files[0], "", folder, "gone.png", files[0], files[1]]
+    asked = [files[0], "", folder, "gone.png", files[0], "x" * 300, files[1]]
     code, answers = piped(bank, command, "\n".join(asked))  # the last line has no end
     assert code == 3
     assert [one["source"] for one in answers] == asked
     errors = [one["error"] for one in answers]
-    assert errors[0] is errors[4] is errors[5] is None
+    assert errors[0] is errors[4] is errors[6] is None
     assert "blank line" in errors[1]
     assert "a folder" in errors[2]
     assert "No such file" in errors[3]
+    assert "name too long" in errors[5]
     assert answers[0] == answers[4]
 
 
