@@ -164,7 +164,7 @@ def lines_as_they_come(stream: TextIO, most: int) -> Iterator[list[str]]:
         at least one line, without line ends.
 
     Raises:
-        NoInputError: a line is too long to be a path.
+        NoInputError: a line is too long to be a path; those before it have been passed on.
     """
     try:
         descriptor = stream.fileno()
@@ -173,30 +173,28 @@ def lines_as_they_come(stream: TextIO, most: int) -> Iterator[list[str]]:
             yield [line.rstrip("\r\n")]
         return
     waiting, ended, first = b"", False, True
-    while not ended:
-        part = os.read(descriptor, _CHUNK)
-        ended = not part
-        waiting += part
-        if first and len(waiting) >= len(_MARK_BYTES):
-            waiting, first = waiting.removeprefix(_MARK_BYTES), False
-        *whole, waiting = waiting.split(b"\n")
-        if len(waiting) > MOST_LINE:
-            raise NoInputError(
-                f"-: a line of more than {MOST_LINE:,} bytes, expected one path per line"
-            )
-        if ended and waiting:
-            whole.append(waiting)
+    while not ended and len(waiting) <= MOST_LINE:
+        whole: list[bytes] = []
         # Chunks that have already arrived join the batch until it is full.
-        while not ended and whole and len(whole) < most and _ready(descriptor):
+        while not whole or (len(whole) < most and _ready(descriptor)):
             part = os.read(descriptor, _CHUNK)
             ended = not part
-            *more, waiting = (waiting + part).split(b"\n")
+            waiting += part
+            if first and len(waiting) >= len(_MARK_BYTES):
+                waiting, first = waiting.removeprefix(_MARK_BYTES), False
+            *more, waiting = waiting.split(b"\n")
             whole += more
-            if ended and waiting:
-                whole.append(waiting)
+            if ended or len(waiting) > MOST_LINE:
+                break
+        if ended and waiting:
+            whole.append(waiting)
         for start in range(0, len(whole), most):
             some = whole[start : start + most]
             yield [os.fsdecode(line.removesuffix(b"\r")) for line in some]
+    if not ended:
+        raise NoInputError(
+            f"-: a line of more than {MOST_LINE:,} bytes, expected one path per line"
+        )
 
 
 def _ready(descriptor: int) -> bool:
