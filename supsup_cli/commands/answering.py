@@ -86,7 +86,9 @@ class Together:
         """Send every rank the lines that only rank 0 can read, if "-" asks for them."""
         if self._group is None or "-" not in words:
             return stdin
-        return StringIO(self._group.told(stdin.read))
+        from supsup_cli.data.sources import read_lines
+
+        return StringIO(self._group.told(lambda: "".join(read_lines(stdin))))
 
 
 def answer_together(

@@ -72,12 +72,16 @@ def find_images(
 
 
 def read_lines(stream: TextIO) -> Iterator[str]:
-    """Read a list line by line, so that a list without line ends cannot fill memory.
+    """Read a list line by line, so that one without line ends, or without an end, fills no memory.
 
     Raises:
-        NoInputError: a line of more than `MOST_LINE` characters.
+        NoInputError: a line of more than `MOST_LINE` characters, or more than `MOST_FILES` lines.
     """
+    count = 0
     while line := stream.readline(MOST_LINE + 1):
+        count += 1
+        if count > MOST_FILES:
+            raise too_many("-", "lines")
         if len(line) > MOST_LINE:
             raise NoInputError(
                 f"-: a line of more than {MOST_LINE:,} characters on standard input, expected a "

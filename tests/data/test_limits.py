@@ -179,6 +179,27 @@ def test_a_line_without_an_end_is_not_kept_whole(
     assert list(read_lines(io.StringIO("a\nb"))) == ["a\n", "b"]
 
 
+def test_a_list_without_an_end_is_not_kept_whole(
+    bank: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Endless(io.StringIO):
+        told = 0
+
+        def readline(self, size: int | None = -1, /) -> str:
+            self.told += 1
+            assert self.told <= 4
+            return "gone.png\n"
+
+    monkeypatch.setattr(sources, "MOST_FILES", 3)
+    monkeypatch.setattr(walking, "MOST_FILES", 3)
+    monkeypatch.setattr("sys.stdin", Endless())
+    ran = run("predict", "-", "--bank", bank, "--json")
+    assert (ran.code, ran.error["message"]) == (
+        2,
+        "-: more than 3 lines, expected at most as many",
+    )
+
+
 def test_lines_before_one_without_an_end_are_passed_on(tmp_path: Path) -> None:
     (tmp_path / "list").write_bytes(b"a.png\nb.png\n" + bytes(1 << 20))
     with (tmp_path / "list").open() as stream:
