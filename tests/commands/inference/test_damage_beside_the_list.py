@@ -1,6 +1,9 @@
 """Damage stops no answer that it has no part in: with an index, without one, with one that lies."""
 
+import io
+import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +113,18 @@ def test_a_stream_of_answers_goes_on(bank: Path, tmp_path: Path) -> None:
     ran = run("predict", "--bank", bank, tmp_path / "images", "--json-lines")
     assert ran.code == 5
     assert len(ran.out.splitlines()) == 3
+
+
+def test_a_line_that_names_nothing_asks_no_task(
+    bank: Path, images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = min((images / "perm-0").rglob("*.png"))
+    flip_bit(_file(bank, "mnist-perm-0"), _in_the_mask(bank, "mnist-perm-0"))
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"gone.png\n{image}\n"))
+    ran = run("predict", "--bank", bank, "--json-lines", "-")
+    gone, found = map(json.loads, ran.out.splitlines())
+    assert (ran.code, gone["source"]) == (5, "gone.png")
+    assert found["task"] in NAMES[1:]
 
 
 def test_no_task_left_is_an_error(bank: Path) -> None:
