@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,6 +15,7 @@ from bank_format.errors import BankError
 from supsup_cli.data.reading import DEFAULT, Reading
 from supsup_cli.data.splits import choose
 from supsup_cli.errors import NoInputError, SupsupError, UsageError
+from supsup_cli.workflows.anew import anew
 from supsup_cli.workflows.held_out import find_moved, held_out, moved_hint
 from supsup_cli.workflows.inference.accuracy import (
     HeldOutTask,
@@ -176,7 +178,7 @@ def _loaded(
     for name in shared.names:
         index = places[name]
         try:
-            task = opened.tasks[index]
+            task = anew(opened, partial(opened.tasks.__getitem__, index))
         except BankError:  # it is among the failures
             count += 1
             continue

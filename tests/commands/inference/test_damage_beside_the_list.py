@@ -14,9 +14,11 @@ from bank_format.encoding.sealed import unseal
 from bank_format.index.list_part import build_list, parse_list
 from supsup_cli import api
 from supsup_cli.data.catalog import load_test
+from supsup_cli.workflows.inference import evaluate as evaluating
+from supsup_cli.workflows.inference import predict as predicting
 from supsup_cli.workflows.inference.decisions import decide
 from supsup_cli.workflows.inference.rules import DecisionRequest, choose_rule
-from supsup_cli.workflows.lazy_tasks import open_lazily
+from supsup_cli.workflows.lazy_tasks import LazyTasks, open_lazily
 from supsup_cli.workflows.reporting import Silent
 from tests.support.banks import index_files
 from tests.support.commands import answer, flip_bit, make_bank, run
@@ -168,6 +170,49 @@ def test_a_task_that_is_replaced_meanwhile_is_no_lie(whole: Path, tmp_path: Path
     expected = decide(new, rule, images, groups, len(NAMES))
     assert decided.labels.tolist() == expected.labels.tolist()
     assert decided.scores == pytest.approx(expected.scores, rel=1e-4, abs=1e-4, nan_ok=True)
+
+
+@pytest.mark.parametrize("method", ["auto", "exhaustive"])
+@pytest.mark.parametrize("workflow", [predicting, evaluating])
+def test_a_command_goes_on_where_a_task_is_replaced_after_it_began(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workflow: Any, method: str
+) -> None:
+    bank = Path(shutil.copytree(whole, tmp_path / "bank"))
+
+    def opened_then_replaced(*asked: Any) -> LazyTasks:
+        opened = open_lazily(*asked)
+        assert run("tasks", "remove", NAMES[2], "--yes", "--bank", bank).code == 0
+        again = ("--data", "mnist-split-4", "--name", NAMES[2], "--steps", 20)
+        assert run("learn-task", "--bank", bank, *again).code == 0
+        return opened
+
+    words: tuple[object, ...] = ("--limit", 12, "--method", method, "--bank", bank)
+    words = ("evaluate", *words)
+    if workflow is predicting:
+        words = ("predict", *words[1:], "--data", "mnist-split-4")
+    monkeypatch.setattr(workflow, "open_lazily", opened_then_replaced)
+    meanwhile = answer(*words)
+    monkeypatch.undo()
+    key, *told = ("tasks", "task", "accuracy_given", "task_accuracy")
+    if workflow is predicting:
+        key, *told = ("results", "task", "label")
+    rows, expected = (
+        [[one[name] for name in told] for one in document[key]]
+        for document in (meanwhile, answer(*words))
+    )
+    assert rows == expected
+
+
+def test_a_replaced_task_keeps_no_class_of_the_old_one(whole: Path, tmp_path: Path) -> None:
+    bank = Path(shutil.copytree(whole, tmp_path / "bank"))
+    opened = open_lazily(bank, "cpu")
+    assert opened.tasks[2].content.task == NAMES[2]
+    assert run("tasks", "remove", NAMES[2], "--yes", "--bank", bank).code == 0
+    again = ("--data", "mnist-split-4", "--name", NAMES[2], "--steps", 4)
+    assert run("learn-task", "--bank", bank, *again).code == 0
+    opened.distrust(NAMES[2])
+    assert [one.output for one in opened.tasks[2].content.classes] == [8, 9]
+    assert opened.own[2].nonzero()[:, 0].tolist() == [8, 9]
 
 
 def test_python_is_warned(whole: Path, tmp_path: Path) -> None:
