@@ -137,6 +137,23 @@ def test_no_task_left_is_an_error(bank: Path) -> None:
         assert (ran.code, ran.error["code"]) == (5, "damaged")
 
 
+@pytest.mark.parametrize("method", ["auto", "signature"])
+def test_where_all_tasks_are_removed_meanwhile_the_bank_is_named(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    bank = Path(shutil.copytree(whole, tmp_path / "bank"))
+
+    def opened_then_emptied(*asked: Any) -> LazyTasks:
+        opened = open_lazily(*asked)
+        assert run("tasks", "remove", *NAMES, "--yes", "--bank", bank).code == 0
+        return opened
+
+    monkeypatch.setattr(predicting, "open_lazily", opened_then_emptied)
+    ran = run("predict", *_asked(bank, "mnist-perm-0", "--method", method), "--json")
+    assert (ran.code, ran.error["code"]) == (2, "no-such-task"), ran
+    assert str(bank) in ran.error["message"]
+
+
 @pytest.mark.parametrize("lie", [{"steps": 999}, {"sparse": True}])
 def test_an_index_that_lies_is_named_and_the_answer_comes_from_the_files(
     bank: Path, lie: dict[str, Any]
