@@ -2,7 +2,9 @@
 
 A file's name is the SHA-256 that seals it, so it is right whatever bank or store it came from, and
 every read checks it as if it came from the store. Damaged and surplus files are removed; nothing
-here is ever needed. If the system refuses anything, the store is read instead.
+here is ever needed. If the system refuses anything, the store is read instead. Only files with such
+names, or those of what is being written, are counted and removed: SUPSUP_CACHE may name a folder
+that holds others.
 """
 
 import hashlib
@@ -16,6 +18,8 @@ _MOST_BYTES = 4 * 2**30
 _SHRINK_TO = 0.8  # of the limit, so that not every new file makes us count all files again
 _SEAL = re.compile("[0-9a-f]{64}")
 _SEAL_BYTES = 32
+_OF = "of-"  # before the name of what remembers a seal
+_OURS = re.compile(rf"(?:{_OF})?[0-9a-f]{{64}}|\.[0-9a-f]{{16}}\.tmp")
 
 
 def cache_folder() -> Path:
@@ -90,7 +94,7 @@ class Cache:
             self._write(self._name(version), seal.hex().encode())
 
     def _name(self, version: str) -> str:
-        return "of-" + hashlib.sha256(version.encode()).hexdigest()
+        return _OF + hashlib.sha256(version.encode()).hexdigest()
 
     def _made(self) -> bool:
         """Create the folder; a link, or a folder that others may write into, is not used."""
@@ -137,6 +141,7 @@ class Cache:
         found = []
         for path in self._folder.iterdir():
             with suppress(OSError):
-                status = path.stat()
-                found.append((status.st_mtime, status.st_size, path))
+                if _OURS.fullmatch(path.name):
+                    status = path.stat()
+                    found.append((status.st_mtime, status.st_size, path))
         return found

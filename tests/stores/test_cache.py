@@ -1,6 +1,7 @@
 """What was read of a store is kept for its owner, checked at every read, bounded, never needed."""
 
 import hashlib
+import os
 import stat
 from pathlib import Path
 
@@ -65,6 +66,19 @@ def test_what_was_used_longest_ago_goes(tmp_path: Path) -> None:
     assert sum(path.stat().st_size for path in (tmp_path / "cache").iterdir()) <= 10_000
     assert kept.read(files[-1][-32:]) == files[-1]
     assert kept.read(files[1][-32:]) is None
+
+
+def test_files_of_others_in_its_folder_stay(tmp_path: Path) -> None:
+    for name in ("thesis.tex", "of-old", "a" * 63, ".tmp"):
+        (tmp_path / name).write_bytes(bytes(2000))
+        os.utime(tmp_path / name, (1, 1))
+    kept = Cache(tmp_path, 2000)
+    files = [sealed(bytes([number]) * 968) for number in range(4)]
+    for data in files:
+        kept.keep(data)
+    assert {path.stat().st_size for path in tmp_path.iterdir()} == {1000, 2000}
+    assert sum(path.stat().st_size == 2000 for path in tmp_path.iterdir()) == 4
+    assert kept.read(files[-1][-32:]) == files[-1]
 
 
 def test_nothing_is_kept_where_nothing_may_be(tmp_path: Path) -> None:
