@@ -22,12 +22,19 @@ _OF = "of-"  # before the name of what remembers a seal
 _OURS = re.compile(rf"(?:{_OF})?[0-9a-f]{{64}}|\.[0-9a-f]{{16}}\.tmp")
 
 
-def cache_folder() -> Path:
-    """Return where files are kept: SUPSUP_CACHE, or supsup in the user's cache folder."""
+def cache_folder() -> Path | None:
+    """Return where files are kept: SUPSUP_CACHE, or supsup in the user's cache folder.
+
+    A user without a home, as in a container, has no such folder: None.
+    """
     given = os.environ.get("SUPSUP_CACHE")
     if given:
         return Path(given)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "supsup" / "stores"
+    try:
+        caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    except RuntimeError:
+        return None
+    return Path(caches) / "supsup" / "stores"
 
 
 def most_bytes() -> int:
@@ -45,14 +52,14 @@ class Cache:
     """Sealed files, and the seal that each object had when last seen.
 
     Args:
-        folder: created with mode 0700 if missing.
+        folder: created with mode 0700 if missing; None: nothing is kept.
         most: largest number of bytes to keep.
     """
 
-    def __init__(self, folder: Path, most: int) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path | None, most: int) -> None:
+        self._folder = folder or Path()
         self._most = most
-        self._usable = most > 0 and self._made()
+        self._usable = folder is not None and most > 0 and self._made()
         self._total = -1
 
     def read(self, seal: bytes) -> bytes | None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import pwd
 import stat
 from pathlib import Path
 
@@ -48,6 +49,21 @@ def test_a_cache_that_cannot_be_used_is_left_alone(
     monkeypatch.setenv("SUPSUP_CACHE", str(tmp_path / "file"))
     assert len(answer("tasks", "--bank", S3)["tasks"]) == 4
     assert (tmp_path / "file").read_text() == "no folder"
+
+
+def test_a_user_without_a_home_reads_the_store(
+    served: FlakyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nobody(number: int) -> None:
+        raise KeyError(f"getpwuid(): uid not found: {number}")
+
+    for name in ("SUPSUP_CACHE", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    for _ in range(2):
+        served.trouble.asked.clear()
+        assert len(answer("tasks", "--bank", S3)["tasks"]) == 4
+        assert len(bodies(served)) == 4
 
 
 def test_a_link_in_its_place_is_not_followed(tmp_path: Path) -> None:
