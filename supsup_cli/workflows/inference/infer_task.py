@@ -68,8 +68,7 @@ def infer_open(
     ranks: Ranks = ALONE,
 ) -> InferResult:
     """Name the task of every image or group among the open tasks; see `infer_task`."""
-    if top < 1:
-        raise UsageError(f"--top {top}: expected at least 1")
+    check_top(top)
     if plot is not None and decision.method != "hopfield":
         raise UsageError(f"--plot {plot} with --method {decision.method}: expected hopfield")
     if plot is not None and ranks.count > 1:
@@ -105,6 +104,16 @@ def infer_open(
         plot=None if plot is None else str(plot),
         left_out=without,
     )
+
+
+def check_top(top: int) -> None:
+    """Expect a number of scores to report.
+
+    Raises:
+        UsageError: less than one.
+    """
+    if top < 1:
+        raise UsageError(f"--top {top}: expected at least 1")
 
 
 def decide_batch(

@@ -109,6 +109,13 @@ def test_what_does_not_go_with_it_is_refused(
     assert message in last["error"]["message"]
 
 
+@pytest.mark.parametrize("top", [0, -1])
+def test_no_score_at_all_is_refused(bank: Path, files: list[str], top: int) -> None:
+    words = ("infer-task", "--bank", bank, "--top", top, files[0])
+    for ran in (run(*words, "--json"), run(*words, "--json-lines")):
+        assert (ran.code, ran.error["message"]) == (2, f"--top {top}: expected at least 1")
+
+
 def test_a_fatal_error_is_one_last_line(tmp_path: Path) -> None:
     ran = run("predict", "--bank", tmp_path, "--json-lines", "-")
     (last,) = map(json.loads, ran.out.splitlines())
