@@ -116,6 +116,19 @@ def test_no_score_at_all_is_refused(bank: Path, files: list[str], top: int) -> N
         assert (ran.code, ran.error["message"]) == (2, f"--top {top}: expected at least 1")
 
 
+def test_under_torchrun_what_is_done_exits_0_and_a_note_has_the_code(
+    bank: Path, files: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("predict", "--bank", bank, "--json-lines", files[0], "gone.png")
+    alone = run(*words)
+    for name, value in (("RANK", 0), ("WORLD_SIZE", 2), ("LOCAL_RANK", 0)):
+        monkeypatch.setenv(name, str(value))
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
+    shared = run(*words)
+    assert (alone.code, shared.code, shared.out) == (3, 0, alone.out)
+    assert shared.err == "supsup: this would end with 3 without torchrun\n"
+
+
 def test_a_fatal_error_is_one_last_line(tmp_path: Path) -> None:
     ran = run("predict", "--bank", tmp_path, "--json-lines", "-")
     (last,) = map(json.loads, ran.out.splitlines())
