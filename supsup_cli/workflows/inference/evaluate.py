@@ -33,6 +33,7 @@ from supsup_cli.workflows.ranks import ALONE, Ranks
 from supsup_cli.workflows.reporting import Reporter
 from supsup_cli.workflows.results.common import FailedInput
 from supsup_cli.workflows.results.inference import EvaluateResult, GroupScores, Scores
+from supsup_cli.workflows.written import check_written
 
 _GROUP_SIZES = re.compile("[1-9][0-9]{0,8}(?:,[1-9][0-9]{0,8}){0,63}")
 _Shares = TypeVar("_Shares", bound=Scores)
@@ -89,6 +90,7 @@ def evaluate(
     if request.limit is not None and request.limit < 1:
         raise UsageError(f"--limit {request.limit}: expected at least 1")
     sizes = _sizes(request.group_sizes)
+    check_written(request.csv, request.plot)
     opened, rule = settle(open_lazily(path, decision.device), decision, reporter)
     left_out = LeftOut(opened, reporter.note)
     there = set(opened.names)

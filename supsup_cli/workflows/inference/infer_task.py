@@ -25,6 +25,7 @@ from supsup_cli.workflows.opening import OpenTasks
 from supsup_cli.workflows.ranks import ALONE, Ranks
 from supsup_cli.workflows.reporting import Reporter
 from supsup_cli.workflows.results.inference import InferredSource, InferResult
+from supsup_cli.workflows.written import check_written
 
 _MOST_PANELS = 12
 
@@ -73,6 +74,7 @@ def infer_open(
         raise UsageError(f"--plot {plot} with --method {decision.method}: expected hopfield")
     if plot is not None and ranks.count > 1:
         raise UsageError(f"--plot {plot} under torchrun: expected one process")
+    check_written(None, plot)
     opened, rule = settle(opened, decision, reporter)
     left_out = LeftOut(opened, reporter.note)
     began = time.perf_counter()
