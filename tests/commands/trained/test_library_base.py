@@ -214,8 +214,11 @@ def test_what_torchvision_publishes_is_fetched_and_its_hash_checked(
     assert Bank.open(tmp_path / "bank").record.weights_sha256 == digest
     kept = tmp_path / "torch" / "hub" / "checkpoints" / name
     kept.write_bytes(kept.read_bytes()[:-1] + b"?")
+    opened: list[object] = []
+    monkeypatch.setattr(torch, "load", lambda file, **_: opened.append(file))
     told = _refused(tmp_path / "other", *words)
     assert str(kept) in told
+    assert opened == []  # what is not the published file is not even read as one
 
 
 class _Hostile:
