@@ -10,7 +10,7 @@ from bank_format.disk.stores import Place
 from supsup_cli.errors import UsageError
 from supsup_cli.workflows.hopfield.recovery import Recovered, report, tell_unrecovered
 from supsup_cli.workflows.inference.decisions import decide
-from supsup_cli.workflows.inference.inputs import InputBatch, InputRequest, joined
+from supsup_cli.workflows.inference.inputs import InputBatch, InputRequest, decided_together
 from supsup_cli.workflows.inference.rules import (
     DecisionRequest,
     Rule,
@@ -84,7 +84,7 @@ def infer_open(
     results: list[InferredSource] = []
     recoveries: list[tuple[str, Recovered]] = []
     with told_of_compiling(reporter), reporter.track("inferring", None, "images") as advance:
-        for batch in batches if rule.single else iter([joined(batches)]):
+        for batch in decided_together(batches, rule.group):
             part, recovered = decide_batch(opened, rule, batch, top)
             results += part
             recoveries += recovered[: _MOST_PANELS - len(recoveries)]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from bank_format.disk.stores import Place
 from supsup_cli.workflows.hopfield.recovery import Recovered, report, tell_unrecovered
 from supsup_cli.workflows.inference.decisions import decide
-from supsup_cli.workflows.inference.inputs import InputBatch, InputRequest, joined
+from supsup_cli.workflows.inference.inputs import InputBatch, InputRequest, decided_together
 from supsup_cli.workflows.inference.masks_run import run
 from supsup_cli.workflows.inference.rules import (
     DecisionRequest,
@@ -77,7 +77,7 @@ def predict_open(
     results: list[PredictedSource] = []
     recoveries: list[RecoveryReport] = []
     with told_of_compiling(reporter), reporter.track("predicting", None, "images") as advance:
-        for batch in batches if rule is None or rule.single else iter([joined(batches)]):
+        for batch in decided_together(batches, rule.group if rule else "image"):
             part, recovered = answer_batch(opened, rule, batch)
             results += part
             tell_unrecovered(recovered, opened.names, reporter)

@@ -51,11 +51,6 @@ class Rule:
     signatures: OpenSignatures | None = None
     most_tried: int = MOST_TRIED
 
-    @property
-    def single(self) -> bool:
-        """Whether every image gets its own answer."""
-        return self.group == "image"
-
 
 def settle(
     opened: OpenTasks, decision: DecisionRequest, reporter: Reporter
