@@ -92,7 +92,11 @@ class Terminal:
             else:
                 _print_text(result)
         if exit_code and not self._as_json:
-            self.note(f"this would end with {exit_code} without torchrun")
+            self.withheld(exit_code)
+
+    def withheld(self, exit_code: int) -> None:
+        """Note the exit code that the process cannot end with; see `commands.answering`."""
+        self.note(f"this would end with {exit_code} without torchrun")
 
     def line(self, answer: "DataclassInstance") -> None:
         """Print one answer of a stream at once, as a JSON object on its own line.

@@ -86,7 +86,9 @@ class Together:
         """Send every rank the lines that only rank 0 can read, if "-" asks for them."""
         if self._group is None or "-" not in words:
             return stdin
-        return StringIO(self._group.told(stdin.read))
+        from supsup_cli.data.sources import read_lines
+
+        return StringIO(self._group.told(lambda: "".join(read_lines(stdin))))
 
 
 def answer_together(
@@ -178,6 +180,8 @@ def answer_lines(
 ) -> None:
     """Do a command's work, which prints its own answers, and exit with its code.
 
+    Under torchrun rank 0 does it, and as there is no document, a note has the code.
+
     Raises:
         UsageError: --json was given too.
     """
@@ -186,11 +190,15 @@ def answer_lines(
     among = place()
     if among is not None and among.rank:
         raise typer.Exit(0)
+    terminal = Terminal(as_json=True, quiet=quiet)
     try:
-        result = work(Terminal(as_json=True, quiet=quiet))
+        result = work(terminal)
     except ReaderGoneError:
         raise typer.Exit(0) from None
-    raise typer.Exit(result.exit_code or (_NEW_TASK if fail_on_new and result.new else 0))
+    code = result.exit_code or (_NEW_TASK if fail_on_new and result.new else 0)
+    if code and among is not None:
+        terminal.withheld(code)
+    raise typer.Exit(code if among is None else 0)
 
 
 def _exit_code(result: Result, *, fail_on_new: bool) -> int:

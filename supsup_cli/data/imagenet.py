@@ -6,7 +6,6 @@ those of the paper's SplitImageNet.
 """
 
 from functools import partial
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -41,7 +40,7 @@ def list_imagenet(index: int, reading: Reading) -> Listing:
     """
     if not reading.root:
         raise missing_root(FORM)
-    root = Path(reading.root).expanduser()
+    root = reading.folder
     root = root / "imagenet" if (root / "imagenet" / "train").is_dir() else root
     for part in ("train", "val"):
         if not (root / part).is_dir():

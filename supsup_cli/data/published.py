@@ -67,7 +67,7 @@ SETS = {
 def published_data(variant: Variant, reading: Reading) -> "PublishedData | ListedData":
     """Open one task, from torchvision's files or, if those are missing, from class folders."""
     one = SETS[variant.form]
-    root = Path(reading.root).expanduser()
+    root = reading.folder
     folder = root / one.images
     if reading.root and not (root / one.folder).is_dir() and (folder / "train").is_dir():
         name = str(variant)
@@ -187,7 +187,7 @@ def _open(form: str, reading: Reading, train: bool) -> Any:  # of torchvision, w
         import torchvision.datasets
 
     one = SETS[form]
-    place = Path(reading.root).expanduser() / one.folder
+    place = reading.folder / one.folder
     try:
         # its messages about a download would be printed before the answer
         with redirect_stdout(io.StringIO()):
@@ -212,7 +212,7 @@ def _stamp(form: str, reading: Reading) -> tuple[tuple[str, int, int], ...]:
     """Return names, sizes and times of the files, which change when others take their place."""
     if not reading.root:
         raise missing_root(form)
-    folder = Path(reading.root).expanduser() / SETS[form].folder
+    folder = reading.folder / SETS[form].folder
     try:
         found = [(one.name, one.stat()) for one in folder.iterdir()]
     except OSError:

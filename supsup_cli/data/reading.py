@@ -1,8 +1,10 @@
 """How data are read: limits of an image, and where data sets outside the package are."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from supsup_cli.data.limits import MAX_PIXELS
+from supsup_cli.errors import NoInputError
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,21 @@ class Reading:
     root: str = ""
     download: bool = False
     first_rule: bool = False
+
+    @property
+    def folder(self) -> Path:
+        """The root, with a user's home in place of ~.
+
+        Raises:
+            NoInputError: there is no such user, or no home.
+        """
+        try:
+            return Path(self.root).expanduser()
+        except RuntimeError as error:
+            raise NoInputError(
+                f"--data-root {self.root}: not a usable path ({error})",
+                hint="write the folder's path in full",
+            ) from error
 
 
 DEFAULT = Reading()

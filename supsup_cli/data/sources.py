@@ -72,12 +72,16 @@ def find_images(
 
 
 def read_lines(stream: TextIO) -> Iterator[str]:
-    """Read a list line by line, so that a list without line ends cannot fill memory.
+    """Read a list line by line, so that one without line ends, or without an end, fills no memory.
 
     Raises:
-        NoInputError: a line of more than `MOST_LINE` characters.
+        NoInputError: a line of more than `MOST_LINE` characters, or more than `MOST_FILES` lines.
     """
+    count = 0
     while line := stream.readline(MOST_LINE + 1):
+        count += 1
+        if count > MOST_FILES:
+            raise too_many("-", "lines")
         if len(line) > MOST_LINE:
             raise NoInputError(
                 f"-: a line of more than {MOST_LINE:,} characters on standard input, expected a "
@@ -112,7 +116,7 @@ def _expand(argument: str, stdin: Iterable[str], seen: Seen) -> Iterator[Source]
 
 
 def _images_of(path: str, seen: Seen) -> Iterator[Source]:
-    if not Path(path).is_dir():
+    if not is_folder(path):
         yield _source(path)
         return
     own = Seen()
@@ -137,6 +141,18 @@ def _images_of(path: str, seen: Seen) -> Iterator[Source]:
     seen.add(own)
 
 
+def is_folder(path: str) -> bool:
+    """Return whether a path is a folder; if the system refuses to say, reading it says why.
+
+    Raises:
+        ValueError: no file can have such a name, because it holds a NUL.
+    """
+    try:
+        return Path(path).is_dir()
+    except OSError:  # too long a name, or a folder above it that may not be entered
+        return False
+
+
 def _source(path: str, problem: NoInputError | None = None) -> Source:
     return Source(path, os.path.dirname(path) or ".", problem)  # noqa: PTH120
 
@@ -152,7 +168,7 @@ def lines_as_they_come(stream: TextIO, most: int) -> Iterator[list[str]]:
         at least one line, without line ends.
 
     Raises:
-        NoInputError: a line is too long to be a path.
+        NoInputError: a line is too long to be a path; those before it have been passed on.
     """
     try:
         descriptor = stream.fileno()
@@ -161,30 +177,28 @@ def lines_as_they_come(stream: TextIO, most: int) -> Iterator[list[str]]:
             yield [line.rstrip("\r\n")]
         return
     waiting, ended, first = b"", False, True
-    while not ended:
-        part = os.read(descriptor, _CHUNK)
-        ended = not part
-        waiting += part
-        if first and len(waiting) >= len(_MARK_BYTES):
-            waiting, first = waiting.removeprefix(_MARK_BYTES), False
-        *whole, waiting = waiting.split(b"\n")
-        if len(waiting) > MOST_LINE:
-            raise NoInputError(
-                f"-: a line of more than {MOST_LINE:,} bytes, expected one path per line"
-            )
-        if ended and waiting:
-            whole.append(waiting)
+    while not ended and len(waiting) <= MOST_LINE:
+        whole: list[bytes] = []
         # Chunks that have already arrived join the batch until it is full.
-        while not ended and whole and len(whole) < most and _ready(descriptor):
+        while not whole or (len(whole) < most and _ready(descriptor)):
             part = os.read(descriptor, _CHUNK)
             ended = not part
-            *more, waiting = (waiting + part).split(b"\n")
+            waiting += part
+            if first and len(waiting) >= len(_MARK_BYTES):
+                waiting, first = waiting.removeprefix(_MARK_BYTES), False
+            *more, waiting = waiting.split(b"\n")
             whole += more
-            if ended and waiting:
-                whole.append(waiting)
+            if ended or len(waiting) > MOST_LINE:
+                break
+        if ended and waiting:
+            whole.append(waiting)
         for start in range(0, len(whole), most):
             some = whole[start : start + most]
             yield [os.fsdecode(line.removesuffix(b"\r")) for line in some]
+    if not ended:
+        raise NoInputError(
+            f"-: a line of more than {MOST_LINE:,} bytes, expected one path per line"
+        )
 
 
 def _ready(descriptor: int) -> bool:

@@ -2,7 +2,9 @@
 
 A file's name is the SHA-256 that seals it, so it is right whatever bank or store it came from, and
 every read checks it as if it came from the store. Damaged and surplus files are removed; nothing
-here is ever needed. If the system refuses anything, the store is read instead.
+here is ever needed. If the system refuses anything, the store is read instead. Only files with such
+names, or those of what is being written, are counted and removed: SUPSUP_CACHE may name a folder
+that holds others.
 """
 
 import hashlib
@@ -16,14 +18,23 @@ _MOST_BYTES = 4 * 2**30
 _SHRINK_TO = 0.8  # of the limit, so that not every new file makes us count all files again
 _SEAL = re.compile("[0-9a-f]{64}")
 _SEAL_BYTES = 32
+_OF = "of-"  # before the name of what remembers a seal
+_OURS = re.compile(rf"(?:{_OF})?[0-9a-f]{{64}}|\.[0-9a-f]{{16}}\.tmp")
 
 
-def cache_folder() -> Path:
-    """Return where files are kept: SUPSUP_CACHE, or supsup in the user's cache folder."""
+def cache_folder() -> Path | None:
+    """Return where files are kept: SUPSUP_CACHE, or supsup in the user's cache folder.
+
+    A user without a home, as in a container, has no such folder: None.
+    """
     given = os.environ.get("SUPSUP_CACHE")
     if given:
         return Path(given)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "supsup" / "stores"
+    try:
+        caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    except RuntimeError:
+        return None
+    return Path(caches) / "supsup" / "stores"
 
 
 def most_bytes() -> int:
@@ -41,14 +52,14 @@ class Cache:
     """Sealed files, and the seal that each object had when last seen.
 
     Args:
-        folder: created with mode 0700 if missing.
+        folder: created with mode 0700 if missing; None: nothing is kept.
         most: largest number of bytes to keep.
     """
 
-    def __init__(self, folder: Path, most: int) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path | None, most: int) -> None:
+        self._folder = folder or Path()
         self._most = most
-        self._usable = most > 0 and self._made()
+        self._usable = folder is not None and most > 0 and self._made()
         self._total = -1
 
     def read(self, seal: bytes) -> bytes | None:
@@ -90,7 +101,7 @@ class Cache:
             self._write(self._name(version), seal.hex().encode())
 
     def _name(self, version: str) -> str:
-        return "of-" + hashlib.sha256(version.encode()).hexdigest()
+        return _OF + hashlib.sha256(version.encode()).hexdigest()
 
     def _made(self) -> bool:
         """Create the folder; a link, or a folder that others may write into, is not used."""
@@ -137,6 +148,7 @@ class Cache:
         found = []
         for path in self._folder.iterdir():
             with suppress(OSError):
-                status = path.stat()
-                found.append((status.st_mtime, status.st_size, path))
+                if _OURS.fullmatch(path.name):
+                    status = path.stat()
+                    found.append((status.st_mtime, status.st_size, path))
         return found

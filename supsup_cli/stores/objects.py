@@ -166,15 +166,18 @@ class Objects:
 
     def stat(self, name: str) -> ObjectStat:
         """Return the size and version that an object has now."""
-        from obstore import head
-
-        found = self._tried(lambda: head(self._client, self._key(name)))
-        return ObjectStat(int(found["size"]), str(found["e_tag"] or ""))
+        return self._tried(lambda: self._head(name))
 
     def expect(self, names: Sequence[str]) -> None:
         """Fetch these objects ahead, a few at a time, once the first of them is read."""
         with self._lock:
             self._expected = list(reversed(names))
+
+    def _head(self, name: str) -> ObjectStat:
+        from obstore import head
+
+        found = head(self._client, self._key(name))
+        return ObjectStat(int(found["size"]), str(found["e_tag"] or ""))
 
     def _fetch_ahead(self, name: str, limit: int) -> None:
         """Start fetching the objects that follow an expected one."""
@@ -243,6 +246,8 @@ class Objects:
             listed = self._seen.get(name)
             expected = size if listed is None else listed.size
             if len(data) != expected:
+                if listed is not None:  # it was replaced since: the next reply must be as it is now
+                    self._seen[name] = self._head(name)
                 raise _short(len(data), expected)
             return data
 

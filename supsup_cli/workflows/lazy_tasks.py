@@ -260,6 +260,7 @@ class TaskReader(Sequence[Task]):
         whole = np.concatenate(list(task.masks.values()))
         self.stack.packed[index].copy_(torch.from_numpy(whole))
         self._gains[index] = gains_of(net, task).to(net.device)
+        self.own[index] = False  # a replaced task may have had other classes
         self.own[index, [one.output for one in task.content.classes]] = True
         if net.device.type == "cpu":
             whole = self.stack.packed[index].numpy()

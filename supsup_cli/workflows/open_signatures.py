@@ -101,13 +101,14 @@ class OpenSignatures:
 
     @property
     def stale(self) -> bool:
-        """Whether tasks were left out since the table was made."""
-        return len(self._source.gone) != self._gone
+        """Whether the table is no longer of all tasks that are not left out, as they are known."""
+        source = self._source
+        return len(source.gone) != self._gone or source.coarse is not self._rows
 
     def renew(self) -> None:
         """Make the table again, after a task was left out or the index was wrong."""
         source, places, size = self._source, self._source.places, self.features.size
-        self._gone = len(source.gone)
+        self._gone, self._rows = len(source.gone), source.coarse
         here, trusted = np.ones(len(places), np.bool_), np.ones(len(places), np.bool_)
         here[list(source.gone)] = False
         trusted[list(source.hinted)] = False

@@ -1,5 +1,6 @@
 """Draw pictures of results; matplotlib is an extra and imported where it is used."""
 
+import io
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -235,6 +236,19 @@ def _figure(path: Path, inches: tuple[float, float]) -> Any:  # matplotlib has n
             f"--plot {path}: matplotlib is not installed", hint="pip install 'supsup[plot]'"
         ) from error
     return Figure(figsize=inches, layout="constrained")
+
+
+def check_plot(path: Path) -> None:
+    """Draw nothing, in memory, as a picture of that name would be drawn.
+
+    Raises:
+        UsageError: no picture has such an ending, or matplotlib is not installed.
+        StorageError: matplotlib has no folder to write to.
+    """
+    try:
+        _figure(path, (1, 1)).savefig(io.BytesIO(), format=path.suffix[1:] or None)
+    except ValueError as error:
+        raise UsageError(f"--plot {path}: {error}") from error
 
 
 def _save(figure: Any, path: Path) -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 from supsup_cli.data import decoding, embedded, limits, pixels, sources
 from supsup_cli.data.folders import class_folders, loading, walking
 from supsup_cli.data.images import read_image
-from supsup_cli.data.sources import find_images, read_lines
+from supsup_cli.data.sources import find_images, lines_as_they_come, read_lines
 from supsup_cli.errors import ImageError, NoInputError, StorageError, UsageError
 from tests.support.commands import make_class_folder, run
 
@@ -177,6 +177,37 @@ def test_a_line_without_an_end_is_not_kept_whole(
     monkeypatch.setattr("sys.stdin", Endless())
     assert run("predict", "-", "--bank", bank).code == 2
     assert list(read_lines(io.StringIO("a\nb"))) == ["a\n", "b"]
+
+
+def test_a_list_without_an_end_is_not_kept_whole(
+    bank: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Endless(io.StringIO):
+        told = 0
+
+        def readline(self, size: int | None = -1, /) -> str:
+            self.told += 1
+            assert self.told <= 4
+            return "gone.png\n"
+
+    monkeypatch.setattr(sources, "MOST_FILES", 3)
+    monkeypatch.setattr(walking, "MOST_FILES", 3)
+    monkeypatch.setattr("sys.stdin", Endless())
+    ran = run("predict", "-", "--bank", bank, "--json")
+    assert (ran.code, ran.error["message"]) == (
+        2,
+        "-: more than 3 lines, expected at most as many",
+    )
+
+
+def test_lines_before_one_without_an_end_are_passed_on(tmp_path: Path) -> None:
+    (tmp_path / "list").write_bytes(b"a.png\nb.png\n" + bytes(1 << 20))
+    with (tmp_path / "list").open() as stream:
+        lines = lines_as_they_come(stream, 256)
+        assert next(lines) == ["a.png", "b.png"]
+        with pytest.raises(NoInputError, match="a line of more than 32,768 bytes"):
+            next(lines)
+        assert os.lseek(stream.fileno(), 0, os.SEEK_CUR) <= 1 << 17
 
 
 def test_a_nul_in_a_list_is_one_failed_input(

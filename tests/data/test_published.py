@@ -101,6 +101,14 @@ def test_missing_data_is_one_clear_line(
     assert ("image-net.org" if "imagenet" in name else "--download") in hint
 
 
+@pytest.mark.parametrize("name", ["cifar10-split-0", "imagenet-split-0"])
+def test_a_root_in_the_home_of_nobody_is_one_clear_line(name: str) -> None:
+    root = "~no-such-user/sets"
+    ran = run("data", "export", name, "anywhere", "--data-root", root, "--json")
+    assert (ran.code, ran.error["code"]) == (2, "no-input")
+    assert f"--data-root {root}: not a usable path" in ran.error["message"]
+
+
 def test_files_that_are_not_the_published_ones_are_not_opened(tmp_path: Path) -> None:
     folder = tmp_path / "cifar-10-batches-py"
     folder.mkdir()

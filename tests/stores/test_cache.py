@@ -1,6 +1,8 @@
 """What was read from a store is cached for its owner, checked at every read, and bounded."""
 
 import hashlib
+import os
+import pwd
 import stat
 from pathlib import Path
 
@@ -49,6 +51,21 @@ def test_a_cache_that_cannot_be_used_is_left_alone(
     assert (tmp_path / "file").read_text() == "no folder"
 
 
+def test_a_user_without_a_home_reads_the_store(
+    served: FlakyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nobody(number: int) -> None:
+        raise KeyError(f"getpwuid(): uid not found: {number}")
+
+    for name in ("SUPSUP_CACHE", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    for _ in range(2):
+        served.trouble.asked.clear()
+        assert len(answer("tasks", "--bank", S3)["tasks"]) == 4
+        assert len(bodies(served)) == 4
+
+
 def test_a_link_in_its_place_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "cache").symlink_to(tmp_path / "elsewhere")
@@ -65,6 +82,19 @@ def test_what_was_used_longest_ago_goes(tmp_path: Path) -> None:
     assert sum(path.stat().st_size for path in (tmp_path / "cache").iterdir()) <= 10_000
     assert kept.read(files[-1][-32:]) == files[-1]
     assert kept.read(files[1][-32:]) is None
+
+
+def test_files_of_others_in_its_folder_stay(tmp_path: Path) -> None:
+    for name in ("thesis.tex", "of-old", "a" * 63, ".tmp"):
+        (tmp_path / name).write_bytes(bytes(2000))
+        os.utime(tmp_path / name, (1, 1))
+    kept = Cache(tmp_path, 2000)
+    files = [sealed(bytes([number]) * 968) for number in range(4)]
+    for data in files:
+        kept.keep(data)
+    assert {path.stat().st_size for path in tmp_path.iterdir()} == {1000, 2000}
+    assert sum(path.stat().st_size == 2000 for path in tmp_path.iterdir()) == 4
+    assert kept.read(files[-1][-32:]) == files[-1]
 
 
 def test_nothing_is_kept_where_nothing_may_be(tmp_path: Path) -> None:

@@ -6,12 +6,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import obstore
 import pytest
 
 from bank_format.bank import Bank
 from bank_format.errors import StorageError
 from supsup_cli.stores.addresses import address, place_of
-from supsup_cli.stores.objects import memory
+from supsup_cli.stores.objects import memory, open_store
 from tests.support.banks import add, create
 from tests.support.commands import answer, make_bank, run
 from tests.support.flaky_store import FlakyServer, upload
@@ -122,3 +123,12 @@ def test_readers_of_folders_need_no_obstore(bank: Path, monkeypatch: pytest.Monk
     assert os.environ["SUPSUP_CACHE"] not in map(
         str, Path(os.environ["SUPSUP_CACHE"]).parent.iterdir()
     )
+
+
+def test_an_object_that_is_replaced_after_the_listing_is_read_as_it_is_now() -> None:
+    place = memory("replaced")
+    obstore.put(place, "bank/hopfield.safetensors", bytes(100))
+    store = open_store("memory://replaced/bank", cached=False)
+    assert store.list("") == ["hopfield.safetensors"]
+    obstore.put(place, "bank/hopfield.safetensors", bytes(120))
+    assert len(store.read("hopfield.safetensors", 1000)) == 120

@@ -50,18 +50,29 @@ def components(features: NDArray[np.float32], labels: NDArray[np.int64]) -> NDAr
     owner = np.arange(len(present))
     counts = np.bincount(places).astype(np.float64)
     means = np.stack([features[places == one].astype(np.float64).mean(0) for one in owner])
-    left = list(owner)
+    left, costs = owner.copy(), np.full((len(owner), len(owner)), np.inf)
+    for one in left[:-1] if len(left) > _MOST_COMPONENTS else ():
+        costs[one, one + 1 :] = _cost_of_joining(one, left[one + 1 :], means, counts)
     while len(left) > _MOST_COMPONENTS:
-        apart = np.square(means[left, None] - means[None, left]).sum(2)
-        weights = counts[left, None] * counts[None, left] / (counts[left, None] + counts[left])
-        costs = np.where(np.tri(len(left), dtype=bool), np.inf, apart * weights)
-        first, second = np.unravel_index(costs.argmin(), costs.shape)
-        kept, gone = left[first], left.pop(second)
+        kept, gone = map(int, np.unravel_index(costs.argmin(), costs.shape))
         total = counts[kept] + counts[gone]
         means[kept] = (counts[kept] * means[kept] + counts[gone] * means[gone]) / total
         counts[kept] = total
         owner[owner == gone] = kept
+        left = left[left != gone]
+        costs[gone] = costs[:, gone] = np.inf
+        before, after = left[left < kept], left[left > kept]
+        costs[before, kept] = _cost_of_joining(kept, before, means, counts)
+        costs[kept, after] = _cost_of_joining(kept, after, means, counts)
     return np.unique(owner[places], return_inverse=True)[1].astype(np.int64)
+
+
+def _cost_of_joining(
+    one: int, others: NDArray[np.int64], means: NDArray[np.float64], counts: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Compute what joining a component with each of K others adds to the squares within: (K,)."""
+    apart = np.square(means[one] - means[others]).sum(1)
+    return np.asarray(apart * (counts[one] * counts[others] / (counts[one] + counts[others])))
 
 
 def fit_gaussians(

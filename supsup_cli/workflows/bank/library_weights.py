@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from bank_format.kinds.bank_json import InputRecord
 from supsup_cli.core.networks.library import ExpectedInput
 from supsup_cli.errors import NoInputError, UsageError
 from supsup_cli.workflows.bank.pretrained import (
@@ -64,7 +65,7 @@ def folder_input(given: Path, expected: ExpectedInput) -> ExpectedInput:
         expected: what the library says of the architecture, used if the folder says nothing.
 
     Raises:
-        UsageError: the file is not JSON as the hub has it, or its numbers are not numbers.
+        UsageError: the file is not JSON as the hub has it, or no images are as its numbers say.
     """
     path = given / _CONFIG
     if not given.is_dir() or not path.is_file():
@@ -79,9 +80,11 @@ def folder_input(given: Path, expected: ExpectedInput) -> ExpectedInput:
         if "input_size" in stated:
             channels, height, width = map(int, stated["input_size"])
             expected = replace(expected, shape=(channels, height, width))
+        # refused here, where the file can be named
+        InputRecord(expected.shape, "cover-bilinear", expected.mean, expected.std)
     except OSError as error:
         raise NoInputError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except (ValueError, AttributeError, TypeError, RecursionError) as error:
+    except (ValueError, AttributeError, TypeError, OverflowError, RecursionError) as error:
         raise UsageError(f"{path}: {error}, expected a config.json as the hub has it") from error
     return expected
 

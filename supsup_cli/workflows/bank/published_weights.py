@@ -5,11 +5,10 @@ nothing but tensors, and only if its SHA-256 begins with the digits in the name 
 gives it. timm's files are safetensors.
 """
 
-import contextlib
 import hashlib
-import io
 import logging
 import re
+import shlex
 from pathlib import Path
 from urllib.error import URLError
 from urllib.parse import urlparse
@@ -79,25 +78,27 @@ def fetch_torchvision(arch: str, url: str, shapes: Shapes) -> LibraryWeights:
         raise UsageError(f"{url}: no digits of a SHA-256 found in the name, expected some")
     file = Path(torch.hub.get_dir()) / "checkpoints" / name
     try:
-        with contextlib.redirect_stdout(io.StringIO()):  # it prints its progress there
-            state = torch.hub.load_state_dict_from_url(
-                url, map_location="cpu", progress=False, check_hash=True, weights_only=True
-            )
+        if not file.exists():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            torch.hub.download_url_to_file(url, str(file), stated[1], progress=False)
         with file.open("rb") as opened:
             digest = hashlib.file_digest(opened, "sha256").hexdigest()
+        if not digest.startswith(stated[1]):  # it was in the cache already
+            raise UsageError(
+                f"{file}: SHA-256 {digest[:16]}… found, expected {stated[1]}…",
+                hint=f"rm {shlex.quote(str(file))}; and try again",
+            )
+        state = torch.hub.load_state_dict_from_url(url, map_location="cpu", weights_only=True)
     except (URLError, OSError) as error:
         raise _bring(url, arch, error, f"{CONVERT.format(source=name)}") from error
+    except UsageError:
+        raise
     except Exception as error:  # torch's errors on broken or hostile files have no common type
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UsageError(
             f"{url}: {reason[:200]}, expected torchvision's file",
-            hint=f"rm {file}; and try again",
+            hint=f"rm {shlex.quote(str(file))}; and try again",
         ) from error
-    if not digest.startswith(stated[1]):  # it was in the cache already, unchecked
-        raise UsageError(
-            f"{file}: SHA-256 {digest[:16]}… found, expected {stated[1]}…",
-            hint=f"rm {file}; and try again",
-        )
     if not isinstance(state, dict) or not all(
         isinstance(one, torch.Tensor) for one in state.values()
     ):

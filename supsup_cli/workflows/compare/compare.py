@@ -33,6 +33,7 @@ from supsup_cli.workflows.compare.tasks import NamedTask, Tasks, named_tasks
 from supsup_cli.workflows.opening import open_network
 from supsup_cli.workflows.reporting import Advance, NeverStop, Reporter, Stop
 from supsup_cli.workflows.results.compare import ComparedMethod, CompareResult, NotInstalled
+from supsup_cli.workflows.written import check_written
 
 _NEVER = NeverStop()
 
@@ -107,6 +108,7 @@ def compare(request: CompareRequest, reporter: Reporter, stop: Stop = _NEVER) ->
     """
     began = time.perf_counter()
     check_numbers(request)
+    check_written(request.csv, request.plot)
     named = named_tasks(request)
     outputs = max(max(task.outputs) for task in named) + 1
     request = replace(request, base=replace(request.base, real_outputs=outputs))

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from supsup_cli.data.images import read_images
-from supsup_cli.data.sources import lines_as_they_come
+from supsup_cli.data.sources import is_folder, lines_as_they_come
 from supsup_cli.errors import ImageError, UsageError
-from supsup_cli.workflows.inference.infer_task import decide_batch
+from supsup_cli.workflows.inference.infer_task import check_top, decide_batch
 from supsup_cli.workflows.inference.inputs import InputBatch, InputRequest, read_inputs
 from supsup_cli.workflows.inference.predict import answer_batch
 from supsup_cli.workflows.inference.rules import DecisionRequest, settle
@@ -68,6 +68,7 @@ def infer_lines(
     emit: Emit,
 ) -> LinesResult:
     """Name the task of images one by one; see `infer_task` and `predict_lines`."""
+    check_top(top)
     _check(decision)
     opened, rule = settle(open_lazily(path, decision.device), decision, reporter)
     return _stream(
@@ -128,6 +129,6 @@ def _problem(line: str) -> str | None:
     if not line.strip():
         return "a blank line, expected a path"
     try:
-        return "a folder, expected an image file" if Path(line).is_dir() else None
+        return "a folder, expected an image file" if is_folder(line) else None
     except ValueError as error:  # a NUL
         return f"not a usable path ({error})"

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from bank_format.errors import BankError
 from supsup_cli.core.networks.parts import Between
+from supsup_cli.workflows.anew import anew
 from supsup_cli.workflows.hopfield.recovery import Recovered, classify_recovered, recover_groups
 from supsup_cli.workflows.inference.known import calibration_of, within_threshold
 from supsup_cli.workflows.inference.masks_run import MaskRun, classify
@@ -15,7 +16,6 @@ from supsup_cli.workflows.inference.mixtures import score_groups
 from supsup_cli.workflows.inference.rules import Rule
 from supsup_cli.workflows.inference.signature_decisions import Listed, decide_by_signatures
 from supsup_cli.workflows.labelled import lower_values
-from supsup_cli.workflows.lazy_tasks import IndexLieError, LazyTasks
 from supsup_cli.workflows.open_signatures import OpenSignatures
 from supsup_cli.workflows.opening import OpenTasks
 
@@ -110,15 +110,15 @@ def _by_signatures(
     Raises:
         BankError: not one task is left.
     """
-    while True:
+
+    def attempt() -> Listed:
         if signatures.stale:
             signatures.renew()
+        return decide_by_signatures(opened, rule, signatures, images, groups, lower)
+
+    while True:
         try:
-            return decide_by_signatures(opened, rule, signatures, images, groups, lower)
-        except IndexLieError as lie:
-            if isinstance(opened, LazyTasks):
-                opened.distrust(str(lie))
-            signatures.renew()
+            return anew(opened, attempt)
         except BankError:
             if not signatures.stale or len(opened.failures) == len(opened.tasks):
                 raise

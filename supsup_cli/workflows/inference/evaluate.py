@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,6 +15,7 @@ from bank_format.errors import BankError
 from supsup_cli.data.reading import DEFAULT, Reading
 from supsup_cli.data.splits import choose
 from supsup_cli.errors import NoInputError, SupsupError, UsageError
+from supsup_cli.workflows.anew import anew
 from supsup_cli.workflows.held_out import find_moved, held_out, moved_hint
 from supsup_cli.workflows.inference.accuracy import (
     HeldOutTask,
@@ -31,6 +33,7 @@ from supsup_cli.workflows.ranks import ALONE, Ranks
 from supsup_cli.workflows.reporting import Reporter
 from supsup_cli.workflows.results.common import FailedInput
 from supsup_cli.workflows.results.inference import EvaluateResult, GroupScores, Scores
+from supsup_cli.workflows.written import check_written
 
 _GROUP_SIZES = re.compile("[1-9][0-9]{0,8}(?:,[1-9][0-9]{0,8}){0,63}")
 _Shares = TypeVar("_Shares", bound=Scores)
@@ -87,6 +90,7 @@ def evaluate(
     if request.limit is not None and request.limit < 1:
         raise UsageError(f"--limit {request.limit}: expected at least 1")
     sizes = _sizes(request.group_sizes)
+    check_written(request.csv, request.plot)
     opened, rule = settle(open_lazily(path, decision.device), decision, reporter)
     left_out = LeftOut(opened, reporter.note)
     there = set(opened.names)
@@ -176,7 +180,7 @@ def _loaded(
     for name in shared.names:
         index = places[name]
         try:
-            task = opened.tasks[index]
+            task = anew(opened, partial(opened.tasks.__getitem__, index))
         except BankError:  # it is among the failures
             count += 1
             continue

@@ -10,7 +10,7 @@ from bank_format.disk.stores import Place
 from supsup_cli.errors import UsageError
 from supsup_cli.workflows.hopfield.recovery import Recovered, report, tell_unrecovered
 from supsup_cli.workflows.inference.decisions import decide
-from supsup_cli.workflows.inference.inputs import InputBatch, InputRequest, joined
+from supsup_cli.workflows.inference.inputs import InputBatch, InputRequest, decided_together
 from supsup_cli.workflows.inference.rules import (
     DecisionRequest,
     Rule,
@@ -25,6 +25,7 @@ from supsup_cli.workflows.opening import OpenTasks
 from supsup_cli.workflows.ranks import ALONE, Ranks
 from supsup_cli.workflows.reporting import Reporter
 from supsup_cli.workflows.results.inference import InferredSource, InferResult
+from supsup_cli.workflows.written import check_written
 
 _MOST_PANELS = 12
 
@@ -68,12 +69,12 @@ def infer_open(
     ranks: Ranks = ALONE,
 ) -> InferResult:
     """Name the task of every image or group among the open tasks; see `infer_task`."""
-    if top < 1:
-        raise UsageError(f"--top {top}: expected at least 1")
+    check_top(top)
     if plot is not None and decision.method != "hopfield":
         raise UsageError(f"--plot {plot} with --method {decision.method}: expected hopfield")
     if plot is not None and ranks.count > 1:
         raise UsageError(f"--plot {plot} under torchrun: expected one process")
+    check_written(None, plot)
     opened, rule = settle(opened, decision, reporter)
     left_out = LeftOut(opened, reporter.note)
     began = time.perf_counter()
@@ -83,7 +84,7 @@ def infer_open(
     results: list[InferredSource] = []
     recoveries: list[tuple[str, Recovered]] = []
     with told_of_compiling(reporter), reporter.track("inferring", None, "images") as advance:
-        for batch in batches if rule.single else iter([joined(batches)]):
+        for batch in decided_together(batches, rule.group):
             part, recovered = decide_batch(opened, rule, batch, top)
             results += part
             recoveries += recovered[: _MOST_PANELS - len(recoveries)]
@@ -105,6 +106,16 @@ def infer_open(
         plot=None if plot is None else str(plot),
         left_out=without,
     )
+
+
+def check_top(top: int) -> None:
+    """Expect a number of scores to report.
+
+    Raises:
+        UsageError: less than one.
+    """
+    if top < 1:
+        raise UsageError(f"--top {top}: expected at least 1")
 
 
 def decide_batch(

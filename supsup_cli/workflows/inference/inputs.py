@@ -119,6 +119,36 @@ def input_batches(
     return _test_splits(request, input_shape, seeds)
 
 
+def decided_together(batches: Iterable[InputBatch], group: str) -> Iterator[InputBatch]:
+    """Cut batches so that none ends inside a group; only folders and all need every image at once.
+
+    Args:
+        batches: in order.
+        group: image, folder, all, or a number N of usable images in order.
+    """
+    if group == "image":
+        yield from batches
+        return
+    if group in ("folder", "all"):
+        yield joined(batches)
+        return
+    size = int(group)
+    left: list[InputBatch] = []
+    for batch in batches:
+        left.append(batch)
+        if sum(len(one.images) for one in left) < size:
+            continue
+        whole = joined(left)
+        over = len(whole.images) % size
+        end = whole.usable[-over] if over else len(whole.sources)
+        first, rest = _cut(whole, end)
+        if first.sources:
+            yield first
+        left = [rest] if rest.sources else []
+    if left:
+        yield joined(left)
+
+
 def joined(batches: Iterable[InputBatch]) -> InputBatch:
     """Join batches into one, for decisions that span them."""
     parts = list(batches)
@@ -127,6 +157,25 @@ def joined(batches: Iterable[InputBatch]) -> InputBatch:
         tuple(folder for part in parts for folder in part.folders),
         tuple(error for part in parts for error in part.errors),
         np.concatenate([part.images for part in parts]),
+    )
+
+
+def _cut(batch: InputBatch, place: int) -> tuple[InputBatch, InputBatch]:
+    """Cut a batch in two before an input."""
+    images = batch.errors[:place].count(None)
+    return (
+        InputBatch(
+            batch.sources[:place],
+            batch.folders[:place],
+            batch.errors[:place],
+            batch.images[:images],
+        ),
+        InputBatch(
+            batch.sources[place:],
+            batch.folders[place:],
+            batch.errors[place:],
+            batch.images[images:],
+        ),
     )
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from bank_format.disk.stores import Place
 from supsup_cli.workflows.hopfield.recovery import Recovered, report, tell_unrecovered
 from supsup_cli.workflows.inference.decisions import decide
-from supsup_cli.workflows.inference.inputs import InputBatch, InputRequest, joined
+from supsup_cli.workflows.inference.inputs import InputBatch, InputRequest, decided_together
 from supsup_cli.workflows.inference.masks_run import run
 from supsup_cli.workflows.inference.rules import (
     DecisionRequest,
@@ -77,7 +77,7 @@ def predict_open(
     results: list[PredictedSource] = []
     recoveries: list[RecoveryReport] = []
     with told_of_compiling(reporter), reporter.track("predicting", None, "images") as advance:
-        for batch in batches if rule is None or rule.single else iter([joined(batches)]):
+        for batch in decided_together(batches, rule.group if rule else "image"):
             part, recovered = answer_batch(opened, rule, batch)
             results += part
             tell_unrecovered(recovered, opened.names, reporter)
@@ -112,7 +112,9 @@ def answer_batch(
         an answer for each input; recovered masks, named after their groups' first images.
     """
     usable = batch.usable
-    if rule is None or not usable:
+    if not usable:  # no task is asked, and so none that is damaged stops this
+        return _failed(batch), []
+    if rule is None:
         return _given(opened, batch), []
     groups = group_places(rule.group, [batch.folders[place] for place in usable])
     decisions = decide(opened, rule, batch.images, groups)
@@ -149,11 +151,16 @@ def _given(opened: OpenTasks, batch: InputBatch) -> list[PredictedSource]:
     return _answers(opened, batch, said)
 
 
-def _answers(opened: OpenTasks, batch: InputBatch, said: _Said) -> list[PredictedSource]:
-    answers = [
+def _failed(batch: InputBatch) -> list[PredictedSource]:
+    """Answer a batch with its errors, and nothing where there is none."""
+    return [
         PredictedSource(source, None, None, None, None, error)
         for source, error in zip(batch.sources, batch.errors, strict=True)
     ]
+
+
+def _answers(opened: OpenTasks, batch: InputBatch, said: _Said) -> list[PredictedSource]:
+    answers = _failed(batch)
     for image, place in enumerate(batch.usable):
         content = opened.tasks[int(said.task[image])].content
         answers[place] = PredictedSource(

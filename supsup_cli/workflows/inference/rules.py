@@ -16,6 +16,7 @@ from supsup_cli.core.inference.short_list import FEW_TRIED, MOST_TRIED
 from supsup_cli.core.loops import compilations
 from supsup_cli.core.masks.superposition import OBJECTIVES, Objective
 from supsup_cli.errors import NoInputError, UsageError
+from supsup_cli.workflows.anew import anew
 from supsup_cli.workflows.hopfield.attractors import OpenAttractors, open_attractors
 from supsup_cli.workflows.lazy_tasks import LazyTasks
 from supsup_cli.workflows.open_signatures import OpenSignatures, open_signatures
@@ -50,11 +51,6 @@ class Rule:
     signatures: OpenSignatures | None = None
     most_tried: int = MOST_TRIED
 
-    @property
-    def single(self) -> bool:
-        """Whether every image gets its own answer."""
-        return self.group == "image"
-
 
 def settle(
     opened: OpenTasks, decision: DecisionRequest, reporter: Reporter
@@ -75,7 +71,7 @@ def settle(
             rule = choose_rule(opened, decision, reporter)
             if rule.signatures is not None:
                 return opened, rule
-        opened = opened.complete()
+        opened = anew(opened, opened.complete)
     return opened, choose_rule(opened, decision, reporter)
 
 

@@ -65,6 +65,9 @@ def decide_by_signatures(
         images: (N, C, H, W) uint8.
         groups: positions of the images of each group; each image is in one.
         lower: values below every mask, if already known; see `lower_values`.
+
+    Raises:
+        BankError: a task on a list, or all those that a group could be of, cannot be read.
     """
     sizes = np.array([len(one) for one in groups], np.int64)
     members = np.concatenate([np.asarray(one, np.int64) for one in groups])
@@ -88,6 +91,7 @@ def decide_by_signatures(
         tasks = torch.cat((tasks, unsigned), dim=1)
         scores = torch.cat((scores, usual.expand(unsigned.shape)), dim=1)
         wanted = torch.cat((wanted, torch.ones_like(unsigned, dtype=torch.bool)), dim=1)
+    _expect_tasks(opened, scores)
     rows, columns = wanted.numpy().nonzero()
     order = tasks.numpy()[rows, columns].argsort(kind="stable")
     rows, columns = rows[order], columns[order]  # pairs of group and task, task after task
@@ -132,6 +136,16 @@ def _candidates(
         picked = torch.from_numpy(np.array(list(same)))
         parts.append(signatures.table.candidates(features[picked].to(opened.net.device)))
     return torch.cat([one.tasks for one in parts]), torch.cat([one.scores for one in parts])
+
+
+def _expect_tasks(opened: OpenTasks, scores: Tensor) -> None:
+    """Expect a task to compare for each group, (G, K) float64 nats.
+
+    Raises:
+        BankError: those that it could be of cannot be read; the last one's reason.
+    """
+    if opened.failures and not bool(scores.isfinite().any(1).all()):
+        raise next(reversed(opened.failures.values()))
 
 
 def _unsigned_scores(

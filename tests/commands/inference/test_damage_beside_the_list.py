@@ -1,6 +1,9 @@
 """Damage stops only answers that depend on it: with an index, without one, with a wrong one."""
 
+import io
+import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +16,11 @@ from bank_format.index.list_rows import list_of
 from bank_format.index.rows import sample_size
 from supsup_cli import api
 from supsup_cli.data.catalog import load_test
+from supsup_cli.workflows.inference import evaluate as evaluating
+from supsup_cli.workflows.inference import predict as predicting
 from supsup_cli.workflows.inference.decisions import decide
 from supsup_cli.workflows.inference.rules import DecisionRequest, choose_rule
-from supsup_cli.workflows.lazy_tasks import open_lazily
+from supsup_cli.workflows.lazy_tasks import LazyTasks, open_lazily
 from supsup_cli.workflows.reporting import Silent
 from tests.support.banks import index_files
 from tests.support.commands import answer, flip_bit, make_bank, run
@@ -114,12 +119,41 @@ def test_a_stream_of_answers_goes_on(bank: Path, tmp_path: Path) -> None:
     assert len(ran.out.splitlines()) == 3
 
 
+def test_a_line_that_names_nothing_asks_no_task(
+    bank: Path, images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = min((images / "perm-0").rglob("*.png"))
+    flip_bit(_file(bank, "mnist-perm-0"), _in_the_mask(bank, "mnist-perm-0"))
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"gone.png\n{image}\n"))
+    ran = run("predict", "--bank", bank, "--json-lines", "-")
+    gone, found = map(json.loads, ran.out.splitlines())
+    assert (ran.code, gone["source"]) == (5, "gone.png")
+    assert found["task"] in NAMES[1:]
+
+
 def test_no_task_left_is_an_error(bank: Path) -> None:
     for name in NAMES:
         flip_bit(_file(bank, name), -40)
     for command in ("infer-task", "predict"):
         ran = run(command, *_asked(bank, "mnist-perm-0"), "--json")
         assert (ran.code, ran.error["code"]) == (5, "damaged")
+
+
+@pytest.mark.parametrize("method", ["auto", "signature"])
+def test_where_all_tasks_are_removed_meanwhile_the_bank_is_named(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    bank = Path(shutil.copytree(whole, tmp_path / "bank"))
+
+    def opened_then_emptied(*asked: Any) -> LazyTasks:
+        opened = open_lazily(*asked)
+        assert run("tasks", "remove", *NAMES, "--yes", "--bank", bank).code == 0
+        return opened
+
+    monkeypatch.setattr(predicting, "open_lazily", opened_then_emptied)
+    ran = run("predict", *_asked(bank, "mnist-perm-0", "--method", method), "--json")
+    assert (ran.code, ran.error["code"]) == (2, "no-such-task"), ran
+    assert str(bank) in ran.error["message"]
 
 
 @pytest.mark.parametrize("lie", [{"steps": 999}, {"sparse": True}])
@@ -156,6 +190,49 @@ def test_a_task_that_is_replaced_meanwhile_is_no_lie(whole: Path, tmp_path: Path
     expected = decide(new, rule, images, groups, len(NAMES))
     assert decided.labels.tolist() == expected.labels.tolist()
     assert decided.scores == pytest.approx(expected.scores, rel=1e-4, abs=1e-4, nan_ok=True)
+
+
+@pytest.mark.parametrize("method", ["auto", "exhaustive"])
+@pytest.mark.parametrize("workflow", [predicting, evaluating])
+def test_a_command_goes_on_where_a_task_is_replaced_after_it_began(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workflow: Any, method: str
+) -> None:
+    bank = Path(shutil.copytree(whole, tmp_path / "bank"))
+
+    def opened_then_replaced(*asked: Any) -> LazyTasks:
+        opened = open_lazily(*asked)
+        assert run("tasks", "remove", NAMES[2], "--yes", "--bank", bank).code == 0
+        again = ("--data", "mnist-split-4", "--name", NAMES[2], "--steps", 20)
+        assert run("learn-task", "--bank", bank, *again).code == 0
+        return opened
+
+    words: tuple[object, ...] = ("--limit", 12, "--method", method, "--bank", bank)
+    words = ("evaluate", *words)
+    if workflow is predicting:
+        words = ("predict", *words[1:], "--data", "mnist-split-4")
+    monkeypatch.setattr(workflow, "open_lazily", opened_then_replaced)
+    meanwhile = answer(*words)
+    monkeypatch.undo()
+    key, *told = ("tasks", "task", "accuracy_given", "task_accuracy")
+    if workflow is predicting:
+        key, *told = ("results", "task", "label")
+    rows, expected = (
+        [[one[name] for name in told] for one in document[key]]
+        for document in (meanwhile, answer(*words))
+    )
+    assert rows == expected
+
+
+def test_a_replaced_task_keeps_no_class_of_the_old_one(whole: Path, tmp_path: Path) -> None:
+    bank = Path(shutil.copytree(whole, tmp_path / "bank"))
+    opened = open_lazily(bank, "cpu")
+    assert opened.tasks[2].content.task == NAMES[2]
+    assert run("tasks", "remove", NAMES[2], "--yes", "--bank", bank).code == 0
+    again = ("--data", "mnist-split-4", "--name", NAMES[2], "--steps", 4)
+    assert run("learn-task", "--bank", bank, *again).code == 0
+    opened.distrust(NAMES[2])
+    assert [one.output for one in opened.tasks[2].content.classes] == [8, 9]
+    assert opened.own[2].nonzero()[:, 0].tolist() == [8, 9]
 
 
 def test_python_is_warned(whole: Path, tmp_path: Path) -> None:

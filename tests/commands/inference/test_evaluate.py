@@ -11,6 +11,7 @@ from PIL import Image
 
 from supsup_cli.data import catalog
 from supsup_cli.data.splits import choose
+from supsup_cli.workflows.compare import compare
 from supsup_cli.workflows.inference import evaluate
 from supsup_cli.workflows.inference.accuracy import HeldOutTask, Measured
 from supsup_cli.workflows.inference.rules import Rule
@@ -142,6 +143,28 @@ def test_confusion_counts_every_image_under_the_task_it_is_taken_for(bank: Path)
     worst = max(wrong, key=lambda one: int(one["images"]))
     told = [line.split() for line in run(*words).out.splitlines()]
     assert [worst["task"], worst["named"], str(worst["images"])] in told
+
+
+@pytest.mark.parametrize(
+    ("option", "name", "code"),
+    [("--csv", "none/a.csv", 13), ("--csv", "", 13), ("--plot", "a.sxw", 2)],
+)
+def test_a_file_that_cannot_be_written_is_refused_before_the_work(
+    bank: Path,
+    tmp_path: Path,
+    option: str,
+    name: str,
+    code: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for workflow in (evaluate, compare):
+        for work in ("measure", "named_tasks"):
+            monkeypatch.setattr(workflow, work, None, raising=False)
+    for words in (("evaluate", "--bank", bank), ("compare", "--data", "mnist-split-0..1")):
+        ran = run(*words, option, tmp_path / name, "--json", "--quiet")
+        assert ran.code == code, ran
+        assert str(tmp_path / name) in ran.error["message"]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_csv_holds_the_table_and_the_confusion(bank: Path, tmp_path: Path) -> None:

@@ -40,15 +40,16 @@ def files(images: Path) -> list[str]:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_line_is_one_answer_in_its_place(bank: Path, files: list[str], command: str) -> None:
     folder = str(Path(files[0]).parent)
-    asked = [files[0], "", folder, "gone.png", files[0], files[1]]
-    code, answers = piped(bank, command, "\n".join(asked))  # no line feed at the end
+    asked = [files[0], "", folder, "gone.png", files[0], "x" * 300, files[1]]
+    code, answers = piped(bank, command, "\n".join(asked))  # the last line has no end
     assert code == 3
     assert [one["source"] for one in answers] == asked
     errors = [one["error"] for one in answers]
-    assert errors[0] is errors[4] is errors[5] is None
+    assert errors[0] is errors[4] is errors[6] is None
     assert "blank line" in errors[1]
     assert "a folder" in errors[2]
     assert "No such file" in errors[3]
+    assert "name too long" in errors[5]
     assert answers[0] == answers[4]
 
 
@@ -106,6 +107,26 @@ def test_what_does_not_go_with_it_is_refused(
     last = json.loads(ran.out.splitlines()[-1])
     assert (last["ok"], last["error"]["exit"]) == (False, 2)
     assert message in last["error"]["message"]
+
+
+@pytest.mark.parametrize("top", [0, -1])
+def test_no_score_at_all_is_refused(bank: Path, files: list[str], top: int) -> None:
+    words = ("infer-task", "--bank", bank, "--top", top, files[0])
+    for ran in (run(*words, "--json"), run(*words, "--json-lines")):
+        assert (ran.code, ran.error["message"]) == (2, f"--top {top}: expected at least 1")
+
+
+def test_under_torchrun_what_is_done_exits_0_and_a_note_has_the_code(
+    bank: Path, files: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("predict", "--bank", bank, "--json-lines", files[0], "gone.png")
+    alone = run(*words)
+    for name, value in (("RANK", 0), ("WORLD_SIZE", 2), ("LOCAL_RANK", 0)):
+        monkeypatch.setenv(name, str(value))
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
+    shared = run(*words)
+    assert (alone.code, shared.code, shared.out) == (3, 0, alone.out)
+    assert shared.err == "supsup: this would end with 3 without torchrun\n"
 
 
 def test_a_fatal_error_is_one_last_line(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ def _listed(monkeypatch: pytest.MonkeyPatch, text: str, *words: object) -> Ran:
 
 
 @pytest.mark.parametrize("command", ["predict", "infer-task"])
-@pytest.mark.parametrize("gone", ["gone.png", "gone*.png", "gone"])
+@pytest.mark.parametrize("gone", ["gone.png", "gone*.png", "gone", "x" * 300])
 def test_a_missing_file_beside_another_exits_3_in_both_forms(
     command: str, gone: str, bank: Path, one: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ import builtins
 import hashlib
 import http.server
 import json
+import math
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -75,9 +76,17 @@ def test_a_folder_of_the_hub_says_how_images_enter(tmp_path: Path, file: Path) -
     _made(tmp_path, "--arch", NAME, "--weights", folder)
     record = Bank.open(tmp_path / "bank").record
     assert (record.input.shape, record.input.std) == ((3, 96, 96), (0.25,) * 3)
-    (folder / "config.json").write_text("[]")
-    told = _refused(tmp_path / "other", "--arch", NAME, "--weights", folder)
-    assert "config.json" in told
+    wrong = (
+        {"mean": [0.5], "std": [0.25]},
+        {"mean": [0.5] * 3, "std": [0.25, 0, 1]},
+        {"mean": [math.nan] * 3, "std": [0.25] * 3},
+        {"input_size": [3, 10**7, 96]},
+        {"input_size": [3, math.inf, 96]},
+    )
+    for text in ("[]", *(json.dumps({"pretrained_cfg": one}) for one in wrong)):
+        (folder / "config.json").write_text(text)
+        told = _refused(tmp_path / "other", "--arch", NAME, "--weights", folder)
+        assert "config.json" in told
     (folder / "model.safetensors").unlink()
     (folder / "config.json").unlink()
     assert "no model.safetensors found" in _refused(
@@ -205,8 +214,11 @@ def test_what_torchvision_publishes_is_fetched_and_its_hash_checked(
     assert Bank.open(tmp_path / "bank").record.weights_sha256 == digest
     kept = tmp_path / "torch" / "hub" / "checkpoints" / name
     kept.write_bytes(kept.read_bytes()[:-1] + b"?")
+    opened: list[object] = []
+    monkeypatch.setattr(torch, "load", lambda file, **_: opened.append(file))
     told = _refused(tmp_path / "other", *words)
     assert str(kept) in told
+    assert opened == []  # what is not the published file is not even read as one
 
 
 class _Hostile:

@@ -1,5 +1,6 @@
 """Tasks over trained networks: learned, told apart, exported; stopped ones continue."""
 
+import io
 import json
 import shutil
 import subprocess
@@ -94,6 +95,18 @@ def test_the_same_again_exists_and_other_recipes_have_no_meaning(root: Path) -> 
     ):
         ran = run(*words, *more)
         assert (ran.code, "a trained network" in ran.err) == (2, True), ran
+
+
+@pytest.mark.parametrize("words", [(), ("--task", "pets")])
+def test_a_line_that_names_nothing_is_an_answer_too(
+    root: Path, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("gone.png\n"))
+    ran = run("predict", "--bank", root / "bank", "--json-lines", *words, "-")
+    assert ran.code == 3, ran
+    told = json.loads(ran.out)
+    assert (told["source"], told["task"]) == ("gone.png", None)
+    assert told["error"].startswith("gone.png: ")
 
 
 def test_images_are_told_apart_and_mixtures_are_refused(root: Path) -> None:

@@ -1,5 +1,7 @@
 """A task's signature is fitted as the plain formula says, whatever its images are."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -126,3 +128,17 @@ def test_more_classes_are_joined_by_ward_s_rule() -> None:
     assert groups == _ward(means, counts, 16)
     order = random.permutation(len(labels))
     np.testing.assert_array_equal(components(values[order], labels[order]), found[order])
+
+
+def test_many_classes_are_joined_in_the_memory_of_their_means() -> None:
+    random = np.random.RandomState(5)
+    features = random.randn(600, 256).astype(np.float32)
+    labels = np.arange(600, dtype=np.int64) % 300
+    tracemalloc.start()
+    try:
+        parts = components(features, labels)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(np.unique(parts)) == 16
+    assert peak < 10 * 300 * 256 * 8  # bytes; all pairs' differences take 300 times the means

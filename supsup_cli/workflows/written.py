@@ -1,0 +1,43 @@
+"""Files that a command writes last: refused first if they cannot be, or all its work is lost."""
+
+import errno
+import os
+from pathlib import Path
+
+from supsup_cli.errors import StorageError
+
+__all__ = ["check_written"]
+
+
+def check_written(csv: Path | None, plot: Path | None) -> None:
+    """Refuse a table's file and a picture's that cannot be written, before anything is computed.
+
+    Raises:
+        StorageError: a folder has the name, or the file's folder is missing or not writable.
+        UsageError: no picture has such an ending, or the package that draws is not installed.
+    """
+    for path in (csv, plot):
+        reason = None if path is None else _reason(path)
+        if reason is not None:
+            raise StorageError(
+                f"{path}: cannot be written ({os.strerror(reason)})",
+                hint="make its folder, or choose another file",
+            )
+    if plot is not None:
+        from supsup_cli.workflows.plots import check_plot
+
+        check_plot(plot)
+
+
+def _reason(path: Path) -> int | None:
+    """Find why a file cannot be written, as the system's number; None if it seems that it can."""
+    try:
+        if path.is_dir():
+            return errno.EISDIR
+        if not path.parent.is_dir():
+            return errno.ENOENT
+        if not os.access(path if path.exists() else path.parent, os.W_OK):
+            return errno.EACCES
+    except OSError as error:  # such as a name that is too long
+        return error.errno
+    return None
