@@ -1,7 +1,7 @@
-"""Coarse signatures: as much of tasks' signatures as finds the few that are worth a closer look.
+"""Coarse signatures: enough of each task's signature to find the few worth a closer look.
 
-All numbers are sums and products of float32 and float64, each rounded by itself and in one order,
-so that equal signatures give equal rows on every machine.
+All numbers are sums and products of float32 and float64, rounded one by one in a fixed order, so
+that equal signatures give equal rows on every machine.
 """
 
 from collections.abc import Sequence
@@ -81,8 +81,8 @@ class CoarseRows:
     def same(self, row: int, other: "CoarseRows") -> bool:
         """Return whether a row says what another's only row does.
 
-        What was read is compared bit by bit; what was computed from it may differ in a last bit,
-        where another machine rounds a logarithm otherwise.
+        What was read is compared bit by bit. What was computed from it may differ in the last bits,
+        because machines round logarithms differently.
         """
         one = self.take(np.array([row]))
         return all(

@@ -1,8 +1,9 @@
-"""Bringing the index up to date: rows for tasks that have none, in files that are written once.
+"""Bring the index up to date: write rows for tasks that have none, in files written once.
 
-Each file is merged into a new one once as many new rows have come as it has. So a row is written
-about log₂ T / 2 times however tasks come, one at a time or many, and there are never many files.
-The index is a cache: whatever hinders its writing, another's lock or a full disk, is let be.
+A file is merged into a new one as soon as there are as many new rows as it holds. So each row is
+written about log₂ T / 2 times, whether tasks come one at a time or many at once, and there are
+never many files. The index is a cache: if another process holds its lock, or the disk is full, it
+is left as it is.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -29,17 +30,18 @@ from bank_format.store.layout import INDEX_LOCK, WORK
 
 __all__ = ["IndexKeeper", "index_kept", "update_index"]
 
-# New tasks after which a command that goes on writes the index: so many, or this share of all.
+# A command that goes on writes the index after so many new tasks, or after this share of all.
 _MANY, _SHARE = 64, 0.1
 
 
 def update_index(bank: Bank) -> int:
-    """Write rows for all tasks that have none, and forget files whose rows mostly do not hold.
+    """Write rows for all tasks that have none, and remove files with mostly outdated rows.
 
-    Where another process is at it, or the disk refuses, nothing is done: no answer depends on it.
+    If another process is writing the index, or the disk refuses, nothing is done: no answer depends
+    on the index.
 
     Returns:
-        rows that were written; 0 where there was nothing to do.
+        number of rows written; 0 if there was nothing to do.
     """
     with suppress(LockedError, StorageError):
         if _is_current(survey(bank)):
@@ -67,7 +69,7 @@ class IndexKeeper:
         self._wait()
 
     def added(self, count: int = 1) -> None:
-        """Hear that tasks were added; write the index once they are many."""
+        """Count tasks that were added; write the index once there are many."""
         self.waiting += count
         if self.waiting >= self.enough:
             update_index(self.bank)
@@ -79,10 +81,10 @@ class IndexKeeper:
 
 @contextmanager
 def index_kept(bank: Bank) -> Iterator[IndexKeeper]:
-    """Keep the index up to date while a command changes the bank, and when it ends, however.
+    """Keep the index up to date while a command changes the bank, and however it ends.
 
     Yields:
-        whom to tell of tasks that were added, where there may be many.
+        what counts tasks that were added, for commands that add many.
     """
     keeper = IndexKeeper(bank)
     try:
@@ -103,14 +105,14 @@ def _is_current(found: Survey) -> bool:
 
 
 def _is_worn(segment: Segment, found: Survey) -> bool:
-    """Return whether a file is of little use: most tasks are gone, or the signatures lost."""
+    """Return whether a file is of little use: most tasks or all signatures are gone."""
     beside = signatures_beside(segment.file) in found.others
     lost = not beside and bool(segment.holding.features.any())
     return lost or 2 * len(segment.holding) < len(segment.rows)
 
 
 def _is_aged(segment: Segment, found: Survey) -> bool:
-    """Return whether most stamps are others, as in a copy: updated once there is more to write."""
+    """Return whether most stamps differ, as in a copy: updated when there is more to write."""
     aged = (_stamped(segment.holding, found).stamps != segment.holding.stamps).any(axis=1)
     return 2 * int(aged.sum()) > len(segment.holding)
 
@@ -137,7 +139,7 @@ def _update(bank: Bank) -> int:
 def _made(
     bank: Bank, found: Survey, names: Iterable[str]
 ) -> Iterator[tuple[ListRow, CoarseRows | None]]:
-    """Make rows of the files of tasks; what cannot be read has none, and `verify` reports it."""
+    """Make rows from task files; a file that cannot be read gets none, and `verify` reports it."""
     for name in names:
         with suppress(BankError):
             made = read_task_row(bank, name, found.stamps[name], found.later.get(name))
@@ -151,7 +153,7 @@ def _write(
     made: Sequence[CoarseRows],
     absorbed: Sequence[Segment],
 ) -> str:
-    """Write a list and its signatures, and tell the list's name."""
+    """Write a list and its signatures, and return the list's name."""
     name = list_file(map(bytes, rows.digests[:, 0]))
     features = _most_common(rows.features)
     beside = [signatures_beside(one.file) for one in absorbed]
@@ -174,7 +176,7 @@ def _write(
 
 
 def _tidy(bank: Bank, found: Survey, absorbed: Sequence[str], written: str) -> None:
-    """Remove files whose rows stand in another now, damaged ones and leftovers; newer ones stay."""
+    """Remove merged and damaged files, and leftovers; files of a later version stay."""
     damaged = [
         name
         for name, error in found.faults.items()
@@ -183,7 +185,7 @@ def _tidy(bank: Bank, found: Survey, absorbed: Sequence[str], written: str) -> N
     lists = {one.file for one in found.segments} | {*found.faults}
     kept = {*lists.difference(absorbed, damaged), written}
     beside = {signatures_beside(name) for name in kept}
-    # Only the owner of the lock writes here: what is not committed is of a writer that stopped.
+    # Only the owner of the lock writes here: uncommitted files belong to writers that stopped.
     for name in ({*absorbed, *damaged, *found.others} - kept - beside) | {*found.leftovers}:
         with suppress(FileNotFoundError, NotADirectoryError):
             files.unlink(bank.folder / name)
