@@ -1,6 +1,6 @@
-"""Begin anew where a task turns out to be other than it was known to be.
+"""Start again if a task's file is not the one that was known.
 
-Another command has removed it and learned one of that name, or the index lied.
+Another command has replaced the task meanwhile, or the index was wrong.
 """
 
 from collections.abc import Callable
@@ -15,14 +15,14 @@ _Found = TypeVar("_Found")
 
 
 def anew(opened: OpenTasks, find: Callable[[], _Found]) -> _Found:
-    """Find something out about open tasks, again as often as one of them is not what it was.
+    """Compute something from open tasks; start again whenever a task turns out to be another.
 
     Args:
         opened: the tasks.
-        find: reads some of them.
+        find: computes it, and reads some of the tasks.
 
     Raises:
-        What `find` raises of other kinds.
+        Exception: whatever `find` raises, except `IndexLieError` for tasks read lazily.
     """
     while True:
         try:

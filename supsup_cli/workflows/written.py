@@ -1,4 +1,4 @@
-"""Files that a command writes last: refused first if they cannot be, or all its work is lost."""
+"""Check early that files can be written at the end: otherwise all work would be lost."""
 
 import errno
 import os
@@ -10,11 +10,11 @@ __all__ = ["check_written"]
 
 
 def check_written(csv: Path | None, plot: Path | None) -> None:
-    """Refuse a table's file and a picture's that cannot be written, before anything is computed.
+    """Refuse a table or picture that cannot be written, before anything is computed.
 
     Raises:
         StorageError: a folder has the name, or the file's folder is missing or not writable.
-        UsageError: no picture has such an ending, or the package that draws is not installed.
+        UsageError: unknown kind of picture, or the package that draws is not installed.
     """
     for path in (csv, plot):
         reason = None if path is None else _reason(path)
@@ -30,7 +30,7 @@ def check_written(csv: Path | None, plot: Path | None) -> None:
 
 
 def _reason(path: Path) -> int | None:
-    """Find why a file cannot be written, as the system's number; None if it seems that it can."""
+    """Return why a file cannot be written, as an errno; None if nothing seems to forbid it."""
     try:
         if path.is_dir():
             return errno.EISDIR
