@@ -15,6 +15,10 @@ TEST_DRAW: Final = 2
 LIMIT_DRAW: Final = 3
 
 _CALIBRATION_DIVISOR = 20
+# With fewer calibration images a task can call no image new, see `novelty_threshold`; but learning
+# keeps three quarters of the training images.
+FEWEST_TO_CALIBRATE: Final = 20
+_LARGEST_SHARE = 4
 _TEST_SHARE = 0.15
 _MOVED = 1024  # images at a time
 
@@ -112,23 +116,29 @@ def held_out_count(images: int) -> int:
     return max(1, round(_TEST_SHARE * images)) if images > 1 else 0
 
 
+def calibration_count(images: int) -> int:
+    """Count the training images to set aside: 5 %, or 20 if that is no more than a quarter."""
+    few = FEWEST_TO_CALIBRATE if images >= _LARGEST_SHARE * FEWEST_TO_CALIBRATE else 0
+    return max(images // _CALIBRATION_DIVISOR, few)
+
+
 def calibration_share(labels: NDArray[np.int64], seed: int) -> NDArray[np.bool_]:
     """Draw the training images for calibration, see `part_calibration`: (N,) bool."""
     order = generator(seed, CALIBRATION_DRAW).permutation(len(labels))
     _, first_of_class = np.unique(labels[order], return_index=True)
     candidates = np.delete(order, first_of_class)
     chosen = np.zeros(len(labels), dtype=np.bool_)
-    chosen[candidates[: len(labels) // _CALIBRATION_DIVISOR]] = True
+    chosen[candidates[: calibration_count(len(labels))]] = True
     return chosen
 
 
 def part_calibration(
     images: NDArray[np.uint8], labels: NDArray[np.int64], seed: int, *, in_place: bool = False
 ) -> tuple[Split, Split]:
-    """Set a seeded 5 % of the training images aside for calibration.
+    """Set a seeded share of the training images aside for calibration, see `calibration_count`.
 
-    The share is rounded down, so that fewer than 20 images give an empty calibration split, and
-    every class keeps at least one training image.
+    Every class keeps at least one training image; fewer than 20 images give an empty calibration
+    split.
 
     Args:
         images: (N, C, H, W) uint8.

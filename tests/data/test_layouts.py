@@ -217,7 +217,8 @@ def test_class_folders_that_hold_only_folders_are_told(tmp_path: Path) -> None:
     write_images(tmp_path, "animals/cat/", "animals/dog/", "cars/", each=4)
     data = load(str(tmp_path), SHAPE)
     assert data.classes == ("animals", "cars")
-    (note,) = data.notes
+    note, few = data.notes
+    assert few.startswith("0 calibration images, 20 needed")
     assert note.startswith("class animals holds folders alone (cat, dog)")
     assert note.endswith(f"--data {tmp_path / 'animals'}")
 

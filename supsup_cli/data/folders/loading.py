@@ -25,6 +25,7 @@ from supsup_cli.data.image_buffer import make_image_buffer
 from supsup_cli.data.images import read_images
 from supsup_cli.data.reading import DEFAULT, Reading
 from supsup_cli.data.splits import (
+    FEWEST_TO_CALIBRATE,
     TEST_DRAW,
     HeldOutData,
     InputShape,
@@ -108,9 +109,12 @@ class ListedData:
             files, labels, more = _read(listing.classes, listing.calibration, input_shape, reading)
             calibration = Split(files, labels)
             test_broken = more + test_broken
+        share = (
+            "5 % of train" if 20 * len(calibration) <= len(train) + len(calibration) else "of train"
+        )
         parts = (
             f"train {len(train):,}, calibration {len(calibration):,} "
-            f"({_origin(listing.calibration_folder, '5 % of train')}), test {len(test_labels):,} "
+            f"({_origin(listing.calibration_folder, share)}), test {len(test_labels):,} "
             f"({_origin(listing.test_folder, '15 % of each class')})"
         )
         halves = {
@@ -129,7 +133,7 @@ class ListedData:
             source=self.source,
             broken=listing.broken + broken + test_broken,
             parts=parts,
-            notes=(*listing.notes, *notes_of_equals(halves)),
+            notes=(*listing.notes, *notes_of_equals(halves), *_note_of_few(calibration)),
         )
 
     def load_test(self, input_shape: InputShape, seed: int) -> HeldOutData:
@@ -167,6 +171,16 @@ def folder_data(folder: Path, reading: Reading = DEFAULT) -> ListedData:
     """Open an absolute folder by today's rules, or by the first rule."""
     rule = list_by_first_rule if reading.first_rule else list_classes
     return ListedData(folder.name, "folder", partial(rule, folder), reading, str(folder))
+
+
+def _note_of_few(calibration: Split) -> tuple[str, ...]:
+    """Warn of a task that will claim every image, with what to do."""
+    if len(calibration) >= FEWEST_TO_CALIBRATE:
+        return ()
+    return (
+        f"{len(calibration)} calibration images, {FEWEST_TO_CALIBRATE} needed to tell which images "
+        "are new: this task will claim every image; add images, or folders `valid` and `test`",
+    )
 
 
 def _origin(folder: str, share: str) -> str:

@@ -1,6 +1,7 @@
 """Read trained weights of a torchvision or timm network from a file or folder."""
 
 import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -53,7 +54,11 @@ def weights_file(given: Path) -> Path:
         return given
     file = given / IN_FOLDER
     if not file.is_file():
-        raise NoInputError(f"{given}: no {IN_FOLDER} found, expected one in a folder of weights")
+        others = sorted(given.glob("*.safetensors"))
+        raise NoInputError(
+            f"{given}: no {IN_FOLDER} found, expected one in a folder of weights",
+            hint=f"name the file: --weights {shlex.quote(str(others[0]))}" if others else "",
+        )
     return file
 
 

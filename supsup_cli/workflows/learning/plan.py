@@ -215,12 +215,14 @@ def equal_task(net: OpenNetwork, plan: Plan, recipe: Recipe, seed: int) -> Task:
     }
     for key, value in asked.items():
         if found[key] != value:
+            bank = shlex.quote(str(net.bank.path))
             why = _changed_rule(net, plan, task) if key == "data" else ""
             raise NameTakenError(
                 f"task {plan.task!r}: learned already with {key} {shortened(found[key], 40)}, "
                 f"asked for {shortened(value, 40)}{why}; it is unchanged",
-                hint=f"supsup learn-task --bank {shlex.quote(str(net.bank.path))} "
-                f"--data {shlex.quote(plan.data)} --name ANOTHER-NAME",
+                hint=f"supsup learn-task --bank {bank} --data {shlex.quote(plan.data)} --name "
+                f"ANOTHER-NAME; or to learn it anew, first: supsup tasks remove {plan.task} "
+                f"--bank {bank}",
             )
     return task
 

@@ -124,8 +124,8 @@ def test_an_unreadable_subfolder_is_a_failed_input(
 def _shut(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
     scandir = os.scandir
 
-    def refuse(path: str) -> object:
-        if Path(path).name in names:
+    def refuse(path: str | int) -> object:
+        if not isinstance(path, int) and Path(path).name in names:
             raise PermissionError(13, "Permission denied", path)
         return scandir(path)
 
