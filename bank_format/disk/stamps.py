@@ -3,21 +3,20 @@
 import os
 import stat
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bank_format.by_name import ByName
 from bank_format.disk import system_calls
 from bank_format.disk.atomic import opened
 from bank_format.disk.files import storage_error
 from bank_format.disk.stores import SEAL_BYTES, Place, StorePath
 
 __all__ = ["Listing", "Stamp", "list_stamps", "read_seal"]
-
 
 _HALF = 2**63
 _NO_NUMBERS = (-1, -1, -1)  # no file has so many bytes
@@ -38,39 +37,22 @@ class Stamp(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Listing(Mapping[str, "Stamp | None"]):
+class Listing(ByName[Stamp | None]):
     """Files of a folder by their names without a suffix, sorted, each with its stamp.
 
     A stamp is None where there is no regular file, or the folder lies in a store: an object of a
     name and size may have come anew.
 
     Attributes:
-        names: of N files.
         numbers: (N + 1, 3) int64, stamps in the order of the names; −1 where there is none, and in
             one more row at the end, to which a place of −1 leads.
     """
 
-    names: Sequence[str]
     numbers: NDArray[np.int64]
 
-    @cached_property
-    def places(self) -> Mapping[str, int]:
-        """Name → its place."""
-        return dict(zip(self.names, range(len(self)), strict=True))
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.names)
-
-    def __getitem__(self, name: str) -> Stamp | None:
-        """Return a file's stamp.
-
-        Raises:
-            KeyError: there is nothing of that name.
-        """
-        numbers = self.numbers[self.places[name]].tolist()
+    def at(self, place: int) -> Stamp | None:
+        """Return a file's stamp."""
+        numbers = self.numbers[place].tolist()
         return None if numbers[0] < 0 else Stamp(*numbers)
 
 

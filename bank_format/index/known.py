@@ -66,7 +66,7 @@ def know_tasks(
     Raises:
         StorageError: the system refused to list a folder.
     """
-    found, parts, faults = _survey(bank, features) if indexed else (_unindexed(bank), [], {})
+    found, parts, faults = _indexed(bank, features) if indexed else (_unindexed(bank), [], {})
     if names is not None:
         found = replace(found, stamps={name: found.stamps.get(name) for name in names})
     index = CoarseIndex(parts)
@@ -104,7 +104,7 @@ def list_rows(bank: Bank) -> tuple[ListRows, dict[str, BankError]]:
     return rows, failed
 
 
-def _survey(bank: Bank, features: int) -> tuple[Survey, list[CoarseRows], dict[str, BankError]]:
+def _indexed(bank: Bank, features: int) -> tuple[Survey, list[CoarseRows], dict[str, BankError]]:
     """Read the index's lists, and its coarse signatures if D, `features`, is not 0.
 
     Another thread reads and checks the signatures meanwhile, because they are most of the bytes.
@@ -130,7 +130,7 @@ def _unindexed(bank: Bank) -> Survey:
 def _lost(found: Survey, features: int, index: CoarseIndex) -> list[str]:
     """List the tasks whose rows promise a signature that the index's files do not hold."""
     rows = found.rows
-    signed = np.flatnonzero((rows.features == features) & (features > 0))
+    signed = np.flatnonzero((rows.numbers["features"] == features) & (features > 0))
     missing = signed[index.find(rows.signature_seals[signed]) < 0]
     lost = [rows.names[place] for place in missing.tolist()]
     return [name for name in lost if name in found.stamps]
@@ -160,7 +160,7 @@ def _placed(
     else:
         here = np.array([rows.places.get(name, -1) for name in names], np.int64)
     wanted = here >= 0
-    wanted[wanted] = (rows.features[here[wanted]] == features) & (features > 0)
+    wanted[wanted] = (rows.numbers["features"][here[wanted]] == features) & (features > 0)
     seals = np.zeros((len(names), SEAL_SIZE), np.uint8)
     seals[wanted] = rows.signature_seals[here[wanted]]
     if hints and features:

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bank_format.encoding.damage import damage
-from bank_format.encoding.sealed import SEAL_SIZE, Tensors, seal
+from bank_format.encoding.sealed import Tensors, seal
 from bank_format.encoding.strict_json import to_json
-from bank_format.index.list_rows import DIGESTS, NUMBERS, TEXTS, ListRows
+from bank_format.index.list_rows import DIGESTS, NUMBERS, ListRows
 from bank_format.index.part_files import read_part
 from bank_format.index.rows import sample_size
 from bank_format.kinds.bank_json import BankRecord
@@ -22,7 +22,7 @@ __all__ = ["ListContent", "build_list", "parse_list"]
 
 _KINDS: Final = ("combination", "mask")
 _TIME = len("2026-01-31T12:00:00.000000Z")
-_INT64 = np.dtype("<i8")
+_TEXTS = 5  # of a row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +56,7 @@ def build_list(record: BankRecord, rows: ListRows) -> bytes:
     texts = chain.from_iterable(zip(*rows.texts, strict=True))
     tensors: Tensors = {
         "texts": np.frombuffer("\n".join(texts).encode(), np.uint8),
-        "numbers": _bytes(rows.numbers.astype(_INT64)),
+        "numbers": _bytes(rows.numbers),
         "digests": _bytes(rows.digests),
         "samples": _bytes(rows.samples),
     }
@@ -85,7 +85,7 @@ def _rows(content: ListContent, record: BankRecord, tensors: Tensors) -> ListRow
         ValueError: they hold something else.
     """
     count, sample = content.tasks, sample_size(record)
-    sizes = {"numbers": 8 * NUMBERS, "digests": SEAL_SIZE * DIGESTS, "samples": sample}
+    sizes = {"numbers": NUMBERS.itemsize, "digests": DIGESTS.itemsize, "samples": sample}
     if tensors.keys() != {"texts", *sizes} or any(one.ndim != 1 for one in tensors.values()):
         raise ValueError(f"tensors {sorted(tensors)} found, expected texts, {', '.join(sizes)}")
     for name, size in sizes.items():
@@ -93,36 +93,40 @@ def _rows(content: ListContent, record: BankRecord, tensors: Tensors) -> ListRow
             raise ValueError(f"tensor {name}: {len(tensors[name])} found, expected {size * count}")
     texts = tensors["texts"].tobytes().decode("utf-8").split("\n")
     _check_texts(texts, count)
-    numbers = tensors["numbers"].view(_INT64).reshape(count, NUMBERS).astype(np.int64, copy=False)
+    numbers = tensors["numbers"].view(NUMBERS)
     _check_numbers(numbers)
-    return ListRows(
-        [texts[place::TEXTS] for place in range(TEXTS)],
+    return ListRows.of(
+        [texts[place::_TEXTS] for place in range(_TEXTS)],
         numbers,
-        tensors["digests"].view(np.uint8).reshape(count, DIGESTS, SEAL_SIZE),
+        tensors["digests"].view(DIGESTS),
         tensors["samples"].view(np.uint8).reshape(count, sample),
     )
 
 
 def _check_texts(texts: Sequence[str], count: int) -> None:
     """Check what texts say; nothing here is done for each that can be done for all."""
-    if len(texts) != TEXTS * count:
-        raise ValueError(f"{len(texts)} texts found, expected {TEXTS * count}")
-    names = texts[0::TEXTS]
+    if len(texts) != _TEXTS * count:
+        raise ValueError(f"{len(texts)} texts found, expected {_TEXTS * count}")
+    names = texts[0::_TEXTS]
     in_order = all(map(operator.lt, names, islice(names, 1, None)))
     if not in_order or not all(map(is_task_name, names)):
         raise ValueError("names found that no tasks have, or out of order")
-    if not {*texts[1::TEXTS]} <= {*_KINDS}:
+    if not {*texts[1::_TEXTS]} <= {*_KINDS}:
         raise ValueError(f"a kind found that is none of {', '.join(_KINDS)}")
     check_texts(texts)
-    if {*map(len, texts[4::TEXTS])} != {_TIME}:
+    if {*map(len, texts[4::_TEXTS])} != {_TIME}:
         raise ValueError(f"a time found that is not of {_TIME} characters")
 
 
-def _check_numbers(numbers: NDArray[np.int64]) -> None:
-    size, later, sparse, classes = (numbers[:, place] for place in (0, 3, 7, 8))
-    correct, images = numbers[:, 12], numbers[:, 13]
-    whole = (numbers[:, 6:] >= 0).all() and (classes >= 1).all() and (correct <= images).all()
-    if not whole or (size < 0).any() or (later < 0).any() or (sparse > 1).any():
+def _check_numbers(numbers: NDArray[Any]) -> None:
+    sizes = (numbers[name][:, 0] for name in ("file", "later"))
+    counts = (numbers[name] for name in NUMBERS.names or () if name not in ("file", "later"))
+    if (
+        any((one < 0).any() for one in (*sizes, *counts))
+        or (numbers["classes"] < 1).any()
+        or (numbers["sparse"] > 1).any()
+        or (numbers["correct"] > numbers["images"]).any()
+    ):
         raise ValueError("a number found that no task has")
 
 

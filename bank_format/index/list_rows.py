@@ -1,155 +1,105 @@
 """Rows of many tasks in columns, so that opening a bank makes an object of none of them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import chain
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bank_format.by_name import ByName
 from bank_format.disk.stamps import Stamp
 from bank_format.encoding.sealed import SEAL_SIZE
 from bank_format.index.rows import NO_FILE, NO_SEAL, ListRow, TaskFile
 
-__all__ = ["DIGESTS", "NUMBERS", "TEXTS", "ListRows", "joined_lists", "list_of"]
+__all__ = ["DIGESTS", "NUMBERS", "ListRows", "joined_lists", "list_of"]
 
-Numbers: TypeAlias = NDArray[np.int64]
-Bytes: TypeAlias = NDArray[np.uint8]
+Records: TypeAlias = NDArray[Any]
 
-# What a row has of each: see the attributes of `ListRows`.
-TEXTS, NUMBERS, DIGESTS = 5, 14, 4
+_TEXTS = ("task", "kind", "data", "recipe", "created")
+_COUNTS = ("features", "sparse", "classes", "steps", "seed", "ones", "correct", "images")
+# As FORMAT.md orders them; `file` and `later` are size, time and inode.
+NUMBERS = np.dtype(
+    [("file", "<i8", (3,)), ("later", "<i8", (3,)), *((name, "<i8") for name in _COUNTS)]
+)
+# Seals of a task's file and of a signature made later, digests of its content and its data.
+DIGESTS = np.dtype([(name, "u1", (SEAL_SIZE,)) for name in ("file", "later", "content", "data")])
 
 
 @dataclass(frozen=True, eq=False)
-class ListRows(Mapping[str, ListRow]):
+class ListRows(ByName[ListRow]):
     """The rows of N distinct tasks, sorted by their names; see `ListRow`.
 
     Attributes:
-        texts: five columns of N: task, kind, data, recipe, created.
-        numbers: (N, 14) int64: size, time and inode of its file, the same of a signature made
-            later, then `features`, `sparse`, `classes`, `steps`, `seed`, `ones`, `correct`,
-            `images`.
-        digests: (N, 4, 32) uint8: seal of its file, of a signature made later, digests of its
-            content and its data.
+        kinds: of the files.
+        data: names of what each was learned from.
+        recipes: names of the recipes.
+        created: UTC, of each.
+        numbers: (N,) `NUMBERS`.
+        digests: (N,) `DIGESTS`.
         samples: (N, S) uint8.
     """
 
-    texts: Sequence[Sequence[str]]
-    numbers: Numbers
-    digests: Bytes
-    samples: Bytes
+    kinds: Sequence[str]
+    data: Sequence[str]
+    recipes: Sequence[str]
+    created: Sequence[str]
+    numbers: Records
+    digests: Records
+    samples: NDArray[np.uint8]
+
+    @classmethod
+    def of(
+        cls,
+        texts: Iterable[Sequence[str]],
+        numbers: Records,
+        digests: Records,
+        samples: NDArray[np.uint8],
+    ) -> "ListRows":
+        """Make them of all columns of text, see `texts`, and the rest."""
+        names, kinds, data, recipes, created = texts
+        return cls(names, kinds, data, recipes, created, numbers, digests, samples)
 
     @property
-    def names(self) -> Sequence[str]:
-        """The tasks' names."""
-        return self.texts[0]
-
-    @property
-    def stamps(self) -> Numbers:
-        """Stamps of the files: (N, 3) int64."""
-        return self.numbers[:, :3]
-
-    @property
-    def later_stamps(self) -> Numbers:
-        """Stamps of signatures made later: (N, 3) int64."""
-        return self.numbers[:, 3:6]
+    def texts(self) -> tuple[Sequence[str], ...]:
+        """All columns of text, names first."""
+        return self.names, self.kinds, self.data, self.recipes, self.created
 
     @property
     def has_later(self) -> NDArray[np.bool_]:
         """Which rows tell of a signature made later: (N,) bool."""
-        told: NDArray[np.bool_] = np.logical_or.reduce(self.digests[:, 1] != 0, axis=1)
+        told: NDArray[np.bool_] = np.logical_or.reduce(self.digests["later"] != 0, axis=1)
         return told
 
     @property
-    def features(self) -> Numbers:
-        """Numbers for each image that a signature speaks of: (N,) int64, 0 for none."""
-        return self.numbers[:, 6]
-
-    @property
-    def classes(self) -> Numbers:
-        """Classes of each task: (N,) int64."""
-        return self.numbers[:, 8]
-
-    @property
-    def signature_seals(self) -> Bytes:
-        """Seals of the files that the signatures stand in: (N, 32) uint8."""
-        own, later = self.digests[:, 0], self.has_later
-        return np.where(later[:, None], self.digests[:, 1], own) if later.any() else own
-
-    @property
-    def steps(self) -> Numbers:
-        """Optimiser steps of each task: (N,) int64."""
-        return self.numbers[:, 9]
-
-    @property
-    def sizes(self) -> Numbers:
-        """Bytes of each task's file: (N,) int64."""
-        return self.numbers[:, 0]
+    def signature_seals(self) -> NDArray[np.uint8]:
+        """Seals of the files that the signatures are in: (N, 32) uint8."""
+        own: NDArray[np.uint8] = self.digests["file"]
+        later = self.has_later
+        return np.where(later[:, None], self.digests["later"], own) if later.any() else own
 
     @property
     def accuracies(self) -> list[float | None]:
         """Share of test images that each task classifies rightly, 0…1; None if unknown."""
-        counts = zip(self.numbers[:, 12].tolist(), self.numbers[:, 13].tolist(), strict=True)
-        return [correct / images if images else None for correct, images in counts]
-
-    @property
-    def created(self) -> Sequence[str]:
-        """When each was learned, UTC."""
-        return self.texts[4]
-
-    @property
-    def kinds(self) -> Sequence[str]:
-        """Kinds of the files."""
-        return self.texts[1]
-
-    @property
-    def content_digests(self) -> Bytes:
-        """Digests of the contents: (N, 32) uint8."""
-        return self.digests[:, 2]
-
-    @property
-    def seeds(self) -> Numbers:
-        """Seed that each was learned with: (N,) int64."""
-        return self.numbers[:, 10]
-
-    @property
-    def ones(self) -> Numbers:
-        """Weights that each task's masks keep: (N,) int64."""
-        return self.numbers[:, 11]
-
-    @property
-    def data_digests(self) -> Bytes:
-        """Digests of what each was learned from: (N, 32) uint8."""
-        return self.digests[:, 3]
+        pairs = zip(*(self.numbers[name].tolist() for name in ("correct", "images")), strict=True)
+        return [correct / images if images else None for correct, images in pairs]
 
     def at(self, place: int) -> ListRow:
-        """Make a row of what stands in a place."""
-        *stamps, features, sparse, classes, steps, seed, ones, correct, images = self.numbers[
-            place
-        ].tolist()
-        seal, later, content, data = map(bytes, self.digests[place])
-        task, kind, name, recipe, created = (column[place] for column in self.texts)
+        """Make a row of what is in a place."""
+        numbers = {name: self.numbers[name][place].tolist() for name in NUMBERS.names or ()}
+        seals = {name: self.digests[name][place].tobytes() for name in DIGESTS.names or ()}
+        file = TaskFile(seals["file"], Stamp(*numbers.pop("file")))
+        later = TaskFile(seals["later"], Stamp(*numbers.pop("later")))
+        columns = zip(_TEXTS, self.texts, strict=True)
+        texts: dict[str, Any] = {name: column[place] for name, column in columns}
         return ListRow(
-            task,
-            kind,
-            name,
-            recipe,
-            created,
-            TaskFile(seal, Stamp(*stamps[:3])),
-            NO_FILE if later == NO_SEAL else TaskFile(later, Stamp(*stamps[3:])),
-            features,
-            content,
-            data,
-            bool(sparse),
-            classes,
-            steps,
-            seed,
-            ones,
-            correct,
-            images,
-            bytes(self.samples[place]),
+            file=file,
+            later=NO_FILE if later.seal == NO_SEAL else later,
+            content_sha256=seals["content"],
+            data_sha256=seals["data"],
+            sample=self.samples[place].tobytes(),
+            **texts | numbers | {"sparse": bool(numbers["sparse"])},
         )
 
     def take(self, places: NDArray[np.int64]) -> "ListRows":
@@ -157,35 +107,8 @@ class ListRows(Mapping[str, ListRow]):
         if len(places) == len(self) and np.array_equal(places, np.arange(len(self))):
             return self
         here = places.tolist()
-        return ListRows(
-            [[column[place] for place in here] for column in self.texts],
-            self.numbers[places],
-            self.digests[places],
-            self.samples[places],
-        )
-
-    @cached_property
-    def places(self) -> Mapping[str, int]:
-        """Task → its place."""
-        return dict(zip(self.names, range(len(self)), strict=True))
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.names)
-
-    def __contains__(self, task: object) -> bool:
-        """Return whether a task has a row."""
-        return task in self.places
-
-    def __getitem__(self, task: str) -> ListRow:
-        """Make the row of a task.
-
-        Raises:
-            KeyError: it has none.
-        """
-        return self.at(self.places[task])
+        texts = [[column[place] for place in here] for column in self.texts]
+        return self.of(texts, self.numbers[places], self.digests[places], self.samples[places])
 
 
 def list_of(rows: Sequence[ListRow], sample: int) -> ListRows:
@@ -196,19 +119,19 @@ def list_of(rows: Sequence[ListRow], sample: int) -> ListRows:
         sample: bytes that each keeps of its masks.
     """
     rows = sorted(rows, key=lambda row: row.task)
-    numbers = (
-        (*row.file.stamp, *row.later.stamp, row.features, row.sparse, *row[11:17]) for row in rows
-    )
+    numbers = [
+        (row.file.stamp, row.later.stamp, *(getattr(row, name) for name in _COUNTS)) for row in rows
+    ]
     digests = (
         digest
         for row in rows
         for digest in (row.file.seal, row.later.seal, row.content_sha256, row.data_sha256)
     )
-    flat = np.fromiter(chain.from_iterable(numbers), np.int64, NUMBERS * len(rows))
-    return ListRows(
-        [*map(list, zip(*(row[:TEXTS] for row in rows), strict=True))] or [[]] * TEXTS,
-        flat.reshape(-1, NUMBERS),
-        np.frombuffer(b"".join(digests), np.uint8).reshape(-1, DIGESTS, SEAL_SIZE),
+    texts = [[getattr(row, name) for row in rows] for name in _TEXTS]
+    return ListRows.of(
+        texts,
+        np.array(numbers, NUMBERS),
+        np.frombuffer(b"".join(digests), DIGESTS),
         np.frombuffer(b"".join(row.sample for row in rows), np.uint8).reshape(len(rows), sample),
     )
 
@@ -218,11 +141,9 @@ def joined_lists(parts: Sequence[ListRows]) -> ListRows:
     filled = [part for part in parts if len(part)]
     if len(filled) < 2:
         return filled[0] if filled else parts[0]
-    every = ListRows(
-        [
-            [*chain.from_iterable(columns)]
-            for columns in zip(*(p.texts for p in filled), strict=True)
-        ],
+    texts = zip(*(part.texts for part in filled), strict=True)
+    every = ListRows.of(
+        [[*chain.from_iterable(columns)] for columns in texts],
         np.concatenate([part.numbers for part in filled]),
         np.concatenate([part.digests for part in filled]),
         np.concatenate([part.samples for part in filled]),

@@ -107,14 +107,14 @@ def _is_current(found: Survey) -> bool:
 def _is_worn(segment: Segment, found: Survey) -> bool:
     """Return whether a file is of little use: most tasks or all signatures are gone."""
     beside = signatures_beside(segment.file) in found.others
-    lost = not beside and bool(segment.holding.features.any())
+    lost = not beside and bool(segment.holding.numbers["features"].any())
     return lost or 2 * len(segment.holding) < len(segment.rows)
 
 
-def _is_aged(segment: Segment, found: Survey) -> bool:
+def _is_aged(rows: ListRows, stamped: ListRows) -> bool:
     """Return whether most stamps differ, as in a copy: updated when there is more to write."""
-    aged = (_stamped(segment.holding, found).stamps != segment.holding.stamps).any(axis=1)
-    return 2 * int(aged.sum()) > len(segment.holding)
+    aged = (rows.numbers["file"] != stamped.numbers["file"]).any(axis=1)
+    return 2 * int(aged.sum()) > len(rows)
 
 
 def _update(bank: Bank) -> int:
@@ -124,9 +124,10 @@ def _update(bank: Bank) -> int:
     absorbed: list[Segment] = []
     for one in sorted(found.segments, key=lambda one: len(one.holding)):
         new = sum(map(len, parts))
-        worn = _is_worn(one, found) or (new and _is_aged(one, found))
+        stamped = _stamped(one.holding, found)
+        worn = _is_worn(one, found) or (new and _is_aged(one.holding, stamped))
         if worn or new >= len(one.holding):
-            parts.append(_stamped(one.holding, found))
+            parts.append(stamped)
             absorbed.append(one)
     rows, written = joined_lists(parts), ""
     if len(rows):
@@ -154,13 +155,13 @@ def _write(
     absorbed: Sequence[Segment],
 ) -> str:
     """Write a list and its signatures, and return the list's name."""
-    name = list_file(map(bytes, rows.digests[:, 0]))
-    features = _most_common(rows.features)
+    name = list_file(map(bytes, rows.digests["file"]))
+    features = _most_common(rows.numbers["features"])
     beside = [signatures_beside(one.file) for one in absorbed]
     kept, _ = read_coarse(bank, [one for one in beside if one in found.others], features)
     parts = [*kept, *(one for one in made if one.features == features)]
     index = CoarseIndex(parts)
-    wanted = np.flatnonzero((rows.features > 0) & (rows.features == features))
+    wanted = np.flatnonzero((features > 0) & (rows.numbers["features"] == features))
     seals = rows.signature_seals[wanted]
     lost = [rows.names[place] for place in wanted[index.find(seals) < 0].tolist()]
     if lost:  # with its file
@@ -195,9 +196,9 @@ def _stamped(rows: ListRows, found: Survey) -> ListRows:
     """Return rows with the stamps that their files have now."""
     numbers = rows.numbers.copy()
     for place, (task, later) in enumerate(zip(rows.names, rows.has_later.tolist(), strict=True)):
-        numbers[place, :3] = found.stamps[task] or numbers[place, :3]
+        numbers["file"][place] = found.stamps[task] or numbers["file"][place]
         if later:
-            numbers[place, 3:6] = found.later.get(task) or numbers[place, 3:6]
+            numbers["later"][place] = found.later.get(task) or numbers["later"][place]
     return replace(rows, numbers=numbers)
 
 

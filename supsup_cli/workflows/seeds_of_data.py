@@ -17,8 +17,8 @@ class SeedsOfData(Mapping[str, int]):
 
     @cached_property
     def _seeds(self) -> dict[str, int]:
-        digests = (bytes(digest).hex() for digest in self._rows.data_digests)
-        return dict(zip(digests, self._rows.seeds.tolist(), strict=True))
+        digests = (bytes(digest).hex() for digest in self._rows.digests["data"])
+        return dict(zip(digests, self._rows.numbers["seed"].tolist(), strict=True))
 
     def __getitem__(self, digest: str) -> int:
         """Return the seed.

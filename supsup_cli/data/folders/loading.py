@@ -109,9 +109,8 @@ class ListedData:
             files, labels, more = _read(listing.classes, listing.calibration, input_shape, reading)
             calibration = Split(files, labels)
             test_broken = more + test_broken
-        share = (
-            "5 % of train" if 20 * len(calibration) <= len(train) + len(calibration) else "of train"
-        )
+        twentieth = (len(train) + len(calibration)) // 20
+        share = "5 % of train" if len(calibration) == twentieth else "of train"
         parts = (
             f"train {len(train):,}, calibration {len(calibration):,} "
             f"({_origin(listing.calibration_folder, share)}), test {len(test_labels):,} "

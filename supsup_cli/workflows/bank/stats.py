@@ -48,7 +48,7 @@ def stats(path: Place, *, overlaps: bool, plot: Path | None) -> StatsResult:
 
         plot_overlaps(sorted({name for pair in pairs for name in pair[:2]} or rows), pairs, plot)
     masked = sum(one.count for one in record.masked)
-    sizes = rows.sizes.tolist()
+    sizes = rows.numbers["file"][:, 0].tolist()
     base, hopfield = (
         sum(size_of(path / name) for name in names if (path / name).exists())
         for names in ((BANK_FILE, BASE_FILE), (HOPFIELD_FILE,))
@@ -66,7 +66,7 @@ def stats(path: Place, *, overlaps: bool, plot: Path | None) -> StatsResult:
                     rows.names,
                     rows.kinds,
                     sizes,
-                    (rows.ones / masked).tolist(),
+                    (rows.numbers["ones"] / masked).tolist(),
                     rows.accuracies,
                     rows.created,
                     shares,

@@ -32,19 +32,19 @@ def list_tasks(path: Place) -> TasksResult:
 
 
 def _listed(rows: ListRows, weights: int) -> Iterator[ListedTask]:
-    names, kinds, data, recipes, times = rows.texts
+    numbers = rows.numbers
     columns = zip(
-        names,
-        kinds,
-        data,
-        rows.classes.tolist(),
-        recipes,
-        rows.steps.tolist(),
-        (rows.ones / weights).tolist(),
+        rows.names,
+        rows.kinds,
+        rows.data,
+        numbers["classes"].tolist(),
+        rows.recipes,
+        numbers["steps"].tolist(),
+        (numbers["ones"] / weights).tolist(),
         rows.accuracies,
-        rows.sizes.tolist(),
-        times,
-        (bytes(digest).hex() for digest in rows.content_digests),
+        numbers["file"][:, 0].tolist(),
+        rows.created,
+        (bytes(digest).hex() for digest in rows.digests["content"]),
         strict=True,
     )
     return starmap(ListedTask, columns)

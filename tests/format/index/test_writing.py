@@ -37,7 +37,7 @@ def whole(bank: Bank) -> bool:
     found = survey(bank)
     parts, faults = read_coarse(bank, found.others, FEATURES)
     index = CoarseIndex(parts)
-    seals = found.rows.signature_seals[found.rows.features > 0]
+    seals = found.rows.signature_seals[found.rows.numbers["features"] > 0]
     return not found.rest and not faults and bool((index.find(seals) >= 0).all())
 
 
