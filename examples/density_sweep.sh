@@ -6,7 +6,7 @@
 #   DENSITIES="er:1 er:16" sh examples/density_sweep.sh
 #
 # The table with the entropy bound and a dense net of the same bytes beside it, and the picture:
-#   python tests/benchmarks/density.py --plot density.png
+#   python tests/benchmarks/storage/density.py --plot density.png
 set -eu
 . "$(dirname "$0")/install.sh"
 

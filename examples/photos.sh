@@ -6,7 +6,7 @@
 #   sh examples/photos.sh [FOLDER]   default: a new temporary folder, removed at the end
 #   STEPS=, TRAIN=, TEST= (patches of each class) make it smaller
 set -eu
-cut="$(cd "$(dirname "$0")" && pwd)/../tests/benchmarks/photo_patches.py"
+cut="$(cd "$(dirname "$0")" && pwd)/../tests/benchmarks/made/photo_patches.py"
 . "$(dirname "$0")/workplace.sh"
 
 say python "$cut" photos --train "${TRAIN:-400}" --test "${TEST:-100}"

@@ -17,7 +17,7 @@
 # (pip install 'supsup[bench]'): three tasks are learned, and the pile has photos of a fourth as
 # well. What no task knows goes to sorted/_new.
 set -eu
-cut="$(cd "$(dirname "$0")" && pwd)/../tests/benchmarks/photo_patches.py"
+cut="$(cd "$(dirname "$0")" && pwd)/../tests/benchmarks/made/photo_patches.py"
 absolute() { case "$1" in '' | /*) printf '%s\n' "$1" ;; *) printf '%s\n' "$PWD/$1" ;; esac; }
 [ "${WEIGHTS:-}" = imagenet ] || WEIGHTS=$(absolute "${WEIGHTS:-}")
 PHOTOS=$(absolute "${PHOTOS:-}")

@@ -4,7 +4,7 @@
 #
 #   sh examples/transfer.sh [STEPS]     default: 1000
 #
-# The curve of accuracy against steps: python tests/benchmarks/transfer.py --plot transfer.png
+# The curve of accuracy against steps: python tests/benchmarks/learning/transfer.py --plot transfer.png
 set -eu
 . "$(dirname "$0")/install.sh"
 

@@ -15,19 +15,14 @@ MAP = (ROOT / "supsup_cli" / "README.md").read_text(encoding="utf-8")
 FILES = [path.relative_to(ROOT) for name in PACKAGES for path in (ROOT / name).rglob("*.py")]
 ROOMS = Counter(path.parent for path in FILES if path.name != "__init__.py")
 
-# Programs that are independent: you can change one without reading the others.
-CROWDED = {Path("tests/benchmarks")}
 LONG = {
     # The one class that others use: a verb for each thing a bank can do.
     Path("bank_format/bank.py"),
-    # Every kind of image file, and every way a file of attractors may be damaged.
-    Path("tests/data/test_images.py"),
-    Path("tests/format/kinds/test_hopfield_file.py"),
 }
 
 
 def test_no_room_is_crowded() -> None:
-    assert {room for room, count in ROOMS.items() if count > MOST_MODULES} == CROWDED
+    assert {room for room, count in ROOMS.items() if count > MOST_MODULES} == set()
 
 
 def test_no_file_is_long() -> None:

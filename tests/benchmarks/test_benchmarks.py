@@ -7,17 +7,19 @@ import pytest
 
 from bank_format.bank import Bank
 from bank_format.check.verify import verify
-from tests.benchmarks import scaling, speed_gpu
-from tests.benchmarks.synthetic_bank import make_bank
-from tests.benchmarks.timing import Timing
+from tests.benchmarks.decisions import scaling, speed_gpu
+from tests.benchmarks.made.synthetic_bank import make_bank
+from tests.benchmarks.made.timing import Timing
 
 
 def test_the_page_names_every_program() -> None:
     folder = Path(__file__).parent
     head = (folder / "README.md").read_text(encoding="utf-8").split("\n## ")[0]
-    named = re.findall(r"`([a-z_0-9]+)`", head)
-    programs = {path.stem for path in folder.glob("[!_]*.py")}
-    assert sorted(named) == sorted(one for one in programs if not one.startswith("test_"))
+    rows = re.findall(r"^\| `([a-z]+)`:.* \| (.*) \|$", head, re.MULTILINE)
+    named = [(room, name) for room, names in rows for name in re.findall(r"`([a-z_0-9]+)`", names)]
+    assert sorted(named) == sorted(
+        (path.parent.name, path.stem) for path in folder.glob("*/[!_]*.py")
+    )
 
 
 def test_a_synthetic_bank_is_a_whole_one(tmp_path: Path) -> None:

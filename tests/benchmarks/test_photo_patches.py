@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from tests.benchmarks.photo_patches import TASKS, colour, cut
+from tests.benchmarks.made.photo_patches import TASKS, colour, cut
 
 
 def _places(patches: list[Image.Image]) -> set[tuple[int, int]]:

@@ -1,6 +1,6 @@
 """Measure how the number of outputs affects whether tasks can be told apart; run by name.
 
-    python tests/benchmarks/output_sizes.py --tasks 20 --plot output_sizes.png
+    python tests/benchmarks/learning/output_sizes.py --tasks 20 --plot output_sizes.png
 
 PermutedMNIST, LeNet 300-100, 1000 steps of 128; single test images, drawn from the test set, the
 same number for each task (Wortsman et al. 2020, Fig. 6, has 25, 100 and 200 outputs).

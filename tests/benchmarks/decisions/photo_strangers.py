@@ -1,6 +1,6 @@
 """Measure how many digits, noise images and other pictures are called new by tasks of photos.
 
-    python -m tests.benchmarks.photo_strangers BANK [FOLDER …]
+    python -m tests.benchmarks.decisions.photo_strangers BANK [FOLDER …]
 
 The bank has learned photos on a network with convolutions, with signatures. Strangers are test
 images of MNIST, uniform and Gaussian noise, and pictures below folders, 300 of each.

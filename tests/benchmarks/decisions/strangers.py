@@ -1,7 +1,7 @@
 """Measure how often strangers' images and known ones are called new; run by name.
 
     supsup init-base --bank b; supsup learn-task --bank b --data mnist-perm-0..49
-    python tests/benchmarks/strangers.py b
+    python tests/benchmarks/decisions/strangers.py b
 
 The bank holds permuted MNIST. The known images are the test images of its tasks. Each is judged as
 every command judges it, by the calibration of the task that fits it best. The strangers are 5,000

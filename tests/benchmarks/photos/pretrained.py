@@ -1,6 +1,6 @@
 """Compare masks over a trained base with masks over a random one; run by name.
 
-    python tests/benchmarks/pretrained.py [--steps 100 300] [--data mnist-rot-45 …]
+    python tests/benchmarks/photos/pretrained.py [--steps 100 300] [--data mnist-rot-45 …]
 
 A LeNet 300-100 with 100 outputs is trained densely on three rotations of MNIST (outputs 0 to 9, 10
 to 19 and 20 to 29), its weights become the base of a bank, and further tasks are learned over it

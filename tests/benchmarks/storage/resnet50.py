@@ -1,6 +1,6 @@
 """Run ResNet-50 at 224 x 224 through a bank, and count the bytes of its sparse masks; run by name.
 
-    python tests/benchmarks/resnet50.py [--steps 3] [--batch-size 16]
+    python tests/benchmarks/storage/resnet50.py [--steps 3] [--batch-size 16]
 
 Learns a task of 48 images of noise at each density of the paper's, predicts 6 of them, and prints
 seconds and the peak memory of the process. For each density it prints the weights kept, the coded

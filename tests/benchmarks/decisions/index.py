@@ -1,6 +1,6 @@
 """Measure opening, naming and listing of 10 to 100,000 tasks, by index and by files; run by name.
 
-    python -m tests.benchmarks.index --plot tests/benchmarks/index.png
+    python -m tests.benchmarks.decisions.index --plot tests/benchmarks/index.png
 
 Every measurement has its own process. Naming is what `infer-task` does for one image: open the
 bank, decide, answer. Its time begins when torch and the workflows are imported, and its memory is
@@ -23,8 +23,8 @@ from pathlib import Path
 from bank_format.bank import Bank
 from bank_format.index.writing import update_index
 from bank_format.store.layout import MASKS
-from tests.benchmarks import signed_bank
-from tests.benchmarks.timing import machine, row
+from tests.benchmarks.made import signed_bank
+from tests.benchmarks.made.timing import machine, row
 
 SIZES = (10, 100, 1000, 2500, 10_000, 30_000, 100_000)
 COLUMNS = {

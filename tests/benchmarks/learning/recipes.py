@@ -1,7 +1,8 @@
 """Measure a recipe: accuracy with the task given, and how well tasks are named from one image.
 
-    python tests/benchmarks/recipes.py --recipe default --tasks 10 --images 2000
-    python tests/benchmarks/recipes.py --arch fc-1024-1024 --tasks 5 --images 200 --set last_rate=1
+    python tests/benchmarks/learning/recipes.py --recipe default --tasks 10 --images 2000
+    python tests/benchmarks/learning/recipes.py \\
+        --arch fc-1024-1024 --tasks 5 --images 200 --set last_rate=1
 
 `--set FIELD=NUMBER` changes one field of the recipe: this is how its numbers were chosen. Images
 are drawn from the test set, the same number for each task; every image is decided by itself.

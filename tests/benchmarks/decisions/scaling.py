@@ -1,6 +1,6 @@
 """Measure how cost grows with the number of tasks, 10 to 10,000 random masks; run by name.
 
-    python -m tests.benchmarks.scaling --plot tests/benchmarks/scaling.png
+    python -m tests.benchmarks.decisions.scaling --plot tests/benchmarks/scaling.png
 
 Cost should grow linearly, without a step: a decision, memory and opening are each drawn against the
 number of tasks. Every size has its own process, so that the memory is that of its tasks. The bank
@@ -15,8 +15,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.benchmarks.synthetic_bank import make_bank
-from tests.benchmarks.timing import apart, machine, row
+from tests.benchmarks.made.synthetic_bank import make_bank
+from tests.benchmarks.made.timing import apart, machine, row
 
 SIZES = (10, 30, 100, 300, 1000, 3000, 10_000)
 COLUMNS = {

@@ -1,6 +1,6 @@
 """Naming photos over a trained network: signatures and methods that know all classes at once.
 
-    python -m tests.benchmarks.trained_names BANK TASK [TASK …] [--keep FILE] [--ranpac 5000]
+    python -m tests.benchmarks.photos.trained_names BANK TASK [TASK …] [--keep FILE] [--ranpac 5000]
 
 Each TASK is a folder with train/CLASS and test/CLASS that the bank has learned. All methods get the
 same features from one pass of the frozen network: nearest class mean (Rebuffi et al. 2017), LDA
@@ -28,8 +28,8 @@ from supsup_cli.workflows.inference.rules import DecisionRequest, choose_rule
 from supsup_cli.workflows.labelled import lower_values
 from supsup_cli.workflows.opening import OpenNetwork, open_tasks
 from supsup_cli.workflows.reporting import Silent
-from tests.benchmarks.timing import machine, row
-from tests.benchmarks.trained_base import plain_network
+from tests.benchmarks.made.timing import machine, row
+from tests.benchmarks.photos.trained_base import plain_network
 
 _RIDGES = (1e3, 1e4, 1e5, 1e6, 1e7)
 _SHRINKAGE = 0.1  # of a covariance, shrunk towards the mean variance

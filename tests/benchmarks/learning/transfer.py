@@ -1,6 +1,6 @@
 """Measure accuracy against steps with and without transfer, on a task like earlier ones.
 
-    python tests/benchmarks/transfer.py --plot transfer.png
+    python tests/benchmarks/learning/transfer.py --plot transfer.png
 
 RotatedMNIST, LeNet 300-100 with 500 outputs: a bank learns some rotations, then one more, from a
 fresh start and from the earlier masks (`--transfer`). The same is done for a permuted task, which

@@ -1,6 +1,6 @@
 """Tasks over a trained network: accuracy, bytes and time; a head alone and full fine-tuning.
 
-    python -m tests.benchmarks.trained_base WEIGHTS.safetensors TASK [TASK …] [--input 3x96x96]
+    python -m tests.benchmarks.photos.trained_base WEIGHTS.safetensors TASK… [--input 3x96x96]
 
 Each TASK is a folder with train/CLASS and test/CLASS. For each, three ways are measured: the task
 as `learn-task` learns it; a head alone, trained for as many steps on the frozen network's features;

@@ -1,7 +1,7 @@
 """Measure `predict --json-lines -` over thousands of tasks; run by name.
 
-    python -m tests.benchmarks.coprocess              one PNG at a time, over 2500 tasks
-    python -m tests.benchmarks.coprocess --flat       memory while a million inputs are answered
+    python -m tests.benchmarks.decisions.coprocess           one PNG at a time, over 2500 tasks
+    python -m tests.benchmarks.decisions.coprocess --flat    memory while a million are answered
 
 Twenty permutations are learned, and their test images are asked about. The other tasks are random
 masks of the same shape; their signatures are a learned one's with its features in another order. So
@@ -30,7 +30,7 @@ from bank_format.kinds.mask import build_task
 from bank_format.kinds.task_records import DataRecord, SignatureRecord
 from bank_format.store.layout import MASKS, SUFFIX
 from supsup_cli.data import catalog
-from tests.benchmarks.timing import machine, row
+from tests.benchmarks.made.timing import machine, row
 from tests.support import banks
 
 LEARNED, FILES = 20, 10_000

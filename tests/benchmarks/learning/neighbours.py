@@ -1,6 +1,6 @@
 """Time learning and predicting alone and next to two busy processes; run by name.
 
-    python -m tests.benchmarks.neighbours [--runs 5] [--steps 100]
+    python -m tests.benchmarks.learning.neighbours [--runs 5] [--steps 100]
 
 Each figure is a whole command with as many threads as there are processors. It runs in turn alone
 and next to two processes that compute without a pause, so that other work of the machine affects
@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.benchmarks.timing import Timing, machine, row
+from tests.benchmarks.made.timing import Timing, machine, row
 
 NEIGHBOURS = 2
 _BUSY = "while True: pass"

@@ -1,6 +1,6 @@
 """Measure accuracy and bytes of sparse masks, and of dense nets of the same bytes; run by name.
 
-    python tests/benchmarks/density.py --plot density.png
+    python tests/benchmarks/storage/density.py --plot density.png
 
 PermutedMNIST, LeNet 300-100 with 500 outputs, recipe `default`, 1000 steps of 128. Bytes are those
 of the coded masks; the bound is the entropy of the mask's own layer densities, Σ n H(d) / 8. The

@@ -1,8 +1,9 @@
 """Measure how many masks are recovered from attractors and images, and how well they answer.
 
-    python tests/benchmarks/hopfield.py --seeds 0 1 2 3 4 --images 0 64 16 1
-    python tests/benchmarks/hopfield.py --data mnist-perm-0..19 --outputs 100 --counts 5 10 15 20
-    python tests/benchmarks/hopfield.py --data mnist-rot-0..330:30 --counts 4 8 12
+    python tests/benchmarks/storage/hopfield.py --seeds 0 1 2 3 4 --images 0 64 16 1
+    python tests/benchmarks/storage/hopfield.py \\
+        --data mnist-perm-0..19 --outputs 100 --counts 5 10 15 20
+    python tests/benchmarks/storage/hopfield.py --data mnist-rot-0..330:30 --counts 4 8 12
 
 Unlabelled test images of one task at a time (0 means all of them) recover a mask from the matrices
 and the mean pattern. "Right" counts masks that differ from the task's own in at most 1 % of the

@@ -1,6 +1,6 @@
 """Time decisions and learning on a GPU; run by name. It also runs on a CPU, as a test.
 
-python -m tests.benchmarks.speed_gpu --device cuda
+python -m tests.benchmarks.decisions.speed_gpu --device cuda
 """
 
 import argparse
@@ -16,7 +16,7 @@ from supsup_cli.core.learning.many_tasks import ManyLearnings
 from supsup_cli.core.learning.one_task import Learning
 from supsup_cli.core.learning.recipes import FAST
 from supsup_cli.core.networks.specs import masked_parameters
-from tests.benchmarks.timing import (
+from tests.benchmarks.made.timing import (
     REAL,
     Timing,
     lenet,

@@ -1,6 +1,6 @@
 """Time a masked learning step against a dense one, and a whole task; run by name.
 
-    python tests/benchmarks/learning_step.py
+    python tests/benchmarks/learning/learning_step.py
 
 The dense step is plain PyTorch: the same network, the same optimiser with the same settings, the
 same resident data. Steps of both kinds alternate in short runs, so that a slower or faster moment

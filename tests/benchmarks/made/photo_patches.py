@@ -1,6 +1,6 @@
 """Cut sample photos into patches: tasks of class folders, so that photos need no download.
 
-    python tests/benchmarks/photo_patches.py FOLDER [--train 400] [--test 100] [--size 32]
+    python tests/benchmarks/made/photo_patches.py FOLDER [--train 400] [--test 100] [--size 32]
 
 The photos are those inside the packages scikit-image and scikit-learn (`pip install
 supsup[bench]`); a class is a photo. Each photo is parted into 4 x 4 tiles; four of them, one in

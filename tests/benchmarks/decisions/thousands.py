@@ -1,7 +1,7 @@
 """Name the task of single test images among all tasks of a bank; run by name.
 
     supsup learn-task --bank BANK --data mnist-perm-0..2499 --recipe fast
-    python -m tests.benchmarks.thousands BANK
+    python -m tests.benchmarks.decisions.thousands BANK
 
 Each task is asked about other images: the test split in random order is dealt to the tasks, so that
 with 2500 tasks every one of the 10,000 images is used once, under one task. (`evaluate --limit 4`
@@ -21,7 +21,7 @@ from supsup_cli.workflows.inference.decisions import decide
 from supsup_cli.workflows.inference.rules import DecisionRequest, Rule, choose_rule
 from supsup_cli.workflows.opening import OpenTasks, open_tasks
 from supsup_cli.workflows.reporting import Silent
-from tests.benchmarks.timing import machine, row
+from tests.benchmarks.made.timing import machine, row
 
 _SINGLES = 100
 

@@ -1,6 +1,6 @@
 """Print every figure of speed with its baseline, measured in one run; run by name.
 
-    python -m tests.benchmarks.speed
+    python -m tests.benchmarks.decisions.speed
 
 Baselines do the same work on the same machine in the same minutes: a loop in plain PyTorch over
 unpacked masks, and dense training with the same optimiser. Needs about 2 GB of memory and ten
@@ -34,9 +34,9 @@ from supsup_cli.core.masks.masks import MaskStack
 from supsup_cli.core.masks.superposition import masked_forward, misfit, mixture_loss
 from supsup_cli.core.networks.specs import masked_parameters
 from supsup_cli.data import catalog
-from tests.benchmarks import learning_step
-from tests.benchmarks.synthetic_bank import make_bank
-from tests.benchmarks.timing import (
+from tests.benchmarks.learning import learning_step
+from tests.benchmarks.made.synthetic_bank import make_bank
+from tests.benchmarks.made.timing import (
     Timing,
     apart,
     lenet,

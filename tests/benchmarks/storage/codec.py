@@ -1,6 +1,6 @@
 """Measure the codec: bytes against the entropy and against packed bits, speed; run by name.
 
-    python tests/benchmarks/codec.py
+    python tests/benchmarks/storage/codec.py
 
 Random masks of one layer. Speed is millions of weights decoded a second: the best and the median of
 nine, since other processes on the machine only slow it down.

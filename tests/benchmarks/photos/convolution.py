@@ -1,11 +1,12 @@
 """Compare masks on a convolution net with the same net trained densely; run by name.
 
-    python tests/benchmarks/convolution.py mnist-rot-0 FOLDER [--steps 1000] [--input 1x28x28]
+    python tests/benchmarks/photos/convolution.py \\
+        mnist-rot-0 FOLDER [--steps 1000] [--input 1x28x28]
 
 For each data set and way of learning: test accuracy with the task given, seconds of learning with
 all that `learn-task` does, share of the weights kept. The dense rival has the same layers,
 normalisation, steps and batches; all its weights are trained, from Kaiming-normal ones, by Adam in
-one cycle with a peak rate of 3e-3. Photos: tests/benchmarks/photo_patches.py cuts some out of
+one cycle with a peak rate of 3e-3. Photos: tests/benchmarks/made/photo_patches.py cuts some out of
 packages.
 """
 

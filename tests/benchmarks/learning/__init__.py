@@ -1,0 +1,1 @@
+"""Learning tasks: recipes, time, outputs, what tasks bring each other."""

@@ -1,0 +1,1 @@
+"""What the programs share: banks and images that are made up, clocks, tables."""

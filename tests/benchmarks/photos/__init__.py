@@ -1,0 +1,1 @@
+"""Convolution nets and trained networks as the base."""

@@ -1,0 +1,1 @@
+"""Bytes of masks, and masks as attractors."""
