@@ -32,7 +32,7 @@ from supsup_cli.workflows.inference.masks_run import classify
 from supsup_cli.workflows.inference.rules import DecisionRequest, choose_rule, group_places
 from supsup_cli.workflows.learning.learn_task import learn_task
 from supsup_cli.workflows.learning.plan import LearnRequest
-from supsup_cli.workflows.opening import open_network, open_tasks
+from supsup_cli.workflows.opening import OpenTasks, open_network, open_tasks
 from supsup_cli.workflows.reporting import Advance, Silent
 
 NAME = "supsup"
@@ -52,6 +52,7 @@ class BankSystem:
         self._setting = setting
         self._rate = rates.first
         self._names: list[str] = []
+        self._opened: OpenTasks | None = None
         classes = {task.classes for task in setting.tasks.named}
         self._shares_labels = len(classes) == 1
         # For a future task, labels that tasks share can be right although its mask is still
@@ -79,14 +80,15 @@ class BankSystem:
             _Counting(advance),
             self._setting.stop,
         )
-        self._names.append(name)
+        self._add(name)
         found = open_network(self.path, request.device).bank.read_task(name)
         return found.provenance.seconds
 
     def accuracies(self, place: int, task: ComparedTask, split: Split) -> Accuracies:
         """Measure accuracy with the task inferred (GNu; GNs with shared labels) and given (GG)."""
         device = self._setting.request.device
-        opened = open_tasks(self.path, device, self._names)
+        # Opened once for all tasks that are measured between two that are learned.
+        opened = self._opened = self._opened or open_tasks(self.path, device, self._names)
         rule = choose_rule(opened, DecisionRequest("auto", None, "image", device), Silent())
         images = split.images
         groups = group_places(rule.group, [""] * len(split))
@@ -121,7 +123,11 @@ class BankSystem:
 
     def restore(self, task: NamedTask, _arrays: Mapping[str, NDArray[np.generic]]) -> None:
         """Use a task that is already in the bank."""
-        self._names.append(task.name)
+        self._add(task.name)
+
+    def _add(self, name: str) -> None:
+        self._names.append(name)
+        self._opened = None
 
 
 def our_entry(request: CompareRequest, kind: Kind) -> Entry:
