@@ -7,6 +7,8 @@
 # Needs Python 3.11 or newer and the package index; makes the checkout's .venv if it is not there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+# Tests start hundreds of programs, and each would compile the packages again.
+unset PYTHONDONTWRITEBYTECODE
 
 python=.venv/bin/python
 if [ ! -x "$python" ]; then

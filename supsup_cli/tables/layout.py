@@ -38,7 +38,7 @@ def laid_out(table: Table, width: int | None) -> Iterator[str]:
         width: characters of a line; None for a pipe, where each row is one line.
     """
     lines = [[printable(cell) for cell in row] for row in (table.head, *table.rows)]
-    widths = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
+    widths = [max(map(_width, column)) for column in zip(*lines, strict=True)]
     right = [_is_numbers(column[1:]) for column in zip(*lines, strict=True)]
     if width is not None and sum(widths) + _GAP * (len(widths) - 1) > width:
         last = _room_for_text([line[-1] for line in lines], widths, width)
@@ -50,14 +50,19 @@ def laid_out(table: Table, width: int | None) -> Iterator[str]:
             cells = [_set(line[one], widths[one], right=right[one]) for one in part]
             indent = " " * (_INDENT if place else 0)
             start = indent + "".join(cell + " " * _GAP for cell in cells[:-1])
-            room = None if width is None else width - cell_len(start)
+            room = None if width is None else width - _width(start)
             for text in _wrapped(cells[-1].rstrip(), room):
                 yield (start + text).rstrip()
-                start = " " * cell_len(start)
+                start = " " * _width(start)
+
+
+def _width(text: str) -> int:
+    """Return the columns that a printable text takes on a terminal."""
+    return len(text) if text.isascii() else cell_len(text)
 
 
 def _set(cell: str, width: int, *, right: bool) -> str:
-    room = " " * (width - cell_len(cell))
+    room = " " * (width - _width(cell))
     return room + cell if right else cell + room
 
 
@@ -68,7 +73,7 @@ def _is_numbers(cells: Sequence[str]) -> bool:
 def _room_for_text(cells: Sequence[str], widths: Sequence[int], width: int) -> int | None:
     """Return the width left for a last column of words; None if that is too little."""
     left = width - sum(widths[:-1]) - _GAP * (len(widths) - 1)
-    longest = max(cell_len(word) for cell in cells for word in cell.split(" "))
+    longest = max(_width(word) for cell in cells for word in cell.split(" "))
     return left if left >= max(longest, _LEAST_TEXT) else None
 
 
@@ -85,9 +90,12 @@ def _parts(widths: Sequence[int], width: int) -> Iterator[range]:
 
 def _wrapped(text: str, width: int | None) -> Iterator[str]:
     """Break a text at spaces into lines of a width; a longer word stays whole."""
+    if width is None:
+        yield text
+        return
     line, *words = text.split(" ")
     for word in words:
-        if width is not None and line and cell_len(line) + 1 + cell_len(word) > width:
+        if line and _width(line) + 1 + _width(word) > width:
             yield line
             line = word
         else:

@@ -41,9 +41,9 @@ def _one_cycle(rule: torch.optim.Optimizer, rate: float, steps: int) -> OneCycle
     return OneCycleLR(rule, rate, total_steps=steps)
 
 
-def _batches(split: Split, steps: int) -> list[Tensor]:
+def _batches(images: int, steps: int) -> list[Tensor]:
     stream = torch.Generator().manual_seed(0)
-    return [torch.randint(0, len(split), (BATCH,), generator=stream) for _ in range(steps)]
+    return [torch.randint(0, images, (BATCH,), generator=stream) for _ in range(steps)]
 
 
 def _features(net: OpenNetwork, split: Split) -> Tensor:
@@ -65,16 +65,22 @@ def plain_network(bank: Bank) -> nn.Module:
 def head_alone(net: OpenNetwork, train: Split, test: Split, classes: int) -> float:
     """Train a linear layer on the frozen features; return its test accuracy as a share."""
     values, labels = _features(net, train), torch.from_numpy(train.labels)
+    guesses = trained_head(values, labels, _features(net, test), classes).argmax(1).numpy()
+    return float((guesses == test.labels).mean())
+
+
+def trained_head(values: Tensor, labels: Tensor, tests: Tensor, classes: int) -> Tensor:
+    """Train a linear layer for 200 steps of 64; return its logits (N, K) for test features."""
     head = nn.Linear(values.shape[1], classes)
     rule = torch.optim.Adam(head.parameters(), _HEAD_RATE)
     cycle = _one_cycle(rule, _HEAD_RATE, STEPS)
-    for here in _batches(train, STEPS):
+    for here in _batches(len(labels), STEPS):
         rule.zero_grad()
         F.cross_entropy(head(values[here]), labels[here]).backward()
         rule.step()
         cycle.step()
-    guesses = head(_features(net, test)).argmax(1).numpy()
-    return float((guesses == test.labels).mean())
+    logits: Tensor = head(tests).detach()
+    return logits
 
 
 def full_steps(
@@ -92,7 +98,7 @@ def full_steps(
     rule = torch.optim.Adam([*trained, *head.parameters()], _FULL_RATE)
     cycle = _one_cycle(rule, _FULL_RATE, planned)
     began = time.monotonic()
-    for here in _batches(train, steps):
+    for here in _batches(len(train), steps):
         inputs = net.pixels(images[here]).contiguous(memory_format=torch.channels_last)
         features = functional_call(network, weights, (inputs,))
         rule.zero_grad()

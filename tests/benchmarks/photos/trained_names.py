@@ -56,18 +56,7 @@ def main() -> None:
         if options.keep is not None:
             save_file(found, options.keep)
     print(f"{machine()}; {len(options.tasks)} tasks, input {shape}\n")
-    print(row("method", "task right", "class right"))
-    print(row("---", "---:", "---:"))
-    values, labels = found["train"].float(), found["train_labels"]
-    tests, answers = found["test"].float(), found["test_labels"]
-    owners = found["owners"]
-    for name, scores in rivals(values, labels, tests, options.ranpac):
-        guesses = scores.argmax(1)
-        task, both = (
-            float((one[guesses] == one[answers]).float().mean())
-            for one in (owners, torch.arange(len(owners)))
-        )
-        print(row(name, f"{task:.2%}", f"{both:.2%}"), flush=True)
+    print_rivals(found, found["owners"], options.ranpac)
     held_out = [
         HeldOutTask(opened.names.index(Path(one).name), catalog.load_test(one, shape).test)
         for one in options.tasks
@@ -129,6 +118,21 @@ def gathered(net: OpenNetwork, tasks: list[str], shape: tuple[int, int, int]) ->
         parts["owners"].append(torch.full((len(data.classes),), number))
         print(f"features of {task}", flush=True)
     return {name: torch.cat(one) for name, one in parts.items()}
+
+
+def print_rivals(found: dict[str, Tensor], owners: Tensor, ranpac: int) -> None:
+    """Print how often each of `rivals` is right; `owners` (K,) are the classes' tasks."""
+    print(row("method", "task right", "class right"))
+    print(row("---", "---:", "---:"))
+    values, labels = found["train"].float(), found["train_labels"]
+    tests, answers = found["test"].float(), found["test_labels"]
+    for name, scores in rivals(values, labels, tests, ranpac):
+        guesses = scores.argmax(1)
+        task, both = (
+            float((one[guesses] == one[answers]).float().mean())
+            for one in (owners, torch.arange(len(owners)))
+        )
+        print(row(name, f"{task:.2%}", f"{both:.2%}"), flush=True)
 
 
 def rivals(values: Tensor, labels: Tensor, tests: Tensor, ranpac: int) -> list[tuple[str, Tensor]]:
