@@ -19,12 +19,12 @@ from supsup_cli.torchrun.place import Place, place
 from supsup_cli.workflows.ranks import ALONE, Ranks
 from supsup_cli.workflows.reporting import Advance, Reporter, Silent
 from supsup_cli.workflows.results.common import Result
-from supsup_cli.workflows.results.inference import InferResult, LinesResult, PredictResult
 
 _NEW_TASK = 4
 
 if TYPE_CHECKING:
     from supsup_cli.torchrun.group import RankGroup
+    from supsup_cli.workflows.results.inference import LinesResult
 
 _LOOK_EVERY = 0.25  # seconds
 Work = Callable[[Terminal], Result]
@@ -176,7 +176,7 @@ class _RankReporter:
 
 
 def answer_lines(
-    work: Callable[[Terminal], LinesResult], *, as_json: bool, quiet: bool, fail_on_new: bool
+    work: "Callable[[Terminal], LinesResult]", *, as_json: bool, quiet: bool, fail_on_new: bool
 ) -> None:
     """Do a command's work, which prints its own answers, and exit with its code.
 
@@ -203,7 +203,11 @@ def answer_lines(
 
 def _exit_code(result: Result, *, fail_on_new: bool) -> int:
     """Choose a result's exit code: its own unless that is 0, then 4 for a new task if asked for."""
-    if not fail_on_new or not isinstance(result, InferResult | PredictResult):
+    if not fail_on_new:
+        return result.exit_code
+    from supsup_cli.workflows.results.inference import InferResult, PredictResult
+
+    if not isinstance(result, InferResult | PredictResult):
         return result.exit_code
     new = any(one.known is False for one in result.results)
     return result.exit_code or (_NEW_TASK if new else 0)

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -37,7 +37,9 @@ from supsup_cli.options import (
 )
 from supsup_cli.output import Terminal
 from supsup_cli.workflows.results.common import Result
-from supsup_cli.workflows.results.inference import LinesResult, PredictResult
+
+if TYPE_CHECKING:
+    from supsup_cli.workflows.results.inference import LinesResult, PredictResult
 
 app = typer.Typer()
 
@@ -93,7 +95,7 @@ def infer_task(
             bank, inputs, decision, top, together.reporter, plot, together.ranks
         )
 
-    def stream(terminal: Terminal) -> LinesResult:
+    def stream(terminal: Terminal) -> "LinesResult":
         from supsup_cli.data.reading import Reading
         from supsup_cli.workflows.inference.answer_lines import infer_lines
         from supsup_cli.workflows.inference.inputs import InputRequest
@@ -174,7 +176,7 @@ def predict(
         asked = InputRequest(paths, stdin, data or (), limit, seed, reading)
         decision = DecisionRequest(method, objective, group, together.device(device))
 
-        def answers(inputs: InputRequest) -> PredictResult:
+        def answers(inputs: InputRequest) -> "PredictResult":
             return workflow.predict(bank, inputs, decision, task, together.reporter, together.ranks)
 
         if sheet is None and sort is None and not link:
@@ -183,7 +185,7 @@ def predict(
 
         return predict_photos(bank, asked, Wanted(sheet, sort, link), answers, together.reporter)
 
-    def stream(terminal: Terminal) -> LinesResult:
+    def stream(terminal: Terminal) -> "LinesResult":
         from supsup_cli.data.reading import Reading
         from supsup_cli.workflows.inference.answer_lines import predict_lines
         from supsup_cli.workflows.inference.inputs import InputRequest
