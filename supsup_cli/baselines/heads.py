@@ -1,9 +1,17 @@
 """Separate heads over one trunk, and both bounds (Wortsman et al. 2020, section 4)."""
 
+from dataclasses import replace
 from typing import Literal
 
 from supsup_cli.baselines.method import Tensors
-from supsup_cli.baselines.networks import Base, begun, drawn, drawn_head, head_names
+from supsup_cli.baselines.networks import (
+    Base,
+    begun,
+    blank_like,
+    drawn,
+    drawn_head,
+    head_names,
+)
 
 
 class SeparateHeads:
@@ -26,6 +34,8 @@ class SeparateHeads:
         trunk: Literal["first", "never", "always"],
         start: Literal["begun", "drawn", "frozen"] = "begun",
     ) -> None:
+        if start == "drawn":  # statistics measured under other weights say nothing about these
+            base = replace(base, statistics=blank_like(base.statistics))
         self.network = base.network(base.real_outputs)
         self.keeps_shared = trunk != "never" or (start == "frozen" and base.trained)
         self._base = base

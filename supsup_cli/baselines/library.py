@@ -70,7 +70,8 @@ class LibraryLearner:
         batch_size: int,
     ) -> None:
         network = base.network(outputs)
-        state = begun(base, network) | blank_statistics(network, base.device)
+        blank = blank_statistics(network, base.device)
+        state = begun(base, network) | blank | dict(base.statistics)
         network.load_state_dict({name: one.clone() for name, one in state.items()}, assign=True)
         network.requires_grad_(True)
         self._model = OneNetwork(network, pixels)

@@ -2,16 +2,21 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
 from supsup_cli.baselines.method import Tensors
+from supsup_cli.core.networks.head import find_head
 from supsup_cli.core.networks.specs import NetworkSpec, build_network, kaiming_normal
 from supsup_cli.core.seeds import generator
 
 _EDGES = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+
+
+class LastLayer(nn.Linear):
+    """The layer that classifies, where a library's network had one for its own classes."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +29,8 @@ class Base:
         weights: parameter name → float32, on the device of the comparison.
         trained: whether they were trained elsewhere; then rivals start from them.
         seed: for all random draws.
+        statistics: of normalisation, buffer name → (C,) float32, where they came with the weights;
+            then they stay as they are, for rivals as for supsup.
     """
 
     spec: NetworkSpec
@@ -31,6 +38,7 @@ class Base:
     weights: Mapping[str, Tensor]
     trained: bool
     seed: int
+    statistics: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property
     def device(self) -> torch.device:
@@ -38,8 +46,24 @@ class Base:
         return next(iter(self.weights.values())).device
 
     def network(self, outputs: int) -> nn.Module:
-        """Build the network with so many outputs on the meta device."""
-        return build_network(NetworkSpec(self.spec.arch, self.spec.input_shape, outputs)).eval()
+        """Build the network with so many outputs on the meta device, but for `statistics`."""
+        network = build_network(NetworkSpec(self.spec.arch, self.spec.input_shape, outputs))
+        head = find_head(network)
+        if head is not None:
+            name, features = head[0], head[1].features
+            network.set_submodule(name, LastLayer(features, outputs, device="meta"))
+        for name, values in self.statistics.items():
+            layer, _, buffer = name.rpartition(".")
+            setattr(network.get_submodule(layer), buffer, values)
+        return network.eval()
+
+
+def blank_like(statistics: Mapping[str, Tensor]) -> Tensors:
+    """Return statistics that change nothing: mean zero, variance one."""
+    return {
+        name: torch.ones_like(one) if name.endswith("_var") else torch.zeros_like(one)
+        for name, one in statistics.items()
+    }
 
 
 def edge_layers(network: nn.Module) -> dict[str, nn.Module]:
@@ -49,7 +73,9 @@ def edge_layers(network: nn.Module) -> dict[str, nn.Module]:
 
 def head_names(network: nn.Module) -> tuple[str, ...]:
     """Name the parameters of the last layer: its weight, and its bias if it has one."""
-    head = list(edge_layers(network))[-1]
+    layers = edge_layers(network)
+    replaced = (name for name, one in layers.items() if isinstance(one, LastLayer))
+    head = next(replaced, [*layers][-1])
     return tuple(name for name, _ in network.named_parameters() if name.startswith(f"{head}."))
 
 
@@ -102,6 +128,11 @@ def drawn_head(base: Base, network: nn.Module, task: str, classes: int) -> Tenso
         values = kaiming_normal(shape, seed=base.seed, name=f"baselines/head/{task}/{name}")
         heads[name] = (values * 0 if name.endswith("bias") else values).to(base.device)
     return heads
+
+
+def has_attention(network: nn.Module) -> bool:
+    """Return whether layers of attention use their projections' weights without calling them."""
+    return any("Attention" in type(one).__name__ for one in network.modules())
 
 
 def along_inputs(layer: nn.Module, values: Tensor) -> Tensor:

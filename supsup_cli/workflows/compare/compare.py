@@ -7,13 +7,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from torch import Tensor, nn
+
 from bank_format.encoding.canonical_json import Json
 from supsup_cli.baselines.library_methods import INSTALL, LIBRARY, installed
 from supsup_cli.baselines.metrics import DEFINITIONS
-from supsup_cli.baselines.networks import Base
-from supsup_cli.core.networks.specs import NetworkSpec, build_network, kind_of
-from supsup_cli.errors import StoppedError
+from supsup_cli.baselines.networks import Base, has_attention
+from supsup_cli.core.networks.adapter import base_tensors
+from supsup_cli.core.networks.library import in_library
+from supsup_cli.core.networks.specs import NetworkSpec, build_network, freeze, kind_of
+from supsup_cli.errors import StoppedError, UsageError
 from supsup_cli.workflows.bank.init_base import bank_spec, init_base
+from supsup_cli.workflows.bank.library_base import library_arch, library_base
 from supsup_cli.workflows.compare.kept import Keeping
 from supsup_cli.workflows.compare.library import library_entries
 from supsup_cli.workflows.compare.ours import our_entry
@@ -31,7 +36,7 @@ from supsup_cli.workflows.compare.summary import summed_up, write_matrices
 from supsup_cli.workflows.compare.systems import Entry, Setting
 from supsup_cli.workflows.compare.tasks import NamedTask, Tasks, named_tasks
 from supsup_cli.workflows.opening import open_network
-from supsup_cli.workflows.reporting import Advance, NeverStop, Reporter, Stop
+from supsup_cli.workflows.reporting import Advance, NeverStop, Reporter, Silent, Stop
 from supsup_cli.workflows.results.compare import ComparedMethod, CompareResult, NotInstalled
 from supsup_cli.workflows.written import check_written
 
@@ -109,6 +114,7 @@ def compare(request: CompareRequest, reporter: Reporter, stop: Stop = _NEVER) ->
     began = time.perf_counter()
     check_numbers(request)
     check_written(request.csv, request.plot)
+    request = _resolved(request)
     named = named_tasks(request)
     outputs = max(max(task.outputs) for task in named) + 1
     request = replace(request, base=replace(request.base, real_outputs=outputs))
@@ -158,13 +164,38 @@ def _entries(request: CompareRequest) -> dict[str, Entry]:
     """List every method, ours first.
 
     Raises:
-        UsageError: no such network, or no such recipe.
+        UsageError: no such network or recipe, or a method asked for by name cannot use it.
     """
-    spec = bank_spec(request.base)
-    shape = spec.input.shape
-    network = build_network(NetworkSpec(spec.arch, shape, spec.outputs))
-    ours = our_entry(request, kind_of(network))
-    return {ours.name: ours} | rival_entries() | library_entries()
+    base = request.base
+    if in_library(base.arch):
+        network = build_network(NetworkSpec(base.arch, base.own_shape, base.real_outputs))
+    else:
+        spec = bank_spec(base)
+        network = build_network(NetworkSpec(spec.arch, spec.input.shape, spec.outputs))
+    ours, rivals = our_entry(request, kind_of(network)), rival_entries()
+    if has_attention(network):
+        for name in [one for one in rivals if one.startswith("psp")]:
+            if name in ",".join(request.methods).split(","):
+                raise UsageError(
+                    f"--methods {name}: {base.arch} has layers of attention, expected a perceptron "
+                    "or a convolution net, whose layers take inputs in a task's context"
+                )
+            del rivals[name]
+    return {ours.name: ours} | rivals | library_entries()
+
+
+def _resolved(request: CompareRequest) -> CompareRequest:
+    """Find a library's network by its plain name, and the size of its inputs.
+
+    Raises:
+        UsageError, NoInputError: see `init_base`.
+    """
+    arch = library_arch(request.base)
+    if arch is None:
+        return request
+    spec = library_base(arch, request.base, Silent()).spec
+    base = replace(request.base, arch=spec.arch, input_shape=spec.input.shape)
+    return replace(request, base=base)
 
 
 def _setting(
@@ -174,16 +205,27 @@ def _setting(
     with tempfile.TemporaryDirectory(prefix="supsup-base-") as place:
         init_base(Path(place, "bank"), replace(request.base, seed=seed))
         net = open_network(Path(place, "bank"), request.device)
-    record = net.bank.record
+        record, network = net.bank.record, net.network
+        spec = NetworkSpec(record.arch, record.input.shape, record.outputs)
+        if net.trained:  # with normalisation folded in; rivals learn it too
+            network = build_network(spec)
+            freeze(network, net.bank.base(), net.device)
     base = Base(
-        NetworkSpec(record.arch, record.input.shape, record.outputs),
+        spec,
         record.real_outputs,
-        dict(net.network.named_parameters()),
+        dict(network.named_parameters()),
         trained=record.init == "weights",
         seed=seed,
+        statistics=_statistics(network) if net.trained else {},
     )
     tasks = Tasks(named, request, seed, net.device)
     return Setting(request, tasks, base, net.pixels, folder / f"seed-{seed}", stop)
+
+
+def _statistics(network: nn.Module) -> dict[str, Tensor]:
+    """Return the numbers of a network's base that no method learns."""
+    learned = dict(network.named_parameters())
+    return {name: one for name, one in base_tensors(network).items() if name not in learned}
 
 
 @contextmanager
