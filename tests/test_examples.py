@@ -1,3 +1,5 @@
+"""Every example runs, at a small size. The longest are slow tests: their commands have others."""
+
 import json
 import os
 import re
@@ -59,6 +61,7 @@ def test_quickstart_names_the_task_of_every_image_and_classifies_nearly_all(
     assert "3 whole tasks; the bank is whole" in done.stdout
 
 
+@pytest.mark.slow
 def test_density_sweep_learns_every_density() -> None:
     done = run("density_sweep.sh", "3", DENSITIES="er:1 er:16")
     assert (done.returncode, done.stderr) == (0, "")
@@ -71,6 +74,7 @@ def test_density_sweep_learns_every_density() -> None:
     assert shares[-1] > 0.4
 
 
+@pytest.mark.slow
 def test_transfer_learns_and_combines() -> None:
     done = run("transfer.sh", "150")
     assert done.returncode == 0, done.stderr
@@ -83,6 +87,7 @@ def test_transfer_learns_and_combines() -> None:
     assert "6 whole tasks; the bank is whole" in done.stdout
 
 
+@pytest.mark.slow
 def test_permuted_tasks_are_told_apart_by_both_recipes(small: Small) -> None:
     done = small("permuted.sh", TASKS=2, STEPS=60, LIMIT=20)
     means = [line.split() for line in done.splitlines() if line.startswith("mean")]
@@ -90,6 +95,7 @@ def test_permuted_tasks_are_told_apart_by_both_recipes(small: Small) -> None:
     assert float(means[0][8]) > 90
 
 
+@pytest.mark.slow
 def test_rotated_groups_decide_together(small: Small) -> None:
     done = small("rotated.sh", RANGE="0..180:90", ARCH="mlp-32", STEPS=60, LIMIT=128)
     assert done.count("group 128,") == 2
@@ -97,6 +103,7 @@ def test_rotated_groups_decide_together(small: Small) -> None:
     assert done.count("\nmean ") == 3
 
 
+@pytest.mark.slow
 def test_split_is_told_apart_with_negatives(small: Small) -> None:
     done = small("split.sh", STEPS=60, LIMIT=20)
     means = [line.split() for line in done.splitlines() if line.startswith("mean")]
@@ -112,6 +119,7 @@ def test_a_stream_opens_a_mask_for_each_task(small: Small) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_masks_are_recovered_from_attractors(small: Small, tmp_path: Path) -> None:
     plot = tmp_path / "recovery.png"
     done = small("hopfield.sh", ARCH="units-256-256", STEPS=200, LIMIT=128, PLOT=plot)
@@ -173,6 +181,7 @@ def test_your_own_photos_are_sorted_over_weights_trained_elsewhere(tmp_path: Pat
     assert (tmp_path / "work" / "sheet.png").is_file()
 
 
+@pytest.mark.slow
 def test_mixed_tasks_live_in_one_bank(small: Small) -> None:
     done = small("mixed.sh", STEPS=150, LIMIT=20)
     learned = done.split("$ supsup evaluate")[0]

@@ -11,8 +11,6 @@ from bank_format.check.verify import verify
 from bank_format.errors import BankError
 from tests.support.commands import answer, learn
 
-FLIPS = 4000
-
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory) -> Bank:
@@ -26,17 +24,18 @@ def read_task(bank: Bank) -> object:
     return bank.read_task("mnist-split-0")
 
 
+@pytest.mark.parametrize("flips", [400, pytest.param(4000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     ("file", "read"),
     [("masks/mnist-split-0.safetensors", read_task), ("base.safetensors", Bank.base)],
 )
 def test_a_flipped_bit_is_refused_and_reported(
-    file: str, read: Callable[[Bank], object], large: Bank
+    file: str, read: Callable[[Bank], object], flips: int, large: Bank
 ) -> None:
     path: Path = large.path / file
     whole = path.read_bytes()
     read(large)
-    bits = np.random.RandomState(0).choice(len(whole) * 8, FLIPS, replace=False).tolist()
+    bits = np.random.RandomState(0).choice(len(whole) * 8, flips, replace=False).tolist()
     for bit in bits:
         changed = bytearray(whole)
         changed[bit // 8] ^= 1 << bit % 8
