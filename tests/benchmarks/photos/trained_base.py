@@ -34,7 +34,7 @@ from supsup_cli.workflows.opening import OpenNetwork, open_network
 from supsup_cli.workflows.reporting import Silent
 
 STEPS, BATCH, TIMED = 200, 64, 20
-_HEAD_RATE, _FULL_RATE = 3e-3, 1e-3
+_HEAD_RATE = 3e-3
 
 
 def _one_cycle(rule: torch.optim.Optimizer, rate: float, steps: int) -> OneCycleLR:
@@ -84,7 +84,7 @@ def trained_head(values: Tensor, labels: Tensor, tests: Tensor, classes: int) ->
 
 
 def full_steps(
-    net: OpenNetwork, train: Split, test: Split, classes: int, steps: int, planned: int = STEPS
+    net: OpenNetwork, train: Split, test: Split, classes: int, steps: int, rate: float = 1e-4
 ) -> tuple[float, float]:
     """Train all weights and a head; return seconds for a step, and the test accuracy as a share."""
     images, labels = torch.from_numpy(train.images), torch.from_numpy(train.labels)
@@ -95,8 +95,8 @@ def full_steps(
     }
     head = nn.Linear(pooled_features(net.network, net.pixels(images[:2])).shape[1], classes)
     trained = [one for one in weights.values() if one.requires_grad]
-    rule = torch.optim.Adam([*trained, *head.parameters()], _FULL_RATE)
-    cycle = _one_cycle(rule, _FULL_RATE, planned)
+    rule = torch.optim.Adam([*trained, *head.parameters()], rate)
+    cycle = _one_cycle(rule, rate, STEPS)
     began = time.monotonic()
     for here in _batches(len(train), steps):
         inputs = net.pixels(images[here]).contiguous(memory_format=torch.channels_last)
@@ -121,6 +121,7 @@ def main() -> None:
     parser.add_argument("--arch", default="mobilenet_v2")
     parser.add_argument("--input", default="3x96x96")
     parser.add_argument("--fine-tune", action="store_true")
+    parser.add_argument("--full-rate", type=float, default=1e-4, help="peak, of all weights")
     options = parser.parse_args()
     shape = parse_shape(options.input)
     torch.set_num_threads(1)
@@ -135,7 +136,7 @@ def main() -> None:
             classes = len(data.classes)
             alone = head_alone(net, data.train, data.test, classes)
             steps = STEPS if options.fine_tune else TIMED
-            each, full = full_steps(net, data.train, data.test, classes, steps)
+            each, full = full_steps(net, data.train, data.test, classes, steps, options.full_rate)
             coded = sum(one.nbytes for one in _mask_bytes(bank, task.task))
             bound = f"{full:.3f}" if options.fine_tune else "-"
             print(

@@ -3,7 +3,8 @@
     python -m tests.benchmarks.photos.trained_heads FEATURES --classes 5
 
 FEATURES is the file that trained_names keeps with --keep; each task gets so many consecutive
-classes of it. The first rows are given the task, as masks are; the others name it.
+classes of it, or with --published those of cifar100-split-I, if the file has CIFAR-100's classes in
+their order. The first rows are given the task, as masks are; the others name it.
 """
 
 import argparse
@@ -12,6 +13,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
+from supsup_cli.data.published import SETS
 from tests.benchmarks.made.timing import machine, row
 from tests.benchmarks.photos.trained_base import trained_head
 from tests.benchmarks.photos.trained_names import discriminant, print_rivals
@@ -23,9 +25,13 @@ def main() -> None:
     parser.add_argument("features", type=Path)
     parser.add_argument("--classes", type=int, default=5, help="of a task")
     parser.add_argument("--ranpac", type=int, default=0, help="random features of RanPAC")
+    parser.add_argument("--published", action="store_true", help="the order of cifar100-split-I")
     options = parser.parse_args()
     torch.set_num_threads(1)
     found = load_file(options.features)
+    if options.published:
+        places = torch.from_numpy(SETS["cifar100-split"].order().argsort())
+        found |= {name: places[found[name]] for name in ("train_labels", "test_labels")}
     values, labels = found["train"].float(), found["train_labels"]
     tests, answers = found["test"].float(), found["test_labels"]
     tasks = (int(labels.max()) + 1) // options.classes
