@@ -93,7 +93,8 @@ class Learner:
         if len(task.train) == 0:
             raise ValueError(f"task {task.name!r}: no training images")
         method, device = self.method, task.train.device
-        own = method.own(task.name, len(task.outputs))
+        # Steps change tensors in place, and a method may hand out those of the trained base.
+        own = {name: one.clone() for name, one in method.own(task.name, len(task.outputs)).items()}
         shared = {name: one.clone() for name, one in self.shared.items()}
         learning = {_OWN + name: one for name, one in own.items()}
         if method.learns_shared(not self.tasks):

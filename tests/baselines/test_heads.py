@@ -1,5 +1,7 @@
 """Separate heads, the lower and the upper bound, and the loop with which all rivals learn."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -43,6 +45,15 @@ def test_the_upper_bound_is_separate_training() -> None:
     for name, one in alone.tasks[0].own.items():
         assert torch.equal(one, together.tasks[1].own[name])
     assert torch.equal(alone.logits(0, tasks[1][1]), together.logits(1, tasks[1][1]))
+
+
+@pytest.mark.parametrize("name", RIVALS)
+def test_learning_leaves_the_trained_base_as_it_was(name: str) -> None:
+    base = replace(make_base("mlp-8"), trained=True)
+    before = {key: one.clone() for key, one in base.weights.items()}
+    learn(RIVALS[name].make(base), [make_task(0)[0]])
+    assert all(torch.equal(one, before[key]) for key, one in base.weights.items())
+    assert not any(one.requires_grad for one in base.weights.values())
 
 
 def test_the_loop_is_plain_training() -> None:

@@ -64,11 +64,15 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--folder", type=Path, help="where the bank is, or will be")
+    parser.add_argument("--reuse", action="store_true", help="keep an index that is there")
     parser.add_argument("--plot", type=Path)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.folder or Path(temporary)
-        measured = {size: measure(folder, size, options.runs) for size in sorted(options.sizes)}
+        measured = {
+            size: measure(folder, size, options.runs, reuse=options.reuse)
+            for size in sorted(options.sizes)
+        }
     print(f"{machine()}\n")
     print(row("tasks", *COLUMNS.values()))
     print(row("---:", *["---:"] * len(COLUMNS)))
@@ -83,22 +87,26 @@ def main() -> None:
         draw(measured, options.plot)
 
 
-def measure(folder: Path, size: int, runs: int) -> dict[str, float | None]:
-    """Measure a bank of the given number of tasks; make the bank if it is missing."""
+def measure(folder: Path, size: int, runs: int, *, reuse: bool) -> dict[str, float | None]:
+    """Measure a bank of the given number of tasks; make the bank if it is missing.
+
+    To `reuse` an index leaves out what is measured without one, and how long writing takes.
+    """
     path = folder / f"bank-{size}"
     bank = signed_bank.create(path)
     there = len(bank.tasks())
     signed_bank.add_tasks(bank, there, size)
     image = folder / "image.png"
     signed_bank.write_image(size // 2, image)
-    files = 0.0 if size <= _MOST_WITHOUT else None
-    for old in path.glob("index-*"):
-        old.unlink()
-    if files is not None:
-        files = named(path, image, size, 1)[0]
-    began = time.perf_counter()
-    update_index(Bank.open(path))
-    written = time.perf_counter() - began
+    files, written = None, None
+    if not (reuse and any(path.glob("index-*"))):
+        for old in path.glob("index-*"):
+            old.unlink()
+        if size <= _MOST_WITHOUT:
+            files = named(path, image, size, 1)[0]
+        began = time.perf_counter()
+        update_index(Bank.open(path))
+        written = time.perf_counter() - began
     found, memory = named(path, image, size, runs)
     tasks, stats = (command(word, path, runs) for word in ("tasks", "stats"))
     for one in (path / MASKS).iterdir():
