@@ -1,7 +1,7 @@
 """A bank: a folder with a frozen base and one file per task, which grows file by file."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,14 +18,13 @@ from bank_format.kinds.bank_json import BankRecord, BankSpec
 from bank_format.kinds.base import weights_of
 from bank_format.kinds.combination import build_combination
 from bank_format.kinds.mask import Task, build_task
-from bank_format.kinds.state import WorkFolder
 from bank_format.kinds.task_arrays import Arrays
 from bank_format.kinds.task_records import Provenance, TaskFacts
 from bank_format.names import check_task_name
-from bank_format.store import claims, signatures
+from bank_format.store import signatures
 from bank_format.store import tasks as task_folder
 from bank_format.store.creation import create_bank
-from bank_format.store.layout import MASKS, WORK, read_base, read_record
+from bank_format.store.layout import read_base, read_record
 from bank_format.store.lineage import (
     check_same_base,
     children_of,
@@ -34,6 +33,7 @@ from bank_format.store.lineage import (
     renamed,
 )
 from bank_format.store.tasks import parse_task, read_mask, stacked
+from bank_format.store.work import Work
 
 __all__ = ["Bank"]
 
@@ -88,6 +88,15 @@ class Bank:
                 hint="write into a bank in a folder, then copy its files there",
             )
         return self.path
+
+    @property
+    def work(self) -> Work:
+        """The work in progress: claims of learners, and what stopped ones left.
+
+        Raises:
+            StorageError: the bank lies in an object store, where nothing is learned.
+        """
+        return Work(self.folder, self.record)
 
     def base(self) -> dict[str, NDArray[np.float32]]:
         """Read the frozen weights, checked in full.
@@ -261,55 +270,10 @@ class Bank:
         """
         task_folder.settle_tasks(self.folder)
 
-    @contextmanager
-    def claim(self, name: str) -> Iterator[WorkFolder]:
-        """Claim a task's name while it is being learned; a dead process's claim does not block.
-
-        Best effort across machines: whoever commits first has the name.
-
-        Yields:
-            The place for the learner's state, and for what an earlier learner left.
-
-        Raises:
-            BadNameError: no task can have that name.
-            LockedError: another live process holds the claim.
-            StorageError: the bank cannot be written.
-        """
-        folder = self._work_folder(name)
-        with claims.claimed(folder):
-            yield WorkFolder(folder, name, self.record)
-
-    def check_claimable(self, name: str) -> None:
-        """Refuse early what `claim` and `add_task` would refuse; claims nothing.
-
-        Raises:
-            BankError: as `claim`.
-        """
-        claims.check_claimable(self._work_folder(name), self.folder / MASKS)
-
-    def unfinished(self) -> list[str]:
-        """List the tasks with unfinished work of stopped learners under work/, sorted.
-
-        Raises:
-            StorageError: the system refused.
-        """
-        return claims.unfinished_work(self.folder / WORK)
-
-    def discard_work(self, name: str) -> None:
-        """Remove what a stopped learner left under a name.
-
-        Raises:
-            BankError: as `claims.discard_work`.
-        """
-        claims.discard_work(self._work_folder(name))
-
     def _read_task_if_there(self, name: str) -> Task | None:
         with suppress(NoSuchTaskError):
             return self.read_task(name)
         return None
-
-    def _work_folder(self, name: str) -> Path:
-        return self.folder / WORK / check_task_name(name)
 
     def _parse(self, name: str, data: bytes) -> Task:
         read_parent = partial(read_mask, self.path, self.record)

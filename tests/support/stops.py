@@ -61,6 +61,6 @@ def learn_to_the_end(bank: Path, *data: str, **options: Any) -> tuple[str, list[
     """Learn to the end; return the last task's digest and the notes."""
     notes = Notes()
     result = learn_task(bank, request(*data, **options), notes)
-    assert Bank.open(bank).unfinished() == []
+    assert Bank.open(bank).work.unfinished() == []
     assert list((bank / "work").iterdir()) == []
     return result.tasks[-1].content_sha256, notes.said

@@ -118,7 +118,7 @@ def _claimed(
     if session.stop.asked:
         raise KeyboardInterrupt
     net, seed = session.net, session.request.seed
-    work = claims.enter_context(net.bank.claim(plan.task))
+    work = claims.enter_context(net.bank.work.claim(plan.task))
     if plan.task in net.bank.tasks():
         session.found(equal_task(net, plan, session.recipe, seed))
         advance(session.recipe.steps)

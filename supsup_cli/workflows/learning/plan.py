@@ -152,7 +152,7 @@ def make_plans(net: OpenNetwork, request: LearnRequest) -> list[Plan]:
         name = request.given.name
         net.bank.task_path(name)
         if name not in net.bank.tasks():
-            net.bank.check_claimable(name)
+            net.bank.work.check_claimable(name)
         return [Plan(name, name, request.given.digest)]
     data = names.expand(request.data)
     if not data:
@@ -185,7 +185,7 @@ def _check_claimable(net: OpenNetwork, tasks: Sequence[str]) -> None:
     held: list[LockedError] = []
     for task in tasks:
         try:
-            net.bank.check_claimable(task)
+            net.bank.work.check_claimable(task)
         except LockedError as error:
             held.append(error)
     if held and len(held) == len(tasks):

@@ -68,7 +68,7 @@ class LearnSession:
         if self.stop.asked:  # while the last task was committed
             raise KeyboardInterrupt
         bank = self.net.bank
-        with bank.claim(plan.task) as work:
+        with bank.work.claim(plan.task) as work:
             seed = self.request.seed
             if plan.task in bank.tasks():
                 if self.ranks.count > 1:  # the rank that learned it has counted its steps
@@ -120,7 +120,7 @@ class LearnSession:
         self.done[task.content.task] = describe(task, "exists", 0.0)
         # A learner that still holds it may keep it, and so may a bank that cannot be written.
         with suppress(BankError):
-            self.net.bank.discard_work(task.content.task)
+            self.net.bank.work.discard(task.content.task)
 
     def result(self) -> LearnResult:
         """Return the tasks in the order of the plans."""

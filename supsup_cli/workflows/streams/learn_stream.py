@@ -57,7 +57,7 @@ def learn_stream(
     there = tasks_of(net, plan, request)
     if _is_whole(there):
         return session.found(there)
-    with net.bank.claim(task_of(request, 0)) as work:
+    with net.bank.work.claim(task_of(request, 0)) as work:
         there = tasks_of(net, plan, request)
         if not _is_whole(there):
             return session.learn(work)
@@ -79,7 +79,7 @@ class _StreamSession:
         """Answer with a stream that is already committed; remove what is left of its learning."""
         # A bank that cannot be written keeps it.
         with suppress(BankError):
-            self.net.bank.discard_work(tasks[0].content.task)
+            self.net.bank.work.discard(tasks[0].content.task)
         self.net.bank.settle()
         done = tuple(describe(task, "exists", 0.0) for task in tasks)
         seconds = time.perf_counter() - self.began

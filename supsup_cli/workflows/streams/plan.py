@@ -103,7 +103,7 @@ def plan_stream(net: OpenNetwork, request: StreamRequest) -> StreamPlan:
     for number in (0, request.budget - 1):
         net.bank.task_path(task_of(request, number))
     if task_of(request, 0) not in net.bank.tasks():
-        net.bank.check_claimable(task_of(request, 0))  # before the data are read
+        net.bank.work.check_claimable(task_of(request, 0))  # before the data are read
     # Resolve each value by itself: data may come again, which a list of names does not allow.
     data = [one for value in request.data for one in names.expand([value])]
     if not data:

@@ -34,8 +34,8 @@ def clean(
     bank = Bank.open(path)
     asked = list(dict.fromkeys(names))
     for name in asked:
-        bank.check_claimable(name)
-    work = asked or bank.unfinished()
+        bank.work.check_claimable(name)
+    work = asked or bank.work.unfinished()
     sizes = {name: _size(path / WORK / name) for name in work}
     leftovers = [] if asked else [*find_leftovers(path), *_stale_signatures(bank)]
     there = [name for name in work if files.exists(path / WORK / name)]
@@ -70,7 +70,7 @@ def _discard(bank: Bank, name: str, dry_run: bool) -> str:
     if dry_run:
         return "would-remove"
     try:
-        bank.discard_work(name)
+        bank.work.discard(name)
     except NoSuchTaskError:  # another command was faster
         return "none"
     except LockedError:  # a learner continued with it meanwhile

@@ -114,7 +114,7 @@ def _carried_out(plan: _Plan, bank: Bank, source: Bank, *, dry_run: bool) -> Cop
 
 
 def _copy(bank: Bank, new: str, task: Task, source: Bank) -> tuple[str, Task]:
-    with bank.claim(new):
+    with bank.work.claim(new):
         try:
             return "copied", bank.copy_task(task.content.task, source, new)
         except NameTakenError:  # another command was faster

@@ -133,7 +133,7 @@ def test_a_stop_keeps_finished_blocks_and_the_same_command_goes_on(tmp_path: Pat
 
 def test_what_another_process_learns_is_left_for_later(tmp_path: Path) -> None:
     session = _session(tmp_path / "bank", "mnist-perm-0..2")
-    with session.net.bank.claim("mnist-perm-1"):
+    with session.net.bank.work.claim("mnist-perm-1"):
         left = batched.learn_together(session, session.plans, lambda _steps: None)
     assert [plan.task for plan in left] == ["mnist-perm-1"]
     assert list(session.done) == ["mnist-perm-0", "mnist-perm-2"]

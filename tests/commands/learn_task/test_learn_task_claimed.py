@@ -11,6 +11,7 @@ import pytest
 
 from bank_format.bank import Bank
 from bank_format.errors import LockedError
+from bank_format.store.work import Work
 from supsup_cli.data import catalog
 from tests.support.commands import ROOT, answer, learn, make_bank, run
 
@@ -18,7 +19,7 @@ CLAIM = """
 import sys
 from pathlib import Path
 from bank_format.bank import Bank
-with Bank.open(Path(sys.argv[1])).claim(sys.argv[2]):
+with Bank.open(Path(sys.argv[1])).work.claim(sys.argv[2]):
     print("claimed", flush=True)
     sys.stdin.read()
 """
@@ -97,15 +98,15 @@ def test_readers_do_not_wait_for_a_learner(own_bank: Path) -> None:
 def test_a_name_that_is_taken_up_meanwhile_comes_last(
     attempts: int, own_bank: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    claim, refused = Bank.claim, []
+    claim, refused = Work.claim, []
 
-    def claim_late(bank: Bank, name: str) -> Any:
+    def claim_late(work: Work, name: str) -> Any:
         if name == "mnist-perm-5" and len(refused) < attempts:
             refused.append(name)
             raise LockedError(f"work/{name}/claim: held by a live process, expected free")
-        return claim(bank, name)
+        return claim(work, name)
 
-    monkeypatch.setattr(Bank, "claim", claim_late)
+    monkeypatch.setattr(Work, "claim", claim_late)
     words = ("learn-task", "--bank", own_bank, "--data", "mnist-perm-4..6", "--steps", 2)
     ran = run(*words, "--json")
     assert "mnist-perm-5: another process learns it; its turn is last" in ran.err

@@ -53,7 +53,7 @@ def test_stopped_ten_times_the_same_command_gives_the_same_content(
         error = stop_after(fresh, stop - before, recipe=recipe)
         assert f"at step {stop} of {STEPS}, saved" in error.message
         assert Bank.open(fresh).tasks() == []
-        assert Bank.open(fresh).unfinished() == [TASK]
+        assert Bank.open(fresh).work.unfinished() == [TASK]
         assert answer("verify", "--bank", fresh)["ok"] is True
     digest, said = learn_to_the_end(fresh, recipe=recipe)
     assert digest == whole[recipe]
@@ -139,4 +139,4 @@ def test_a_stop_whose_state_cannot_be_kept_says_so(
     monkeypatch.setattr(system_calls, "rename", refuse)
     error = stop_after(fresh, 5)
     assert f"at step 5 of {STEPS}, which could not be saved" in error.message
-    assert Bank.open(fresh).unfinished() == []
+    assert Bank.open(fresh).work.unfinished() == []

@@ -37,7 +37,7 @@ def test_ctrl_c_keeps_what_is_done_and_the_same_command_does_the_rest(tmp_path: 
     assert [one["task"] for one in told["tasks"]] == kept
     assert 1 <= len(kept) < 4
     assert answer("verify", "--bank", bank)["ok"] is True
-    assert set(Bank.open(bank).unfinished()) <= {f"mnist-perm-{len(kept)}"}
+    assert set(Bank.open(bank).work.unfinished()) <= {f"mnist-perm-{len(kept)}"}
     tasks = learn(bank, "mnist-perm-0..3", steps=300)
     assert [one["task"] for one in tasks if one["status"] == "exists"] == kept
     assert [one["status"] for one in tasks].count("learned") == 4 - len(kept)

@@ -72,7 +72,7 @@ def test_a_stop_before_the_first_step_asks_the_bank_anew(
         patch.setattr(parents, "learn_coefficients", interrupted)
         with pytest.raises(StoppedError, match="0 of 1 tasks are done"):
             learn_task(bank, request(combine=0.2), Silent())
-    assert Bank.open(bank).unfinished() == []
+    assert Bank.open(bank).work.unfinished() == []
     digest, _ = learn_to_the_end(bank, combine=0.2)
     assert digest == whole(begun, tmp_path / "whole", combine=0.2)
     assert Bank.open(bank).read_task(TASK).content.kind == "combination"

@@ -119,11 +119,11 @@ def test_data_that_became_known_leaves_nothing_of_its_stopped_learning(
 ) -> None:
     bank = Path(shutil.copytree(trained, tmp_path / "bank"))
     stop_after(bank, 5, "mnist-perm-2")
-    assert Bank.open(bank).unfinished() == ["mnist-perm-2"]
+    assert Bank.open(bank).work.unfinished() == ["mnist-perm-2"]
     learn(bank, "mnist-perm-2", steps=400, more=("--name", "faster"))
     found = learn(bank, "mnist-perm-2", more=("--detect",))
     assert [(one["task"], one["status"]) for one in found] == [("faster", "known")]
-    assert Bank.open(bank).unfinished() == []
+    assert Bank.open(bank).work.unfinished() == []
 
 
 def test_detect_in_an_empty_bank_learns(tmp_path: Path) -> None:

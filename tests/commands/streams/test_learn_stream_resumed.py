@@ -86,7 +86,7 @@ def test_stopped_again_and_again_the_same_command_gives_the_same_content(
         assert stop - 2 <= done <= stop
         assert f"at batch {done} of {TOTAL}, saved; 0 of" in error.message
         assert Bank.open(fresh).tasks() == []
-        assert Bank.open(fresh).unfinished() == ["stream-0"]
+        assert Bank.open(fresh).work.unfinished() == ["stream-0"]
         report = answer("verify", "--bank", fresh)
         assert (report["ok"], len(report["hints"])) == (True, 1)
     result, said = learn_to_the_end(fresh, rule)
@@ -207,7 +207,7 @@ def test_a_stopped_stream_is_cleaned_up_by_command(stopped: Path) -> None:
 
 
 def test_a_stream_that_another_process_learns_is_refused_at_once(stopped: Path) -> None:
-    with Bank.open(stopped).claim("stream-0"):
+    with Bank.open(stopped).work.claim("stream-0"):
         ran = run(*WORDS, "--bank", stopped, "--json")
     assert (ran.code, ran.error["code"]) == (11, "locked")
     assert str(os.getpid()) in ran.error["message"]

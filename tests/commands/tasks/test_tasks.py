@@ -105,7 +105,7 @@ def test_names_that_no_task_can_have(bank: Bank, name: str) -> None:
         bank.read_task,
         bank.remove_task,
         bank.task_path,
-        lambda n: bank.claim(n).__enter__(),
+        lambda n: bank.work.claim(n).__enter__(),
     ):
         with pytest.raises(BadNameError) as caught:
             use(name)
@@ -219,7 +219,7 @@ def test_a_full_disk_leaves_the_bank_as_it_was(bank: Bank, monkeypatch: pytest.M
 
 
 def hold_claim(path: Path, claimed: Any, release: Any) -> None:
-    with Bank.open(path).claim("pets"):
+    with Bank.open(path).work.claim("pets"):
         claimed.set()
         release.wait()
 
@@ -232,15 +232,15 @@ def test_a_claim_keeps_a_second_process_out_until_it_ends(bank: Bank) -> None:
     assert claimed.wait(30)
     try:
         held = f"held by process {process.pid} on "
-        with pytest.raises(LockedError, match=held), bank.claim("pets"):
+        with pytest.raises(LockedError, match=held), bank.work.claim("pets"):
             pass
-        with bank.claim("others"):
+        with bank.work.claim("others"):
             assert names_in(bank.path / "work") == [
                 "others", "others/claim", "pets", "pets/claim"
             ]  # fmt: skip
     finally:
         process.kill()  # a claim ends with its process, however that ends
         process.join()
-    with bank.claim("pets"):
+    with bank.work.claim("pets"):
         assert verify(bank.path).hints == ()
     assert names_in(bank.path / "work") == []

@@ -56,7 +56,7 @@ def test_unfinished_work_goes_and_what_is_held_stays(bank: Bank) -> None:
     leave_work(bank, "stopped", "claim", "state.safetensors")
     leave_work(bank, "empty")
     strange = leave_work(bank, "strange", "claim", "notes.txt")
-    with bank.claim("running"):
+    with bank.work.claim("running"):
         expected = ["empty", "stopped", "strange"]
         dry, _ = clean(bank, "--dry-run")
         assert dry == dict.fromkeys(expected, "would-remove")
@@ -78,11 +78,11 @@ def test_named_work_alone_goes(bank: Bank, dead: int) -> None:
     leave_temporary(bank, "masks", dead, 4000)
     assert clean(bank, "one", "none", "--yes") == ({"one": "removed", "none": "none"}, {})
     assert clean(bank, "one", "--yes") == ({"one": "none"}, {})
-    assert bank.unfinished() == ["two"]
+    assert bank.work.unfinished() == ["two"]
 
 
 def test_work_of_a_running_learner_is_refused_by_name(bank: Bank) -> None:
-    with bank.claim("running"):
+    with bank.work.claim("running"):
         for more in ("--yes", "--dry-run"):
             ran = run("tasks", "clean", "running", more, "--bank", bank.path, "--json")
             assert (ran.code, ran.error["code"]) == (11, "locked")

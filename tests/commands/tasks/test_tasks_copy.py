@@ -90,7 +90,7 @@ def test_wrong_copies(bank: Bank, source: Bank, tmp_path: Path) -> None:
 
 
 def test_a_name_that_is_being_learned_is_not_copied_over(bank: Bank, source: Bank) -> None:
-    with bank.claim("a"):
+    with bank.work.claim("a"):
         assert run("tasks", "copy", "a", "--from", source.path, "--bank", bank.path).code == 11
     assert copy(bank, source, "a")[0]["status"] == "copied"
 

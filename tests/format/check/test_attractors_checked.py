@@ -7,16 +7,14 @@ import pytest
 from bank_format.bank import Bank
 from bank_format.check.repair import repair
 from bank_format.check.verify import VerifyReport, verify
-from tests.format.kinds.test_hopfield_file import FILE, written
-from tests.support.banks import add, create, units_spec
+from bank_format.store.layout import HOPFIELD_FILE as FILE
+from tests.support.banks import add
+from tests.support.units import units_bank, written
 
 
 @pytest.fixture
 def bank(tmp_path: Path) -> Bank:
-    made = create(tmp_path / "bank", units_spec())
-    for seed, name in enumerate(("cats", "dogs", "pets")):
-        add(made, name, seed)
-    return made
+    return units_bank(tmp_path / "bank")
 
 
 def test_verify_hints_at_stale_attractors_and_says_what_to_type(bank: Bank) -> None:

@@ -50,7 +50,7 @@ def test_leftovers_are_hints_and_no_problems(bank: Bank) -> None:
 
 
 def test_a_damaged_state_is_a_hint_that_names_it(bank: Bank) -> None:
-    with bank.claim("cats") as work:
+    with bank.work.claim("cats") as work:
         work.write(WorkState("ab" * 32, 7, {"scores": np.ones(3, np.float32)}))
     report = verify(bank.path)
     assert report.problems == ()
@@ -64,7 +64,7 @@ def test_a_damaged_state_is_a_hint_that_names_it(bank: Bank) -> None:
 
 
 def test_a_learner_at_work_is_no_hint(bank: Bank) -> None:
-    with bank.claim("cats") as work:
+    with bank.work.claim("cats") as work:
         work.write(WorkState("ab" * 32, 7, {}))
         assert verify(bank.path) == VerifyReport((), (), tasks=1)
 

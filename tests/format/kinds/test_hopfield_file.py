@@ -33,25 +33,18 @@ from bank_format.store.attractors import (
 )
 from tests.robustness.damage.test_damage import EVERY, KINDS
 from tests.support.banks import add, attractors, create, units_spec
+from tests.support.units import units_bank, written
 
-FILE = "hopfield.safetensors"
+FILE = "hopfield.safetensors"  # as FORMAT.md names it
 
 
 @pytest.fixture
 def bank(tmp_path: Path) -> Bank:
-    made = create(tmp_path / "bank", units_spec())
-    for seed, name in enumerate(("cats", "dogs", "pets")):
-        add(made, name, seed)
-    return made
+    return units_bank(tmp_path / "bank")
 
 
 def tasks_of(bank: Bank) -> Any:
     return bank.read_tasks()[0]
-
-
-def written(bank: Bank) -> bytes:
-    write_attractors(bank.path, bank.record, attractors(tasks_of(bank), bank.record))
-    return (bank.path / FILE).read_bytes()
 
 
 def equal(one: Attractors, other: Attractors) -> bool:

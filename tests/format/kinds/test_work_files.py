@@ -28,7 +28,7 @@ HOLD = """
 import sys
 from pathlib import Path
 from bank_format.bank import Bank
-with Bank.open(Path(sys.argv[1])).claim("pets"):
+with Bank.open(Path(sys.argv[1])).work.claim("pets"):
     print("claimed", flush=True)
     sys.stdin.read()
 """
@@ -53,7 +53,7 @@ def _state(step: int = 12) -> WorkState:
 
 def _leave_state(bank: Bank, task: str = "pets") -> Path:
     """Leave a state as a killed learner does, together with the claim."""
-    with bank.claim(task) as work:
+    with bank.work.claim(task) as work:
         work.write(_state())
     (work.folder / "claim").touch()
     (work.folder / f".{STATE_FILE}.1.ab.tmp").write_bytes(b"half")
@@ -61,7 +61,7 @@ def _leave_state(bank: Bank, task: str = "pets") -> Path:
 
 
 def test_a_state_is_read_as_it_was_written_and_replaced_by_the_next(bank: Bank) -> None:
-    with bank.claim("pets") as work:
+    with bank.work.claim("pets") as work:
         assert work.read() is None
         for step in (12, 13):
             assert work.write(_state(step)) == work.path.stat().st_size
@@ -77,7 +77,7 @@ def test_a_state_is_read_as_it_was_written_and_replaced_by_the_next(bank: Bank) 
 
 def test_the_room_is_empty_once_its_state_is_discarded(bank: Bank) -> None:
     _leave_state(bank)
-    with bank.claim("pets") as work:
+    with bank.work.claim("pets") as work:
         work.discard()
         assert work.read() is None
     assert list((bank.path / "work").iterdir()) == []
@@ -151,7 +151,7 @@ def test_a_state_that_cannot_be_written_down_is_a_programming_mistake(bank: Bank
 
 
 def test_unfinished_work_is_listed_and_discarded(bank: Bank) -> None:
-    assert bank.unfinished() == []
+    assert bank.work.unfinished() == []
     _leave_state(bank, "pets")
     (bank.path / "work" / "empty").mkdir()
     only_claim = bank.path / "work" / "killed-early"
@@ -163,10 +163,10 @@ def test_unfinished_work_is_listed_and_discarded(bank: Bank) -> None:
     (bank.path / "work" / "Not A Task").mkdir()
     (bank.path / "work" / "file").touch()
     (bank.path / "work" / "linked").symlink_to(strange)
-    assert bank.unfinished() == ["empty", "killed-early", "pets"]
-    for name in bank.unfinished():
-        bank.discard_work(name)
-    assert bank.unfinished() == []
+    assert bank.work.unfinished() == ["empty", "killed-early", "pets"]
+    for name in bank.work.unfinished():
+        bank.work.discard(name)
+    assert bank.work.unfinished() == []
     left = ["Not A Task", "file", "linked", "strange"]
     assert sorted(one.name for one in (bank.path / "work").iterdir()) == left
     assert (strange / "notes.txt").read_text() == "mine"
@@ -175,9 +175,9 @@ def test_unfinished_work_is_listed_and_discarded(bank: Bank) -> None:
 def test_only_files_known_by_name_are_discarded(bank: Bank) -> None:
     folder = _leave_state(bank).parent
     (folder / "notes.txt").write_text("mine")
-    bank.discard_work("pets")
+    bank.work.discard("pets")
     assert [one.name for one in folder.iterdir()] == ["notes.txt"]
-    assert bank.unfinished() == []
+    assert bank.work.unfinished() == []
 
 
 def test_nothing_a_link_and_a_file_are_not_discarded(bank: Bank, tmp_path: Path) -> None:
@@ -187,10 +187,10 @@ def test_nothing_a_link_and_a_file_are_not_discarded(bank: Bank, tmp_path: Path)
     (bank.path / "work" / "linked").symlink_to(outside)
     (bank.path / "work" / "file").touch()
     with pytest.raises(NoSuchTaskError):
-        bank.discard_work("pets")
+        bank.work.discard("pets")
     for name in ("linked", "file"):
         with pytest.raises(DamagedError, match=name):
-            bank.discard_work(name)
+            bank.work.discard(name)
     assert (outside / STATE_FILE).read_text() == "precious"
     assert (bank.path / "work" / "file").exists()
 
@@ -202,20 +202,20 @@ def test_the_work_of_a_live_learner_is_neither_listed_nor_discarded(bank: Bank) 
     with subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "claimed\n"
-        assert bank.unfinished() == []
-        for refused in (bank.discard_work, bank.check_claimable):
+        assert bank.work.unfinished() == []
+        for refused in (bank.work.discard, bank.work.check_claimable):
             with pytest.raises(LockedError, match=f"held by process {process.pid} on "):
                 refused("pets")
         process.communicate("")
-    bank.check_claimable("pets")
+    bank.work.check_claimable("pets")
     assert path.parent.is_dir()
-    bank.discard_work("pets")
+    bank.work.discard("pets")
 
 
 @pytest.mark.parametrize("written", [b"", b"12", b"1 \x1b[31mhost 2026\n", b"\xff" * 5000])
 def test_a_claim_file_that_says_nothing_of_use_is_not_repeated(written: bytes, bank: Bank) -> None:
-    with bank.claim("pets") as work:
+    with bank.work.claim("pets") as work:
         (work.folder / "claim").write_bytes(written)
         # flock distinguishes descriptors of one process
         with pytest.raises(LockedError, match="held by a live process, expected free"):
-            bank.check_claimable("pets")
+            bank.work.check_claimable("pets")

@@ -28,7 +28,7 @@ def bank(tmp_path: Path) -> Bank:
 
 @pytest.fixture
 def work(bank: Bank) -> WorkFolder:
-    with bank.claim("pets") as work:
+    with bank.work.claim("pets") as work:
         write_part(work, part(1))
     return work
 
@@ -81,11 +81,11 @@ def test_a_part_that_is_gone_or_under_another_name_is_damage(work: WorkFolder) -
 
 
 def test_parts_are_unfinished_work_and_go_with_it(bank: Bank, work: WorkFolder) -> None:
-    assert bank.unfinished() == ["pets"]
+    assert bank.work.unfinished() == ["pets"]
     report = verify(bank.path)
     assert (len(report.problems), len(report.hints)) == (0, 1)
     files(work)[0].write_bytes(b"torn")
     report = verify(bank.path)
     assert (len(report.problems), len(report.hints)) == (0, 2)
-    bank.discard_work("pets")
+    bank.work.discard("pets")
     assert list((bank.path / "work").iterdir()) == []

@@ -53,7 +53,7 @@ def fill(bank: Bank, seed: int = 0) -> Bank:
     keep_features(bank.path, bank.record, "maps-1", whitening)
     add_combination(bank, "mixed", "cats", "dogs")
     bank.add_task(facts("sparse"), masks(bank, seed, 0.05), {}, PROVENANCE)
-    with bank.claim("birds") as work:
+    with bank.work.claim("birds") as work:
         work.write(WorkState("ab" * 32, 7, {"scores": np.ones(3, np.float32)}))
     return bank
 

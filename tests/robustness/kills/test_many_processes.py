@@ -44,7 +44,7 @@ def _write(path: Path, names: list[str], acknowledged: Path, seed: int) -> None:
         while left := set(order).difference(bank.tasks()):
             for name in order:
                 if name in left:
-                    with suppress(NameTakenError, LockedError), bank.claim(name):
+                    with suppress(NameTakenError, LockedError), bank.work.claim(name):
                         task = add(bank, name, seed)
                         told.write(f"{name} {task.content_sha256}\n")
 
@@ -102,8 +102,8 @@ def _swarm(
     assert sorted(found) == sorted(names)
     assert verify(bank.path).problems == ()
     if locks:
-        for name in bank.unfinished():
-            bank.discard_work(name)
+        for name in bank.work.unfinished():
+            bank.work.discard(name)
         assert list((bank.folder / "work").iterdir()) == []
     return killed
 
