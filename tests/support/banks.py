@@ -26,6 +26,8 @@ from bank_format.kinds.task_records import (
     SignatureRecord,
     TaskFacts,
 )
+from bank_format.store.attractors import write_attractors
+from bank_format.store.layout import HOPFIELD_FILE
 
 TINY = (("first.weight", (5, 6)), ("last.weight", (3, 5)))
 LENET = (("0.weight", (300, 784)), ("2.weight", (100, 300)), ("4.weight", (500, 100)))
@@ -128,6 +130,20 @@ def attractors(tasks: Sequence[Task], record: BankRecord) -> Attractors:
         sums[one.name] = patterns.sum(0)
     names = tuple(PatternRecord(task.content.task, task.content_sha256) for task in tasks)
     return Attractors("hebbian", names, matrices, sums)
+
+
+def units_bank(path: Path) -> Bank:
+    """Make a bank of three tasks: cats, dogs, pets."""
+    made = create(path, units_spec())
+    for seed, name in enumerate(("cats", "dogs", "pets")):
+        add(made, name, seed)
+    return made
+
+
+def written(bank: Bank) -> bytes:
+    """Store all tasks of a bank as attractors; return the file."""
+    write_attractors(bank.path, bank.record, attractors(bank.read_tasks()[0], bank.record))
+    return (bank.path / HOPFIELD_FILE).read_bytes()
 
 
 FEATURES = 5

@@ -8,8 +8,7 @@ from bank_format.bank import Bank
 from bank_format.check.repair import repair
 from bank_format.check.verify import VerifyReport, verify
 from bank_format.store.layout import HOPFIELD_FILE as FILE
-from tests.support.banks import add
-from tests.support.units import units_bank, written
+from tests.support.banks import add, units_bank, written
 
 
 @pytest.fixture

@@ -32,8 +32,7 @@ from bank_format.store.attractors import (
     write_attractors,
 )
 from tests.robustness.damage.test_damage import EVERY, KINDS
-from tests.support.banks import add, attractors, create, units_spec
-from tests.support.units import units_bank, written
+from tests.support.banks import add, attractors, create, units_bank, units_spec, written
 
 FILE = "hopfield.safetensors"  # as FORMAT.md names it
 
