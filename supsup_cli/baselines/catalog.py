@@ -26,6 +26,8 @@ class Rival:
         first: how the first task is learned.
         later: how the others are; the same if there is one rate.
         scenario: GG, the task is given; GNu, it is inferred from the image.
+        wraps_layers: whether it puts something before each layer, which has no effect on layers
+            whose weights are used without calling them, as in attention.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Rival:
     first: Recipe
     later: Recipe
     scenario: Scenario = "GG"
+    wraps_layers: bool = False
 
     @property
     def two_rates(self) -> bool:
@@ -76,6 +79,7 @@ RIVALS = {
             lambda base: Superposition(base, base.real_outputs),
             _PSP,
             _PSP,
+            wraps_layers=True,
         ),
         Rival(
             "psp-binary",
@@ -84,6 +88,7 @@ RIVALS = {
             lambda base: Superposition(base, base.real_outputs, binary=True),
             _PSP,
             _PSP,
+            wraps_layers=True,
         ),
         Rival(
             "heads-shared",

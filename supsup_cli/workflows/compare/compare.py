@@ -10,9 +10,10 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from bank_format.encoding.canonical_json import Json
+from supsup_cli.baselines.catalog import RIVALS
 from supsup_cli.baselines.library_methods import INSTALL, LIBRARY, installed
 from supsup_cli.baselines.metrics import DEFINITIONS
-from supsup_cli.baselines.networks import Base, has_attention
+from supsup_cli.baselines.networks import Base
 from supsup_cli.core.networks.adapter import base_tensors
 from supsup_cli.core.networks.library import in_library
 from supsup_cli.core.networks.specs import NetworkSpec, build_network, freeze, kind_of
@@ -172,15 +173,13 @@ def _entries(request: CompareRequest) -> dict[str, Entry]:
     else:
         spec = bank_spec(base)
         network = build_network(NetworkSpec(spec.arch, spec.input.shape, spec.outputs))
-    ours, rivals = our_entry(request, kind_of(network)), rival_entries()
-    if has_attention(network):
-        for name in [one for one in rivals if one.startswith("psp")]:
-            if name in ",".join(request.methods).split(","):
-                raise UsageError(
-                    f"--methods {name}: {base.arch} has layers of attention, expected a perceptron "
-                    "or a convolution net, whose layers take inputs in a task's context"
-                )
-            del rivals[name]
+    ours, rivals = our_entry(request, kind_of(network)), rival_entries(network)
+    for name in ",".join(request.methods).split(","):
+        if name in RIVALS and name not in rivals:
+            raise UsageError(
+                f"--methods {name}: {base.arch} has layers of attention, expected a perceptron or "
+                "a convolution net, each layer of which takes its inputs in a task's context"
+            )
     return {ours.name: ours} | rivals | library_entries()
 
 

@@ -7,10 +7,12 @@ from dataclasses import replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from supsup_cli.baselines.batch_ensemble import BatchEnsemble
 from supsup_cli.baselines.catalog import RIVALS, Rival
 from supsup_cli.baselines.learner import LearnedTask, Learner
+from supsup_cli.baselines.networks import has_attention
 from supsup_cli.baselines.one_shot import one_shot_factors
 from supsup_cli.data.splits import Split
 from supsup_cli.workflows.compare.systems import (
@@ -117,9 +119,14 @@ class RivalSystem:
         self._learner.tasks.append(learned)
 
 
-def rival_entries() -> dict[str, Entry]:
-    """Return every rival as a method to compare."""
-    return {name: _entry(rival) for name, rival in RIVALS.items()}
+def rival_entries(network: nn.Module) -> dict[str, Entry]:
+    """Return every rival that can use a network, as a method to compare."""
+    attends = has_attention(network)
+    return {
+        name: _entry(rival)
+        for name, rival in RIVALS.items()
+        if not (attends and rival.wraps_layers)
+    }
 
 
 def _entry(rival: Rival) -> Entry:
