@@ -4,7 +4,7 @@ import dataclasses
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from typing import TYPE_CHECKING, TextIO
@@ -13,7 +13,7 @@ from supsup_cli.errors import StorageError, UsageError
 from supsup_cli.printable import printable
 from supsup_cli.standard_streams import ClosedStdout, takes_styles, terminal_width
 from supsup_cli.workflows.reporting import Advance
-from supsup_cli.workflows.results.common import Result
+from supsup_cli.workflows.results.common import LeftOutTask, Result
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -97,6 +97,11 @@ class Terminal:
     def withheld(self, exit_code: int) -> None:
         """Note the exit code that the process cannot end with; see `commands.answering`."""
         self.note(f"this would end with {exit_code} without torchrun")
+
+    def left_out(self, tasks: Sequence[LeftOutTask]) -> None:
+        """Name tasks that a stream of answers had to do without, if no note could."""
+        for one in tasks if self._quiet else ():
+            _tell(f"supsup: {one.message}; the other tasks answer")
 
     def line(self, answer: "DataclassInstance") -> None:
         """Print one answer of a stream at once, as a JSON object on its own line.

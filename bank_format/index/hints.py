@@ -1,4 +1,4 @@
-"""Find out from a damaged task's file whether the task might have been the answer.
+"""Find out from the files of a damaged task whether the task might have been the answer.
 
 A signature that fails its seal decides nothing. It only shows whether the damage matters: an answer
 that the task could not have changed is given in spite of it.
@@ -17,7 +17,7 @@ from bank_format.index.coarse import CoarseRows, coarse_row
 from bank_format.index.task_rows import StoredSignature, usable_signature
 from bank_format.kinds.task_arrays import ArrayRecord, read_arrays
 from bank_format.kinds.task_records import SignatureRecord
-from bank_format.store.signatures import read_signature
+from bank_format.store.signatures import read_signature_file
 from bank_format.store.tasks import read_task_file
 
 __all__ = ["Hint", "hint_of"]
@@ -25,7 +25,7 @@ __all__ = ["Hint", "hint_of"]
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """The signature that a damaged file seems to have.
+    """The signature that a damaged task seems to have.
 
     Attributes:
         coarse: its row; the seal of the row is not that of any file.
@@ -37,7 +37,7 @@ class Hint:
 
 
 def hint_of(bank: Bank, name: str) -> Hint | None:
-    """Look for a signature in the file of a task that cannot be read; None if there is none."""
+    """Look for a signature in the files of a task that cannot be read; None if there is none."""
     with suppress(BankError, ValueError, KeyError, TypeError, AttributeError):
         found = _signature(bank, name)
         if found is not None:
@@ -53,10 +53,12 @@ def _signature(bank: Bank, name: str) -> StoredSignature | None:
     if not isinstance(metadata, dict) or not isinstance(content, dict):
         return None
     if "signature" not in content:
-        later = read_signature(bank.path, bank.record, name)
-        if later is None or later.content.task_sha256 != metadata["content_sha256"]:
+        data = read_signature_file(bank.path, bank.record, name)
+        found = parse_unchecked(b"" if data is None else data)
+        later = found.metadata["content"] if isinstance(found.metadata, dict) else None
+        if not isinstance(later, dict) or later["task_sha256"] != metadata["content_sha256"]:
             return None
-        return usable_signature(later.content.signature, later.arrays)
+        content = later
     signature = from_json(SignatureRecord, content["signature"])
     stated = content["arrays"]
     records: Mapping[str, ArrayRecord] = {

@@ -18,7 +18,7 @@ from bank_format.index.hints import Hint, hint_of
 from bank_format.index.list_rows import ListRows, joined_lists, list_of
 from bank_format.index.rows import ListRow, sample_size
 from bank_format.index.survey import Survey, at_rest, survey
-from bank_format.index.task_rows import ReadTask, read_task_row
+from bank_format.index.task_rows import ReadTask, read_task_row, undamaged
 from bank_format.store.tasks import expect_tasks, many_objects
 
 __all__ = ["KnownTasks", "know_tasks", "list_rows"]
@@ -71,7 +71,7 @@ def know_tasks(
         found = replace(found, stamps={name: found.stamps.get(name) for name in names})
     index = CoarseIndex(parts)
     rest = [*found.rest, *_lost(found, features, index)]
-    read, failed = _read(bank, found, rest, lambda one: one)
+    read, failed = _read(bank, found, rest, undamaged)
     hints = {name: hint_of(bank, name) for name in failed}
     told = {name: hint for name, hint in hints.items() if hint is not None}
     rows = _with(bank, found.rows, {name: one.row for name, one in read.items()}, failed)

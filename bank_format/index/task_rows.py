@@ -21,6 +21,7 @@ __all__ = [
     "read_task_row",
     "signature_of",
     "task_row",
+    "undamaged",
     "usable_signature",
 ]
 
@@ -45,12 +46,15 @@ class ReadTask(NamedTuple):
         row: for lists.
         coarse: for decisions; None where it has no signature that can be used.
         signature: whole; None where `coarse` is.
+        damage: of the file of its signature. Lists show the task all the same; a decision would be
+            another one than with the signature, so the task counts as damaged there.
     """
 
     task: Task
     row: ListRow
     coarse: CoarseRows | None
     signature: StoredSignature | None
+    damage: DamagedError | None = None
 
 
 def read_task_row(
@@ -72,13 +76,28 @@ def read_task_row(
     return task_row(bank, task, TaskFile(data[-SEAL_SIZE:], known), later_stamp)
 
 
+def undamaged(read: ReadTask) -> ReadTask:
+    """Return a task as read, for decisions.
+
+    Raises:
+        DamagedError: of the file of its signature.
+    """
+    if read.damage is not None:
+        raise read.damage
+    return read
+
+
 def task_row(bank: Bank, task: Task, file: TaskFile, later_stamp: Stamp | None) -> ReadTask:
     """Make the row of a task that has been read; see `read_task_row`.
 
     Raises:
         StorageError: the system refused to read its signature.
     """
-    found, later_seal = signature_of(bank, task)
+    found, later_seal, damage = None, None, None
+    try:
+        found, later_seal = signature_of(bank, task)
+    except DamagedError as error:
+        damage = error
     later = NO_FILE if later_seal is None else TaskFile(later_seal, later_stamp or NO_STAMP)
     coarse = None
     if found is not None:
@@ -86,21 +105,22 @@ def task_row(bank: Bank, task: Task, file: TaskFile, later_stamp: Stamp | None) 
         with suppress(ValueError):  # numbers that no Gaussian has
             coarse = coarse_row(seal, found.arrays)
     row = row_of(task, file, later, 0 if coarse is None else coarse.features)
-    return ReadTask(task, row, coarse, None if coarse is None else found)
+    return ReadTask(task, row, coarse, None if coarse is None else found, damage)
 
 
 def signature_of(bank: Bank, task: Task) -> tuple[StoredSignature | None, bytes | None]:
-    """Find a task's signature: in its own file, or one made later, which counts if it is whole.
+    """Find a task's signature: in its own file, or one made later.
 
     Returns:
         it, None where there is none of a known model; the seal of the file of one made later.
 
     Raises:
-        StorageError: the system refused to read one made later.
+        DamagedError: of the file of one made later.
+        StorageError: the system refused to read that.
     """
     if task.content.signature is not None:
         return usable_signature(task.content.signature, task.arrays), None
-    with suppress(DamagedError, NewerFormatError, OtherBaseError):
+    with suppress(NewerFormatError, OtherBaseError):
         stored = read_signature(bank.path, bank.record, task.content.task)
         if stored is not None and stored.content.task_sha256 == task.content_sha256:
             return usable_signature(stored.content.signature, stored.arrays), stored.seal

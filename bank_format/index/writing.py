@@ -25,7 +25,7 @@ from bank_format.index.part_files import list_file, signatures_beside
 from bank_format.index.rows import ListRow, sample_size
 from bank_format.index.signature_part import build_signatures
 from bank_format.index.survey import Segment, Survey, survey
-from bank_format.index.task_rows import read_task_row
+from bank_format.index.task_rows import read_task_row, undamaged
 from bank_format.store.layout import INDEX_LOCK, WORK
 
 __all__ = ["IndexKeeper", "index_kept", "update_index"]
@@ -143,7 +143,7 @@ def _made(
     """Make rows from task files; a file that cannot be read gets none, and `verify` reports it."""
     for name in names:
         with suppress(BankError):
-            made = read_task_row(bank, name, found.stamps[name], found.later.get(name))
+            made = undamaged(read_task_row(bank, name, found.stamps[name], found.later.get(name)))
             yield made.row, made.coarse
 
 

@@ -1,7 +1,8 @@
 """The folder signatures/: signatures computed later, for tasks without one in their own file.
 
 A file here names the digest of its task. It is derived: without it, the task's mask is tried for
-every decision. If the task's own file has a signature, that one counts.
+every decision. If the task's own file has a signature, that one counts. A damaged file would change
+answers that the signature had a part in, so the task then counts as damaged.
 """
 
 from contextlib import suppress
@@ -24,6 +25,7 @@ __all__ = [
     "copy_signature",
     "list_signatures",
     "read_signature",
+    "read_signature_file",
     "remove_signature",
     "settle_signatures",
     "signature_path",
@@ -62,12 +64,23 @@ def read_signature(bank: Place, record: BankRecord, task: str) -> StoredSignatur
         DamagedError, NewerFormatError, OtherBaseError: of the file.
         StorageError: the system refused.
     """
-    path = signature_path(bank, task)
+    data = read_signature_file(bank, record, task)
+    if data is None:
+        return None
+    return parse_signature(data, record, task, str(signature_path(bank, task)))
+
+
+def read_signature_file(bank: Place, record: BankRecord, task: str) -> bytes | None:
+    """Read a task's file here whole, unchecked; None if there is none.
+
+    Raises:
+        DamagedError: no regular file, or a huge one.
+        StorageError: the system refused.
+    """
     try:
-        data = files.read_bytes(path, file_limit(record))
+        return files.read_bytes(signature_path(bank, task), file_limit(record))
     except (FileNotFoundError, NotADirectoryError):
         return None
-    return parse_signature(data, record, task, str(path))
 
 
 def add_signature(

@@ -195,6 +195,7 @@ def answer_lines(
         result = work(terminal)
     except ReaderGoneError:
         raise typer.Exit(0) from None
+    terminal.left_out(result.left_out)
     code = result.exit_code or (_NEW_TASK if fail_on_new and result.new else 0)
     if code and among is not None:
         terminal.withheld(code)

@@ -22,7 +22,7 @@ from bank_format.index.coarse import CoarseRows
 from bank_format.index.hints import Hint, hint_of
 from bank_format.index.known import KnownTasks, know_tasks
 from bank_format.index.survey import survey
-from bank_format.index.task_rows import ReadTask, StoredSignature, read_task_row
+from bank_format.index.task_rows import ReadTask, StoredSignature, read_task_row, undamaged
 from bank_format.kinds.mask import Task
 from supsup_cli.core.masks.masks import MaskStack
 from supsup_cli.core.networks.normalisation import Statistics, normalising_layers
@@ -103,7 +103,7 @@ class TaskReader(Sequence[Task]):
     """Reads tasks, each once, and puts their values into the tensors of all tasks.
 
     Attributes:
-        known: what is known of all tasks, from the index or the files.
+        known: what is known of all tasks.
         gone: indices of the tasks that are left out.
         failures: the same by name, with the reason.
         faults: what is wrong with the index, one line each.
@@ -208,18 +208,18 @@ class TaskReader(Sequence[Task]):
     def distrust(self, task: str) -> None:
         """Start again; use only the files if the index was wrong though the task is the same."""
         bank, names = self._net.bank, self.known.names
-        lied = survey(bank).rows.get(task) == self.known.rows[task]
+        found = survey(bank)
+        lied = found.rows.get(task) == self.known.rows[task]
         self.known = know_tasks(bank, self._features, indexed=not lied, names=names)
         for seen in (self._tasks, self._signatures, self._doubts):
             seen.clear()
         self._hear(self.known)
-        if not lied:
-            return
-        again = f"supsup verify --repair --bank {shlex.quote(str(self._net.bank.path))}"
-        self.faults.append(
-            f"{self._net.bank.path}: the index contradicts a task's file; "
-            f"all files were read: {again}"
-        )
+        if lied:
+            file = next(one.file for one in found.segments if task in one.holding)
+            self.faults.append(
+                f"{bank.path / file}: the index contradicts the file of task {task}; all files "
+                f"were read: supsup verify --repair --bank {shlex.quote(str(bank.path))}"
+            )
 
     def _hear(self, known: KnownTasks) -> None:
         for index, name in enumerate(known.names if known.failed else ()):
@@ -239,7 +239,7 @@ class TaskReader(Sequence[Task]):
         known, name = self.known, self.known.names[index]
         if name in known.read:
             return known.read.pop(name)
-        found = read_task_row(self._net.bank, name, None, None)
+        found = undamaged(read_task_row(self._net.bank, name, None, None))
         row, place = known.rows[name], int(known.places[index])
         told = row._replace(file=found.row.file, later=found.row.later)
         same = row.file.seal == found.row.file.seal and told == found.row

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from bank_format.errors import DamagedError
 from bank_format.index.coarse import CoarseRows, coarse_row, from_bfloat16, joined_rows
 from bank_format.index.rows import NO_SEAL
 from bank_format.index.task_rows import StoredSignature, signature_of
@@ -167,7 +168,8 @@ def _usual_score(own: NDArray[np.float64], features: int, freedom: float) -> flo
 def open_signatures(opened: OpenTasks) -> OpenSignatures | None:
     """Collect the signatures of open tasks; None if no task has one.
 
-    A damaged one that was made later counts as missing: it is derived, and `verify` reports it.
+    Where tasks were read because they were named, a damaged signature counts as missing: then it
+    decides nothing.
 
     Raises:
         StorageError: the system refused to read one made later.
@@ -193,7 +195,9 @@ class _ReadTasks:
         self.places = np.full(len(opened.tasks), -1, np.int64)
         parts: list[CoarseRows] = []
         for index, task in enumerate(opened.tasks):
-            found, _ = signature_of(opened.net.bank, task)
+            found = None
+            with suppress(DamagedError):
+                found, _ = signature_of(opened.net.bank, task)
             self._signatures.append(found)
             with suppress(ValueError):  # numbers that no Gaussian has
                 one = None if found is None else coarse_row(NO_SEAL, found.arrays)

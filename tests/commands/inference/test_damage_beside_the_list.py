@@ -114,9 +114,11 @@ def test_where_every_mask_is_tried_the_damaged_one_is_left_out(bank: Path) -> No
 def test_a_stream_of_answers_goes_on(bank: Path, tmp_path: Path) -> None:
     assert run("data", "export", "mnist-perm-1", tmp_path / "images", "--limit", 3).code == 0
     flip_bit(_file(bank, "mnist-perm-1"), _in_the_mask(bank, "mnist-perm-1"))
-    ran = run("predict", "--bank", bank, tmp_path / "images", "--json-lines")
-    assert ran.code == 5
-    assert len(ran.out.splitlines()) == 3
+    for quiet in ((), ("--quiet",)):  # no document names it, so it is told in any case
+        ran = run("predict", "--bank", bank, tmp_path / "images", "--json-lines", *quiet)
+        assert ran.code == 5
+        assert len(ran.out.splitlines()) == 3
+        assert ran.err.count("masks/mnist-perm-1.safetensors") == 1
 
 
 def test_a_line_that_names_nothing_asks_no_task(
@@ -170,8 +172,9 @@ def test_an_index_that_lies_is_named_and_the_answer_comes_from_the_files(
     after = run("infer-task", *_asked(bank, "mnist-perm-0"), "--json")
     assert after.code == 0
     assert after.json["results"] == before["results"]
-    lied = "the index contradicts a task's file" in after.err
-    assert lied == bool(lists)
+    told = [f"{path}: the index contradicts the file of task mnist-perm-" for path in lists]
+    assert ("the index contradicts" in after.err) == bool(lists)
+    assert all(one in after.err for one in told)
 
 
 def test_a_task_that_is_replaced_meanwhile_is_no_lie(whole: Path, tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bank_format.bank import Bank
+from bank_format.index.survey import survey
+from bank_format.index.writing import update_index
 from bank_format.kinds.task_records import TaskFacts
 from bank_format.store.signatures import signature_path
 from supsup_cli.data import catalog
@@ -235,16 +237,42 @@ def test_far_features_alone_make_an_image_new(alike: Path, tmp_path: Path) -> No
     assert _known(path, _noise(tmp_path / "noise")) == [False] * 6
 
 
-def test_a_damaged_signature_counts_as_none(mixed: Path) -> None:
+@pytest.mark.parametrize("indexed", [True, False])
+def test_a_damaged_signature_gives_no_wrong_answer(mixed: Path, indexed: bool) -> None:
     answer("tasks", "sign", "mnist-perm-0", "mnist-perm-1", "--bank", mixed)
-    asked = ("--bank", mixed, "--data", "mnist-perm-1", "--limit", 10)
-    assert "no signature" not in run("infer-task", *asked).err
-    flip_bit(signature_path(mixed, "mnist-perm-0"), 900)
-    ran = run("infer-task", *asked)  # the index has the signature, the file does not
-    assert (ran.code, "all files were read" in ran.err) == (0, True)
+    asked = ("--bank", mixed, "--limit", 20, "--data")
+    whole = [answer("predict", *asked, name) for name in ("mnist-perm-1", "mnist-split-2")]
+    flip_bit(signature_path(mixed, "mnist-perm-0"), -5000)  # among the means
+    for path in () if indexed else index_files(mixed):
+        path.unlink()
+    for before in whole:  # not a candidate
+        after = answer("predict", *asked, before["results"][0]["source"].partition("[")[0])
+        told = [
+            [(one["task"], one["label"]) for one in both["results"]] for both in (before, after)
+        ]
+        assert told[0] == told[1]
+        assert after["left_out"] == []
+    ran = run("predict", *asked, "mnist-perm-0", "--json")
+    assert ran.code == 5
+    (left,) = ran.json["left_out"]
+    assert (left["task"], left["exit"]) == ("mnist-perm-0", 5)
+    assert "signatures/mnist-perm-0.safetensors" in left["message"]
+    assert "index" not in ran.err
+    assert "mnist-perm-0" not in {one["task"] for one in ran.json["results"]}
+    given = answer("predict", *asked, "mnist-perm-0", "--task", "mnist-perm-0")
+    assert len(given["results"]) == 20
+    assert len(answer("tasks", "--bank", mixed)["tasks"]) == 7
+    assert run("verify", "--bank", mixed).code == 5
+
+
+def test_a_damaged_signature_gets_no_row(mixed: Path) -> None:
+    answer("tasks", "sign", "mnist-perm-0", "mnist-perm-1", "--bank", mixed)
     for path in index_files(mixed):
         path.unlink()
-    ran = run("infer-task", *asked)
-    assert ran.code == 0
-    assert "1 of 7 tasks have no signature" in ran.err
-    assert run("verify", "--bank", mixed).code == 5
+    flip_bit(signature_path(mixed, "mnist-perm-0"), -5000)
+    bank = Bank.open(mixed)
+    update_index(bank)
+    assert survey(bank).rest == ["mnist-perm-0"]
+    before = {path.name: path.stat().st_mtime_ns for path in index_files(mixed)}
+    assert update_index(bank) == 0
+    assert {path.name: path.stat().st_mtime_ns for path in index_files(mixed)} == before
