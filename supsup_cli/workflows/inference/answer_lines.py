@@ -44,10 +44,11 @@ def predict_lines(
         emit: gets each answer, in order.
 
     Raises:
-        UsageError: a group of images was asked for, or other options cannot be used.
+        UsageError: a group of images was asked for, "-" does not stand alone, or other options
+            cannot be used.
         NoInputError, BankError: see `predict`.
     """
-    _check(decision)
+    _check(inputs, decision)
     if task is not None:
         given = open_tasks(path, decision.device, [task])
         return _stream(
@@ -69,16 +70,40 @@ def infer_lines(
 ) -> LinesResult:
     """Name the task of images one by one; see `infer_task` and `predict_lines`."""
     check_top(top)
-    _check(decision)
+    _check(inputs, decision)
     opened, rule = settle(open_lazily(path, decision.device), decision, reporter)
     return _stream(
         opened, inputs, reporter, emit, lambda batch: decide_batch(opened, rule, batch, top)[0]
     )
 
 
-def _check(decision: DecisionRequest) -> None:
+def _check(inputs: InputRequest, decision: DecisionRequest) -> None:
     if decision.group not in ("image", "1"):
         raise UsageError(f"--group {decision.group} with --json-lines: expected image")
+    if "-" in inputs.paths:
+        _check_alone(inputs)
+
+
+def _check_alone(inputs: InputRequest) -> None:
+    """Refuse what stands beside "-": a list that may never end has no sample and nothing after it.
+
+    Raises:
+        UsageError: there are other paths, names of data or a limit.
+    """
+    others = list(inputs.paths)
+    others.remove("-")
+    if inputs.data:
+        beside = f"--data {inputs.data[0]}"
+        hint = "ask for the data by a command of its own, without -"
+    elif inputs.limit is not None:
+        beside = f"--limit {inputs.limit}"
+        hint = "leave --limit out and write only the lines that you want answered"
+    elif others:
+        beside = others[0]
+        hint = "give - once" if beside == "-" else f"leave - out, or write {beside} as a line"
+    else:
+        return
+    raise UsageError(f"{beside} beside - with --json-lines: expected - alone", hint=hint)
 
 
 def _stream(

@@ -1,5 +1,6 @@
 """`--json-lines`: one answer a line, as soon as it is decided, in the order of the inputs."""
 
+import io
 import json
 import os
 import signal
@@ -107,6 +108,42 @@ def test_what_does_not_go_with_it_is_refused(
     last = json.loads(ran.out.splitlines()[-1])
     assert (last["ok"], last["error"]["exit"]) == (False, 2)
     assert message in last["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("words", "beside", "hint"),
+    [
+        (("--data", "mnist-perm-1", "-"), "--data mnist-perm-1", "by a command of its own"),
+        (("--limit", 1, "-"), "--limit 1", "leave --limit out"),
+        (("--limit", 0, "-"), "--limit 0", "leave --limit out"),
+        (("-", "x.png"), "x.png", "write x.png as a line"),
+        (("x.png", "-"), "x.png", "write x.png as a line"),
+        (("-", "-"), "-", "give - once"),
+    ],
+)
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_list_that_is_answered_as_it_comes_stands_alone(
+    bank: Path,
+    files: list[str],
+    command: str,
+    words: tuple[object, ...],
+    beside: str,
+    hint: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{files[0]}\n"))
+    ran = run(command, "--bank", bank, "--json-lines", *words)
+    assert (ran.code, ran.error["code"]) == (2, "usage")
+    assert ran.error["message"] == f"{beside} beside - with --json-lines: expected - alone"
+    assert hint in ran.error["hint"]
+
+
+def test_without_it_a_list_may_have_others_beside_it(
+    bank: Path, files: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for words, count in ((("-", files[0]), 3), (("--limit", 1, "-"), 1)):
+        monkeypatch.setattr(sys, "stdin", io.StringIO(f"{files[1]}\n{files[2]}\n"))
+        assert len(answer("predict", "--bank", bank, *words)["results"]) == count
 
 
 @pytest.mark.parametrize("top", [0, -1])
