@@ -12,4 +12,7 @@ MOST_PIXELS: Final = 178_956_970
 
 MOST_FILE_BYTES: Final = 2**30  # of one image file; even uncompressed pixels take fewer
 MOST_FILES: Final = 2_000_000  # entries of all folders of one command; ImageNet has 1.3 million
-MOST_LINE: Final = 32_768  # characters of one line of a list; paths on Linux have up to 4,096
+
+# Length of one line of a list: bytes before the line end where lines are answered as they come,
+# characters where the list is read whole. Paths on Linux have up to 4,096 bytes.
+MOST_LINE: Final = 32_768

@@ -5,7 +5,7 @@ import os
 import select
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import TextIO
 
@@ -160,45 +160,78 @@ def _source(path: str, problem: NoInputError | None = None) -> Source:
 def lines_as_they_come(stream: TextIO, most: int) -> Iterator[list[str]]:
     """Read lines in batches: the first as soon as it arrives, with all that have arrived by then.
 
+    Lines are the same however their bytes arrive; only their batches may differ.
+
     Args:
-        stream: lines of paths; a line's bytes are those of a file's name.
+        stream: lines of paths; a line's bytes are those of a file's name. Before the first line,
+            and nowhere else, a byte order mark is no part of the name.
         most: largest number of lines in a batch.
 
     Yields:
         at least one line, without line ends.
 
     Raises:
-        NoInputError: a line is too long to be a path; those before it have been passed on.
+        NoInputError: a line has more than `MOST_LINE` bytes; those before it have been passed on.
     """
     try:
         descriptor = stream.fileno()
     except OSError:  # not a file but text in memory, so everything has arrived
-        for line in stream:
-            yield [line.rstrip("\r\n")]
+        yield from _lines_in_memory(stream)
         return
-    waiting, ended, first = b"", False, True
-    while not ended and len(waiting) <= MOST_LINE:
+    waiting, begun, ended = b"", False, False
+    while not ended:
         whole: list[bytes] = []
         # Chunks that have already arrived join the batch until it is full.
-        while not whole or (len(whole) < most and _ready(descriptor)):
-            part = os.read(descriptor, _CHUNK)
+        while len(whole) < most and (part := _read(descriptor, wait=not whole)) is not None:
             ended = not part
             waiting += part
-            if first and len(waiting) >= len(_MARK_BYTES):
-                waiting, first = waiting.removeprefix(_MARK_BYTES), False
+            if not begun and (b"\n" in waiting or len(waiting) >= len(_MARK_BYTES)):
+                waiting, begun = waiting.removeprefix(_MARK_BYTES), True
             *more, waiting = waiting.split(b"\n")
             whole += more
-            if ended or len(waiting) > MOST_LINE:
+            if ended or any(len(line) > MOST_LINE for line in (*more, waiting)):
                 break
-        if ended and waiting:
+        if len(waiting) > MOST_LINE or (ended and waiting):
             whole.append(waiting)
-        for start in range(0, len(whole), most):
-            some = whole[start : start + most]
+        short = list(takewhile(lambda line: len(line) <= MOST_LINE, whole))
+        for start in range(0, len(short), most):
+            some = short[start : start + most]
             yield [os.fsdecode(line.removesuffix(b"\r")) for line in some]
-    if not ended:
-        raise NoInputError(
-            f"-: a line of more than {MOST_LINE:,} bytes, expected one path per line"
-        )
+        if len(short) < len(whole):
+            raise _too_long()
+
+
+def _lines_in_memory(stream: TextIO) -> Iterator[list[str]]:
+    for place, line in enumerate(stream):
+        path = line.removesuffix("\n")
+        path = path if place else path.removeprefix(_MARK)
+        if len(path.encode("utf-8", "surrogatepass")) > MOST_LINE:
+            raise _too_long()
+        yield [path.removesuffix("\r")]
+
+
+def _too_long() -> NoInputError:
+    return NoInputError(f"-: a line of more than {MOST_LINE:,} bytes, expected one path per line")
+
+
+def _read(descriptor: int, *, wait: bool) -> bytes | None:
+    """Read what has arrived.
+
+    Args:
+        descriptor: of the stream. Whoever opened it may have made it non-blocking.
+        wait: until something arrives.
+
+    Returns:
+        at least one byte; none at the end of the stream; None if nothing has arrived.
+    """
+    while wait or _ready(descriptor):
+        try:
+            return os.read(descriptor, _CHUNK)
+        except BlockingIOError:  # even if it was ready: another process may read from it too
+            if not wait:
+                return None
+            select.select([descriptor], [], [])
+    return None
 
 
 def _ready(descriptor: int) -> bool:

@@ -1,11 +1,17 @@
 """Files, folders, patterns and lists become image files."""
 
+import io
 import os
+import threading
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 
-from supsup_cli.data.sources import Source, find_images
+from supsup_cli.data import sources
+from supsup_cli.data.limits import MOST_LINE
+from supsup_cli.data.sources import Source, find_images, lines_as_they_come
 from supsup_cli.errors import NoInputError
 
 
@@ -148,3 +154,87 @@ def test_unreadable_folder_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "scandir", refuse)
     with pytest.raises(NoInputError, match=r"images: folder cannot be read \(Permission denied\)"):
         find_images(["images"])
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[TextIO, int]]:
+    """Open a pipe whose reader does not block, and return it with the writer's descriptor."""
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    with open(reading, encoding="utf-8") as stream:  # noqa: PTH123 - a descriptor
+        yield stream, writing
+
+
+def test_a_stream_that_does_not_block_is_waited_for(pipe: tuple[TextIO, int]) -> None:
+    stream, writing = pipe
+    lines = lines_as_they_come(stream, 256)
+    for line in ("a.png", "b.png"):
+        later = threading.Timer(0.1, os.write, (writing, f"{line}\n".encode()))
+        later.start()
+        assert next(lines) == [line]
+        later.join()
+    later = threading.Timer(0.1, os.close, (writing,))
+    later.start()
+    assert list(lines) == []
+    later.join()
+
+
+def test_a_line_is_passed_on_though_another_process_took_the_next(
+    pipe: tuple[TextIO, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream, writing = pipe
+    monkeypatch.setattr(sources, "_ready", lambda _descriptor: True)
+    os.write(writing, b"a.png\n")
+    assert next(lines_as_they_come(stream, 256)) == ["a.png"]
+    os.close(writing)
+
+
+def _streamed(path: Path, content: bytes) -> Iterator[str]:
+    path.write_bytes(content)
+    with path.open(encoding="utf-8") as stream:
+        for lines in lines_as_they_come(stream, 256):
+            yield from lines
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 4, 1 << 16])
+@pytest.mark.parametrize(
+    ("content", "lines"),
+    [
+        ("\ufeffa\n\ufeffb\n", ["a", "\ufeffb"]),
+        ("\n\ufeffa\n", ["", "\ufeffa"]),
+        ("a\n\ufeffb", ["a", "\ufeffb"]),
+        ("\ufeff\ufeffa\r\n", ["\ufeffa"]),
+        ("\ufeff", []),
+        ("é\n", ["é"]),
+        ("a", ["a"]),
+    ],
+)
+def test_a_mark_belongs_to_the_first_line_however_bytes_arrive(
+    content: str, lines: list[str], chunk: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "_CHUNK", chunk)
+    assert list(_streamed(tmp_path / "list", content.encode())) == lines
+
+
+@pytest.mark.parametrize("chunk", [5, 1000, 1 << 16, 1 << 20])
+@pytest.mark.parametrize("length", [MOST_LINE, MOST_LINE + 1, 40_000, 65_535, 100_000])
+@pytest.mark.parametrize("end", ["\nb", ""])
+def test_a_line_is_too_long_however_its_bytes_arrive(
+    length: int, end: str, chunk: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "_CHUNK", chunk)
+    long = "é" * (length // 2) + "x" * (length % 2)
+    streamed = _streamed(tmp_path / "list", f"\ufeffa\n{long}{end}".encode())
+    assert next(streamed) == "a"
+    if length > MOST_LINE:
+        with pytest.raises(NoInputError, match="a line of more than 32,768 bytes"):
+            next(streamed)
+    else:
+        assert list(streamed) == [long, *end.split()]
+
+
+def test_a_list_in_memory_has_the_same_lines() -> None:
+    lines = lines_as_they_come(io.StringIO("\ufeffa\r\n\n\ufeffb\n" + "é" * MOST_LINE), 256)
+    assert [next(lines), next(lines), next(lines)] == [["a"], [""], ["\ufeffb"]]
+    with pytest.raises(NoInputError, match="a line of more than 32,768 bytes"):
+        next(lines)

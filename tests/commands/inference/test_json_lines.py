@@ -146,6 +146,17 @@ def test_without_it_a_list_may_have_others_beside_it(
         assert len(answer("predict", "--bank", bank, *words)["results"]) == count
 
 
+@pytest.mark.parametrize("length", [40_000, 65_535])
+def test_a_line_that_is_too_long_ends_it_after_the_answers_before(
+    bank: Path, files: list[str], length: int
+) -> None:
+    code, answers = piped(bank, "predict", f"{files[0]}\n{'x' * length}\n{files[1]}\n")
+    assert code == 2
+    first, last = answers
+    assert first["source"] == files[0]
+    assert last["error"]["message"].startswith("-: a line of more than 32,768 bytes")
+
+
 @pytest.mark.parametrize("top", [0, -1])
 def test_no_score_at_all_is_refused(bank: Path, files: list[str], top: int) -> None:
     words = ("infer-task", "--bank", bank, "--top", top, files[0])
