@@ -16,10 +16,12 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as the console command se
 from tests.support.commands import answer, make_bank
 from tests.support.summation import OtherSums
 
-# A shell ignores SIGINT for background commands, and children inherit that: tests of
-# Ctrl+C would wait for an interruption that nothing receives.
+# A shell ignores SIGINT for background commands, nohup SIGHUP, and children inherit that: tests of
+# interruptions would wait for what nothing receives.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 TASKS = ("mnist-perm-0..2", "mnist-split-3")
 
