@@ -55,6 +55,24 @@ def test_all_bytes_written_are_few_beside_the_last(
     assert len(index_files(bank.folder)) <= 2 * 7
 
 
+@pytest.mark.parametrize(("together", "alone"), [(40, 40), (0, 120)])
+def test_bytes_stay_few_even_if_all_stamps_change_before_every_task(
+    tmp_path: Path, written: list[int], together: int, alone: int
+) -> None:
+    bank = create(tmp_path / "bank")
+    for number in range(together):
+        add_signed(bank, f"task-{number:03}", number)
+    update_index(bank)
+    for number in range(together, together + alone):
+        for path in (bank.folder / "masks").iterdir():
+            os.utime(path, (number, number))
+        add_signed(bank, f"task-{number:03}", number)
+        update_index(bank)
+    assert whole(bank)
+    assert sum(written) < 20 * index_bytes(bank.folder)
+    assert len(index_files(bank.folder)) <= 2 * 7
+
+
 def test_a_command_that_goes_on_writes_it_for_many_tasks_alone(
     tmp_path: Path, written: list[int]
 ) -> None:
