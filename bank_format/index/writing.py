@@ -3,7 +3,8 @@
 A file is merged into a new one as soon as there are as many new rows as it holds, or half as many
 if most of its stamps are old, as in a copy. So each row is written about log₂ T / 2 times, whether
 tasks come one at a time or many at once, and there are never many files. The index is a cache: if
-another process holds its lock, or the disk is full, it is left as it is.
+another process holds its lock, or the disk is full, it is left as it is. Files of a later version
+are neither replaced nor removed.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,7 +17,15 @@ from numpy.typing import NDArray
 from bank_format.bank import Bank
 from bank_format.disk import files
 from bank_format.disk.locks import lock
-from bank_format.errors import BankError, DamagedError, LockedError, OtherBaseError, StorageError
+from bank_format.encoding.sealed import read_sealed
+from bank_format.errors import (
+    BankError,
+    DamagedError,
+    LockedError,
+    NewerFormatError,
+    OtherBaseError,
+    StorageError,
+)
 from bank_format.index.coarse import CoarseRows
 from bank_format.index.coarse_files import CoarseIndex, read_coarse
 from bank_format.index.list_part import build_list
@@ -24,8 +33,9 @@ from bank_format.index.list_rows import ListRows, joined_lists, list_of
 from bank_format.index.part_files import list_file, signatures_beside
 from bank_format.index.rows import ListRow, sample_size
 from bank_format.index.signature_part import build_signatures
-from bank_format.index.survey import Segment, Survey, survey
+from bank_format.index.survey import Segment, Survey, read_index_file, survey
 from bank_format.index.task_rows import read_task_row, undamaged
+from bank_format.kinds.base import check_kind
 from bank_format.store.layout import INDEX_LOCK, WORK
 
 __all__ = ["IndexKeeper", "index_kept", "update_index"]
@@ -48,11 +58,11 @@ _ENOUGH, _ENOUGH_FOR_AGED = 1.0, 0.5
 def update_index(bank: Bank) -> int:
     """Write rows for all tasks that have none, and remove files with mostly outdated rows.
 
-    If another process is writing the index, or the disk refuses, nothing is done: no answer depends
-    on the index.
+    If another process is writing the index, the disk refuses, or a file of a later version has the
+    name that the new one would get, nothing is written: no answer depends on the index.
 
     Returns:
-        number of rows written; 0 if there was nothing to do.
+        number of rows written.
     """
     with suppress(LockedError, StorageError):
         if _is_current(survey(bank)):
@@ -140,11 +150,15 @@ def _update(bank: Bank) -> int:
         if _is_worn(one, found) or new >= enough * len(one.holding):
             parts.append(stamped)
             absorbed.append(one)
-    rows, written = joined_lists(parts), ""
+    rows, name = joined_lists(parts), ""
     if len(rows):
+        name = list_file(map(bytes, rows.digests["file"]))
+        if _may_be_newer(bank, name) or _may_be_newer(bank, signatures_beside(name)):
+            _tidy(bank, found, (), "")
+            return 0
         made = [coarse for _, coarse in fresh if coarse is not None]
-        written = _write(bank, found, rows, made, absorbed)
-    _tidy(bank, found, [one.file for one in absorbed], written)
+        _write(bank, name, found, rows, made, absorbed)
+    _tidy(bank, found, [one.file for one in absorbed], name)
     return len(rows)
 
 
@@ -158,15 +172,28 @@ def _made(
             yield made.row, made.coarse
 
 
+def _may_be_newer(bank: Bank, name: str) -> bool:
+    """Return whether a file of the index is of a later version, or cannot be read to find out."""
+    try:
+        data = read_index_file(bank.path, name)
+        if data is not None:
+            check_kind(read_sealed(data, name, views=True).metadata, "index", name)
+    except (NewerFormatError, StorageError):
+        return True
+    except DamagedError:
+        return False
+    return False
+
+
 def _write(
     bank: Bank,
+    name: str,
     found: Survey,
     rows: ListRows,
     made: Sequence[CoarseRows],
     absorbed: Sequence[Segment],
-) -> str:
-    """Write a list and its signatures, and return the list's name."""
-    name = list_file(map(bytes, rows.digests["file"]))
+) -> None:
+    """Write a list of a name, and its signatures."""
     features = _most_common(rows.numbers["features"])
     beside = [signatures_beside(one.file) for one in absorbed]
     kept, _ = read_coarse(bank, [one for one in beside if one in found.others], features)
@@ -184,7 +211,6 @@ def _write(
         data = build_signatures(bank.record, coarse)
         files.replace(bank.folder / signatures_beside(name), data)
     files.replace(bank.folder / name, build_list(bank.record, rows))
-    return name
 
 
 def _tidy(bank: Bank, found: Survey, absorbed: Sequence[str], written: str) -> None:
@@ -198,7 +224,9 @@ def _tidy(bank: Bank, found: Survey, absorbed: Sequence[str], written: str) -> N
     kept = {*lists.difference(absorbed, damaged), written}
     beside = {signatures_beside(name) for name in kept}
     # Only the owner of the lock writes here: uncommitted files belong to writers that stopped.
-    for name in ({*absorbed, *damaged, *found.others} - kept - beside) | {*found.leftovers}:
+    useless = {*absorbed, *damaged, *found.others} - kept - beside
+    useless = {name for name in useless if not _may_be_newer(bank, name)}
+    for name in useless | {*found.leftovers}:
         with suppress(FileNotFoundError, NotADirectoryError):
             files.unlink(bank.folder / name)
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from bank_format.bank import Bank
 from bank_format.encoding.bits import unpack
+from bank_format.encoding.sealed import seal, unseal
 from bank_format.kinds.bank_json import BankRecord, BankSpec, InputRecord, ParameterRecord
 from bank_format.kinds.gaussians import GAUSSIANS, Gaussians, store_gaussians
 from bank_format.kinds.hopfield import Attractors, PatternRecord
@@ -179,3 +180,13 @@ def index_files(bank: Path) -> list[Path]:
 
 def index_bytes(bank: Path) -> int:
     return sum(path.stat().st_size for path in index_files(bank))
+
+
+def make_newer(path: Path) -> bytes:
+    """Make a sealed file one of a later version, and return its bytes."""
+    tensors, metadata = unseal(path.read_bytes(), path.name)
+    assert isinstance(metadata, dict)
+    content = metadata["content"]
+    assert isinstance(content, dict)
+    path.write_bytes(seal(tensors, {"content": content | {"version": 2}}))
+    return path.read_bytes()

@@ -8,7 +8,7 @@ from bank_format.bank import Bank
 from bank_format.index.list_part import build_list, parse_list
 from bank_format.index.list_rows import list_of
 from bank_format.index.rows import sample_size
-from tests.support.banks import index_files
+from tests.support.banks import index_files, make_newer
 from tests.support.commands import answer, flip_bit, run
 
 ASKED = ("infer-task", "--data", "mnist-perm-0", "--limit", 3)
@@ -56,3 +56,18 @@ def test_a_damaged_index_is_named_and_written_again(
     assert {one.name: one.read_bytes() for one in index_files(own_bank)} == contents
     assert run("verify", "--bank", own_bank).code == 0
     assert run("verify", "--repair", "--bank", own_bank).code == 0
+
+
+def test_an_index_of_a_later_version_is_left_alone(own_bank: Path) -> None:
+    for path in index_files(own_bank):
+        path.unlink()
+    assert run("verify", "--repair", "--bank", own_bank).code == 0
+    before = answer(*ASKED, "--bank", own_bank)
+    newer = {path: make_newer(path) for path in index_files(own_bank)}
+    assert run("verify", "--repair", "--bank", own_bank).code == 12
+    (task,) = answer("learn-task", "--data", "mnist-perm-0", "--steps", 60, "--bank", own_bank)[
+        "tasks"
+    ]
+    assert task["status"] == "exists"
+    assert {path: path.read_bytes() for path in index_files(own_bank)} == newer
+    assert answer(*ASKED, "--bank", own_bank)["results"] == before["results"]

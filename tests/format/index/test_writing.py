@@ -10,13 +10,22 @@ from bank_format.bank import Bank
 from bank_format.check.verify import verify
 from bank_format.disk import files
 from bank_format.disk.locks import lock
-from bank_format.encoding.sealed import seal, unseal
 from bank_format.index.coarse import coarse_row
 from bank_format.index.coarse_files import CoarseIndex, read_coarse
+from bank_format.index.known import know_tasks
+from bank_format.index.part_files import part_of
 from bank_format.index.survey import survey
 from bank_format.index.writing import IndexKeeper, update_index
 from bank_format.store.layout import INDEX_LOCK, WORK
-from tests.support.banks import FEATURES, add, add_signed, create, index_bytes, index_files
+from tests.support.banks import (
+    FEATURES,
+    add,
+    add_signed,
+    create,
+    index_bytes,
+    index_files,
+    make_newer,
+)
 
 
 @pytest.fixture
@@ -146,16 +155,66 @@ def test_a_newer_file_is_left_alone(tmp_path: Path) -> None:
     add_signed(bank, "pets")
     update_index(bank)
     newer = next(path for path in index_files(bank.folder) if "list" in path.name)
-    tensors, metadata = unseal(newer.read_bytes(), "index")
-    assert isinstance(metadata, dict)
-    content = metadata["content"]
-    assert isinstance(content, dict)
     newer = newer.rename(newer.with_name("index-list-0123456789abcdef.safetensors"))
-    newer.write_bytes(seal(tensors, {"content": content | {"version": 2}}))
+    make_newer(newer)
     assert update_index(bank) == 1
     assert whole(bank)
     assert newer.exists()
     assert [one.exit_code for one in verify(bank.path).problems] == [12]
+
+
+@pytest.mark.parametrize("parts", [("list",), ("signatures",), ("list", "signatures")])
+def test_a_newer_file_of_the_same_name_is_left_alone(
+    tmp_path: Path, parts: tuple[str, ...]
+) -> None:
+    bank = create(tmp_path / "bank")
+    for seed, name in enumerate(("cars", "dogs")):
+        add_signed(bank, name, seed)
+    update_index(bank)
+    paths = [path for path in index_files(bank.folder) if part_of(path.name) in parts]
+    newer = {path: make_newer(path) for path in paths}
+    for path in index_files(bank.folder):
+        if path not in newer:
+            path.unlink()
+    assert update_index(bank) == 0
+    assert {path: path.read_bytes() for path in index_files(bank.folder)} == newer
+    assert [*know_tasks(bank, FEATURES).rows] == ["cars", "dogs"]
+    # With one more task the files have other names.
+    add_signed(bank, "mice", 2)
+    assert update_index(bank) == 3
+    assert len(index_files(bank.folder)) == len(newer) + 2
+    assert survey(bank).rest == []
+    assert {path: path.read_bytes() for path in newer} == newer
+    for name in ("cars", "dogs", "mice"):
+        bank.remove_task(name)
+    update_index(bank)
+    assert {path: path.read_bytes() for path in index_files(bank.folder)} == newer
+
+
+def test_rows_stay_where_they_are_if_a_newer_file_has_the_name_of_all(tmp_path: Path) -> None:
+    bank = create(tmp_path / "bank")
+    add_signed(bank, "cars", 0)
+    update_index(bank)
+    first = {path: path.read_bytes() for path in index_files(bank.folder)}
+    add_signed(bank, "dogs", 1)
+    update_index(bank)
+    newer = {path: make_newer(path) for path in index_files(bank.folder)}
+    for path, data in first.items():
+        path.write_bytes(data)
+    assert update_index(bank) == 0
+    assert {path: path.read_bytes() for path in index_files(bank.folder)} == first | newer
+
+
+def test_newer_signatures_beside_a_list_that_is_merged_stay(tmp_path: Path) -> None:
+    bank = create(tmp_path / "bank")
+    add_signed(bank, "cars", 0)
+    update_index(bank)
+    (path,) = [path for path in index_files(bank.folder) if part_of(path.name) == "signatures"]
+    newer = make_newer(path)
+    add_signed(bank, "dogs", 1)
+    assert update_index(bank) == 2
+    assert path.read_bytes() == newer
+    assert len(index_files(bank.folder)) == 3
 
 
 def test_a_damaged_task_has_no_row_and_keeps_no_other_from_having_one(tmp_path: Path) -> None:
