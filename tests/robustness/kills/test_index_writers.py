@@ -58,10 +58,11 @@ def _swarm(folder: Path, readers: int) -> Bank:
     writing = {write(share): share for share in range(WRITERS)}
     deadline, killed = time.monotonic() + PATIENCE, 0
     while writing and time.monotonic() < deadline:
-        time.sleep(chance.uniform(0.002, 0.02))
+        time.sleep(chance.uniform(0, 0.005))
         for one in [one for one in writing if os.waitpid(one, os.WNOHANG) != (0, 0)]:
             del writing[one]
-        if writing and killed < KILLS:
+        # One for every second task, so that however fast they are, writers cannot end before.
+        if writing and killed < min(KILLS, len(bank.tasks()) / 2):
             victim = chance.choice([*writing])
             os.kill(victim, signal.SIGKILL)
             _, status = os.waitpid(victim, 0)
