@@ -55,8 +55,12 @@ _MANY, _SHARE = 64, 0.1
 _ENOUGH, _ENOUGH_FOR_AGED = 1.0, 0.5
 
 
-def update_index(bank: Bank) -> int:
+def update_index(bank: Bank, *, refresh: bool = False) -> int:
     """Write rows for all tasks that have none, and remove files with mostly outdated rows.
+
+    Args:
+        bank: the bank.
+        refresh: whether files with old stamps, as in a copy, are merged in any case.
 
     If another process is writing the index, the disk refuses, or a file of a later version has the
     name that the new one would get, nothing is written: no answer depends on the index.
@@ -65,10 +69,10 @@ def update_index(bank: Bank) -> int:
         number of rows written.
     """
     with suppress(LockedError, StorageError):
-        if _is_current(survey(bank)):
+        if _is_current(survey(bank), refresh=refresh):
             return 0
         with lock(bank.folder / WORK / INDEX_LOCK / "lock"):
-            return _update(bank)
+            return _update(bank, refresh=refresh)
     return 0
 
 
@@ -114,7 +118,7 @@ def index_kept(bank: Bank) -> Iterator[IndexKeeper]:
         update_index(bank)
 
 
-def _is_current(found: Survey) -> bool:
+def _is_current(found: Survey, *, refresh: bool) -> bool:
     beside = {signatures_beside(one.file) for one in found.segments}
     return (
         not found.rest
@@ -122,6 +126,7 @@ def _is_current(found: Survey) -> bool:
         and not found.leftovers
         and {*found.others} <= beside
         and not any(_is_worn(one, found) for one in found.segments)
+        and not (refresh and any(_is_aged(one.holding, found) for one in found.segments))
     )
 
 
@@ -132,23 +137,24 @@ def _is_worn(segment: Segment, found: Survey) -> bool:
     return lost or 2 * len(segment.holding) < len(segment.rows)
 
 
-def _is_aged(rows: ListRows, stamped: ListRows) -> bool:
+def _is_aged(rows: ListRows, found: Survey) -> bool:
     """Return whether most stamps differ, as in a copy: such a file is merged earlier."""
-    aged = (rows.numbers["file"] != stamped.numbers["file"]).any(axis=1)
+    aged = (rows.numbers["file"] != _stamped(rows, found).numbers["file"]).any(axis=1)
     return 2 * int(aged.sum()) > len(rows)
 
 
-def _update(bank: Bank) -> int:
+def _update(bank: Bank, *, refresh: bool) -> int:
     found = survey(bank)
     fresh = list(_made(bank, found, found.rest))
     parts = [list_of([row for row, _ in fresh], sample_size(bank.record))]
     absorbed: list[Segment] = []
     for one in sorted(found.segments, key=lambda one: len(one.holding)):
         new = sum(map(len, parts))
-        stamped = _stamped(one.holding, found)
-        enough = _ENOUGH_FOR_AGED if _is_aged(one.holding, stamped) else _ENOUGH
+        enough = _ENOUGH
+        if _is_aged(one.holding, found):
+            enough = 0 if refresh else _ENOUGH_FOR_AGED
         if _is_worn(one, found) or new >= enough * len(one.holding):
-            parts.append(stamped)
+            parts.append(_stamped(one.holding, found))
             absorbed.append(one)
     rows, name = joined_lists(parts), ""
     if len(rows):

@@ -37,7 +37,7 @@ def verify(path: Place, *, mend: bool = False, dry_run: bool = False) -> VerifyR
     else:
         report = repair(path, dry_run=dry_run)
         if not dry_run and all(one.file != BANK_FILE for one in report.problems):
-            update_index(Bank.open(path))
+            update_index(Bank.open(path), refresh=True)
     bank = str(path)
     repairs = report.repairs if isinstance(report, RepairReport) else ()
     return VerifyResult(

@@ -8,6 +8,7 @@ from bank_format.bank import Bank
 from bank_format.index.list_part import build_list, parse_list
 from bank_format.index.list_rows import list_of
 from bank_format.index.rows import sample_size
+from bank_format.index.survey import survey
 from tests.support.banks import index_files, make_newer
 from tests.support.commands import answer, flip_bit, run
 
@@ -71,3 +72,16 @@ def test_an_index_of_a_later_version_is_left_alone(own_bank: Path) -> None:
     assert task["status"] == "exists"
     assert {path: path.read_bytes() for path in index_files(own_bank)} == newer
     assert answer(*ASKED, "--bank", own_bank)["results"] == before["results"]
+
+
+def test_the_index_of_a_copy_gets_the_times_of_its_files(own_bank: Path) -> None:
+    def known() -> list[bool]:
+        found = survey(Bank.open(own_bank))
+        return [row.file.stamp == found.stamps[row.task] for row in found.rows.values()]
+
+    assert known() == [False] * 4
+    assert run("verify", "--repair", "--bank", own_bank).code == 0
+    assert known() == [True] * 4
+    written = {path.name: path.stat().st_mtime_ns for path in index_files(own_bank)}
+    assert run("verify", "--repair", "--bank", own_bank).code == 0
+    assert {path.name: path.stat().st_mtime_ns for path in index_files(own_bank)} == written
