@@ -20,6 +20,7 @@ chosen=(-m "numeric and not slow")
 if [ "${1:-}" = --share ]; then
     shift
     chosen+=(-k "other_sums or symmetric or never_stopped or twenty_moments or same_bits or no_bit")
+    chosen+=(tests/core tests/commands/learn_task) # they are here; collecting all tests takes longer
 else
     settings+=(
         "OMP_NUM_THREADS=1 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2 ONEDNN_MAX_CPU_ISA=AVX2 NUMBA_CPU_NAME=haswell NUMBA_CPU_FEATURES=+avx2,+fma"

@@ -20,7 +20,9 @@ PATH="$PWD/.venv/bin:$PATH"
 ruff format --check .
 ruff check .
 lint-imports
-mypy
+mypy & # beside the next, which uses one core
+types=$!
 tests/processors.sh --share
+wait "$types"
 # One thread a test process: two processes that both use all cores would spin on each other.
 OMP_NUM_THREADS=1 pytest -n "${TEST_PROCESSES:-2}" "$@"

@@ -138,6 +138,7 @@ def test_own_folders_are_tasks(small: Small) -> None:
     assert done.split("$ supsup predict")[1].count("  scrambled  ") > 10
 
 
+@pytest.mark.slow
 def test_photos_are_learned_and_a_task_is_exported(small: Small) -> None:
     done = small("photos.sh", STEPS=30, TRAIN=40, TEST=10)
     learned = done.split("$ supsup evaluate")[0]
@@ -149,6 +150,7 @@ def test_photos_are_learned_and_a_task_is_exported(small: Small) -> None:
     assert "exported" in done.split("$ supsup tasks export")[1]
 
 
+@pytest.mark.slow
 def test_a_pile_of_photos_is_shown_and_sorted(tmp_path: Path) -> None:
     sizes = {"STEPS": "20", "TRAIN": "40", "TEST": "6"}
     done = run("photos_trained.sh", str(tmp_path), **sizes)
@@ -248,6 +250,7 @@ def test_workers_share_the_tasks_of_one_bank(small: Small) -> None:
     assert "4 whole tasks; the bank is whole" in told
 
 
+@pytest.mark.slow
 def test_the_job_of_a_cluster_runs_as_one_task_of_one_node(tmp_path: Path) -> None:
     """If there is no scheduler, its commands are replaced by ones that run what follows."""
     stands = {

@@ -38,7 +38,7 @@ def _without(apart: dict[str, str], *words: object) -> Ran:
 @pytest.mark.parametrize(
     ("arch", "shape"),
     [("lenet-300-100", "1x28x28"), ("conv-4", "1x28x28"), ("gem-resnet18", "3x32x32"),
-     ("resnet18", "3x32x32"), ("units-16-16", "1x28x28")],
+     pytest.param("resnet18", "3x32x32", marks=pytest.mark.slow), ("units-16-16", "1x28x28")],
 )  # fmt: skip
 def test_predict_answers_on_every_architecture(
     arch: str, shape: str, tmp_path: Path, apart: dict[str, str]
