@@ -21,12 +21,17 @@ from tests.support.banks import FEATURES, add_signed, create, index_files
 WRITERS, TASKS, KILLS = 8, 96, 24
 
 
-def _learn(path: Path, share: int) -> None:
-    """Add a share of the tasks as commands do, each with the index brought up to date."""
+def _learn(path: Path, share: int, gate: Path) -> None:
+    """Add a share of the tasks as commands do, each with the index brought up to date.
+
+    Writers wait if they are far ahead of the kills, one byte of the `gate` each.
+    """
     bank = Bank.open(path)
     for number in range(share, TASKS, WRITERS):
         name = f"task-{number:02}"
         if name not in bank.tasks():
+            while len(bank.tasks()) > 2 * gate.stat().st_size + WRITERS:
+                time.sleep(0.001)
             with index_kept(bank) as keeper:
                 add_signed(bank, name, number)
                 keeper.added()
@@ -50,9 +55,11 @@ def _swarm(folder: Path, readers: int) -> Bank:
     chance = random.Random(20)
     bank, complaints, stop = create(folder / "bank"), folder / "complaints", folder / "stop"
     complaints.mkdir()
+    gate = folder / "gate"
+    gate.touch()
 
     def write(share: int) -> int:
-        return start(lambda: _learn(bank.folder, share), complaints)
+        return start(lambda: _learn(bank.folder, share, gate), complaints)
 
     reading = [start(lambda: _ask(bank.folder, stop), complaints) for _ in range(readers)]
     writing = {write(share): share for share in range(WRITERS)}
@@ -61,7 +68,6 @@ def _swarm(folder: Path, readers: int) -> Bank:
         time.sleep(chance.uniform(0, 0.005))
         for one in [one for one in writing if os.waitpid(one, os.WNOHANG) != (0, 0)]:
             del writing[one]
-        # One for every second task, so that however fast they are, writers cannot end before.
         if writing and killed < min(KILLS, len(bank.tasks()) / 2):
             victim = chance.choice([*writing])
             os.kill(victim, signal.SIGKILL)
@@ -69,12 +75,14 @@ def _swarm(folder: Path, readers: int) -> Bank:
             killed += os.WIFSIGNALED(status)
             share = writing.pop(victim)
             writing[write(share)] = share
+            with gate.open("ab") as file:
+                file.write(b"." * (TASKS if killed == KILLS else 1))
     stop.touch()
     ended = [os.waitstatus_to_exitcode(os.waitpid(one, 0)[1]) for one in reading]
     assert [one.read_text() for one in complaints.iterdir()] == []
     assert not writing
     assert ended == [0] * readers
-    assert killed >= KILLS // 2
+    assert killed == KILLS
     return bank
 
 
