@@ -126,7 +126,7 @@ def _is_current(found: Survey, *, refresh: bool) -> bool:
         and not found.leftovers
         and {*found.others} <= beside
         and not any(_is_worn(one, found) for one in found.segments)
-        and not (refresh and any(_is_aged(one.holding, found) for one in found.segments))
+        and not (refresh and any(_is_aged(one, found) for one in found.segments))
     )
 
 
@@ -137,10 +137,10 @@ def _is_worn(segment: Segment, found: Survey) -> bool:
     return lost or 2 * len(segment.holding) < len(segment.rows)
 
 
-def _is_aged(rows: ListRows, found: Survey) -> bool:
+def _is_aged(segment: Segment, found: Survey) -> bool:
     """Return whether most stamps differ, as in a copy: such a file is merged earlier."""
-    aged = (rows.numbers["file"] != _stamped(rows, found).numbers["file"]).any(axis=1)
-    return 2 * int(aged.sum()) > len(rows)
+    told, are = (one.numbers["file"] for one in (segment.holding, _stamped(segment, found)))
+    return 2 * int((told != are).any(axis=1).sum()) > len(told)
 
 
 def _update(bank: Bank, *, refresh: bool) -> int:
@@ -151,20 +151,20 @@ def _update(bank: Bank, *, refresh: bool) -> int:
     for one in sorted(found.segments, key=lambda one: len(one.holding)):
         new = sum(map(len, parts))
         enough = _ENOUGH
-        if _is_aged(one.holding, found):
+        if _is_aged(one, found):
             enough = 0 if refresh else _ENOUGH_FOR_AGED
         if _is_worn(one, found) or new >= enough * len(one.holding):
-            parts.append(_stamped(one.holding, found))
+            parts.append(_stamped(one, found))
             absorbed.append(one)
-    rows, name = joined_lists(parts), ""
+    rows, name, merged = joined_lists(parts), "", [one.file for one in absorbed]
     if len(rows):
         name = list_file(map(bytes, rows.digests["file"]))
         if _may_be_newer(bank, name) or _may_be_newer(bank, signatures_beside(name)):
             _tidy(bank, found, (), "")
             return 0
         made = [coarse for _, coarse in fresh if coarse is not None]
-        _write(bank, name, found, rows, made, absorbed)
-    _tidy(bank, found, [one.file for one in absorbed], name)
+        merged = _write(bank, name, found, rows, made, absorbed)
+    _tidy(bank, found, merged, name)
     return len(rows)
 
 
@@ -198,11 +198,12 @@ def _write(
     rows: ListRows,
     made: Sequence[CoarseRows],
     absorbed: Sequence[Segment],
-) -> None:
-    """Write a list of a name, and its signatures."""
+) -> list[str]:
+    """Write a list of a name, and its signatures, and return the names of all files merged."""
     features = _most_common(rows.numbers["features"])
     beside = [signatures_beside(one.file) for one in absorbed]
-    kept, _ = read_coarse(bank, [one for one in beside if one in found.others], features)
+    beside = [one for one in beside if one in found.others]
+    kept, faults = read_coarse(bank, beside, features)
     parts = [*kept, *(one for one in made if one.features == features)]
     index = CoarseIndex(parts)
     wanted = np.flatnonzero((features > 0) & (rows.numbers["features"] == features))
@@ -217,9 +218,10 @@ def _write(
         data = build_signatures(bank.record, coarse)
         files.replace(bank.folder / signatures_beside(name), data)
     files.replace(bank.folder / name, build_list(bank.record, rows))
+    return [*(one.file for one in absorbed), *(one for one in beside if one not in faults)]
 
 
-def _tidy(bank: Bank, found: Survey, absorbed: Sequence[str], written: str) -> None:
+def _tidy(bank: Bank, found: Survey, merged: Sequence[str], written: str) -> None:
     """Remove merged and damaged files, and leftovers; files of a later version stay."""
     damaged = [
         name
@@ -227,18 +229,20 @@ def _tidy(bank: Bank, found: Survey, absorbed: Sequence[str], written: str) -> N
         if isinstance(error, DamagedError | OtherBaseError)
     ]
     lists = {one.file for one in found.segments} | {*found.faults}
-    kept = {*lists.difference(absorbed, damaged), written}
+    kept = {*lists.difference(merged, damaged), written}
     beside = {signatures_beside(name) for name in kept}
     # Only the owner of the lock writes here: uncommitted files belong to writers that stopped.
-    useless = {*absorbed, *damaged, *found.others} - kept - beside
-    useless = {name for name in useless if not _may_be_newer(bank, name)}
+    known = {*merged, *damaged}
+    others = {*found.others} - known - kept - beside
+    useless = known - kept - beside | {one for one in others if not _may_be_newer(bank, one)}
     for name in useless | {*found.leftovers}:
         with suppress(FileNotFoundError, NotADirectoryError):
             files.unlink(bank.folder / name)
 
 
-def _stamped(rows: ListRows, found: Survey) -> ListRows:
-    """Return rows with the stamps that their files have now."""
+def _stamped(segment: Segment, found: Survey) -> ListRows:
+    """Return a segment's rows that hold, with the stamps that their files have now."""
+    rows = segment.holding
     numbers = rows.numbers.copy()
     for place, (task, later) in enumerate(zip(rows.names, rows.has_later.tolist(), strict=True)):
         numbers["file"][place] = found.stamps[task] or numbers["file"][place]
