@@ -1,12 +1,14 @@
-"""Check early that files can be written at the end: otherwise all work would be lost."""
+"""Tables in files, and an early check that they can be written: else all work would be lost."""
 
+import csv
 import errno
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from supsup_cli.errors import StorageError
 
-__all__ = ["check_written"]
+__all__ = ["check_written", "write_rows"]
 
 
 def check_written(csv: Path | None, plot: Path | None) -> None:
@@ -27,6 +29,19 @@ def check_written(csv: Path | None, plot: Path | None) -> None:
         from supsup_cli.workflows.plots import check_plot
 
         check_plot(plot)
+
+
+def write_rows(path: Path, rows: Iterable[Iterable[object]]) -> None:
+    """Write a table as CSV, into the file itself: it may be a pipe or a device.
+
+    Raises:
+        StorageError: the file cannot be written.
+    """
+    try:
+        with path.open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows(rows)
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be written ({error.strerror})") from error
 
 
 def _reason(path: Path) -> int | None:

@@ -1,7 +1,5 @@
 """Turn matrices of accuracies into the rows of the answer and the file of `--csv`."""
 
-import csv
-import io
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -9,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from bank_format.disk import files
 from supsup_cli.baselines.metrics import Matrix, measures
 from supsup_cli.workflows.compare.rates import ChosenRates
 from supsup_cli.workflows.compare.run import Run
@@ -21,6 +18,7 @@ from supsup_cli.workflows.results.compare import (
     Rows,
     SeedRun,
 )
+from supsup_cli.workflows.written import write_rows
 
 
 def summed_up(
@@ -94,23 +92,18 @@ def _row(
 def write_matrices(result: CompareResult, path: Path) -> None:
     """Write a line for each measured accuracy R[i, j], by method, scenario and seed.
 
-    An existing file is replaced in one step.
-
     Raises:
         StorageError: the file cannot be written.
     """
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(["method", "scenario", "seed", "after", "task", "accuracy"])
-    for method in result.methods:
-        for seed in method.seeds:
-            for after, row in enumerate(seed.matrix, start=1):
-                writer.writerows(
-                    [method.method, method.scenario, seed.seed, after, task, share]
-                    for task, share in zip(result.tasks, row, strict=True)
-                    if share is not None
-                )
-    files.replace(path, text.getvalue().encode())
+    rows = [
+        [method.method, method.scenario, seed.seed, after, task, share]
+        for method in result.methods
+        for seed in method.seeds
+        for after, row in enumerate(seed.matrix, start=1)
+        for task, share in zip(result.tasks, row, strict=True)
+        if share is not None
+    ]
+    write_rows(path, [["method", "scenario", "seed", "after", "task", "accuracy"], *rows])
 
 
 def _rows(matrix: Matrix) -> Rows:

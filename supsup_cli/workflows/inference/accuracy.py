@@ -4,7 +4,6 @@ A decision about one image costs as much as one about hundreds, because every ma
 it. So if each task has few images, many tasks share the work.
 """
 
-import csv
 import dataclasses
 import math
 from collections.abc import Sequence
@@ -15,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from supsup_cli.data.splits import Split
-from supsup_cli.errors import StorageError
 from supsup_cli.workflows.hopfield.recovery import report
 from supsup_cli.workflows.inference.decisions import Decisions, decide
 from supsup_cli.workflows.inference.masks_run import classify
@@ -29,6 +27,7 @@ from supsup_cli.workflows.results.inference import (
     Scores,
     TaskRecovery,
 )
+from supsup_cli.workflows.written import write_rows
 
 # Images of several tasks are measured together up to this number; a task with more is measured
 # alone. If signatures choose the masks, each is unpacked once for all images together.
@@ -206,10 +205,5 @@ def write_table(result: EvaluateResult, names: Sequence[str], path: Path) -> Non
         ]
         for one in result.tasks
     ]
-    try:
-        with path.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(["task", "images", *shares, *(f"named {name}" for name in names)])
-            writer.writerows(rows)
-    except OSError as error:
-        raise StorageError(f"{path}: cannot be written ({error.strerror})") from error
+    head = ["task", "images", *shares, *(f"named {name}" for name in names)]
+    write_rows(path, [head, *rows])

@@ -1,6 +1,8 @@
 """`compare`: each number computed again from other commands, and what is kept of a run."""
 
 import csv
+import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +85,19 @@ def test_the_table_for_spreadsheets_has_every_accuracy(kept: tuple[Path, dict[st
     }
     assert written == expected
     assert {one["seed"] for one in lines} == {"1"}
+
+
+def test_the_table_may_go_into_a_pipe(kept: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    folder, pipe = kept[0], tmp_path / "pipe"
+    os.mkfifo(pipe)
+    words = ("--seed", 1, "--keep", folder, "--csv", pipe)
+    with subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE) as reader:
+        try:
+            answer("compare", *TASKS, *SMALL, *FEW, *words)
+            assert pipe.is_fifo()
+            assert reader.communicate(timeout=10)[0] == (folder.parent / "r.csv").read_bytes()
+        finally:
+            reader.kill()
 
 
 def test_what_was_kept_is_not_learned_again(
