@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from supsup_cli.tables.cells import lines, share, size, table
+from supsup_cli.tables.cells import failures, lines, share, size, table
 from supsup_cli.tables.layout import Table
 from supsup_cli.workflows.results.compare import ComparedMethod, CompareResult
 
@@ -31,6 +31,7 @@ def _(result: CompareResult) -> Iterator[str | Table]:
     for file in (result.keep, result.csv, result.plot):
         if file:
             yield f"written: {file}"
+    yield from failures(result.failed)
 
 
 def _cells(one: ComparedMethod) -> tuple[str, ...]:

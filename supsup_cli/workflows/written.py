@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from supsup_cli.errors import StorageError
+from supsup_cli.errors import StorageError, UsageError
 
 __all__ = ["check_written", "write_rows"]
 
@@ -16,8 +16,11 @@ def check_written(csv: Path | None, plot: Path | None) -> None:
 
     Raises:
         StorageError: a folder has the name, or the file's folder is missing or not writable.
-        UsageError: unknown kind of picture, or the package that draws is not installed.
+        UsageError: unknown kind of picture, the package that draws is not installed, or both are
+            one file.
     """
+    if csv is not None and plot is not None and csv.absolute() == plot.absolute():
+        raise UsageError(f"--csv {csv} and --plot {plot}: one file found, expected two")
     for path in (csv, plot):
         reason = None if path is None else _reason(path)
         if reason is not None:

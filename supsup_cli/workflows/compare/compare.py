@@ -30,7 +30,12 @@ from supsup_cli.workflows.compare.rates import (
     fixed_rates,
     trial_tasks,
 )
-from supsup_cli.workflows.compare.request import CompareRequest, check_numbers, chosen_methods
+from supsup_cli.workflows.compare.request import (
+    CompareRequest,
+    check_numbers,
+    chosen_methods,
+    method_names,
+)
 from supsup_cli.workflows.compare.rivals import rival_entries
 from supsup_cli.workflows.compare.run import Run, run_method
 from supsup_cli.workflows.compare.summary import summed_up, write_matrices
@@ -38,6 +43,7 @@ from supsup_cli.workflows.compare.systems import Entry, Setting
 from supsup_cli.workflows.compare.tasks import NamedTask, Tasks, named_tasks
 from supsup_cli.workflows.opening import open_network
 from supsup_cli.workflows.reporting import Advance, NeverStop, Reporter, Silent, Stop
+from supsup_cli.workflows.results.common import FailedInput
 from supsup_cli.workflows.results.compare import ComparedMethod, CompareResult, NotInstalled
 from supsup_cli.workflows.written import check_written
 
@@ -57,6 +63,7 @@ class _Comparison:
     runs: dict[str, list[Run]] = field(default_factory=dict)
     rates: dict[str, ChosenRates] = field(default_factory=dict)
     images: tuple[int, ...] = ()
+    failed: tuple[FailedInput, ...] = ()
 
     @property
     def steps(self) -> int:
@@ -78,7 +85,10 @@ class _Comparison:
                 rates = self.rates[name].rates
                 run = run_method(entry, rates, setting, self.keeping, advance)
                 self.runs.setdefault(name, []).append(run)
-            self.images = self.images or setting.tasks.test_sizes
+            if not self.images:
+                setting.tasks.read_all()
+                self.images = setting.tasks.test_sizes
+                self.failed = tuple(FailedInput(*one) for one in setting.tasks.broken)
 
     def _rates(self, entry: Entry, setting: Setting, advance: Advance) -> ChosenRates:
         """Choose the rates of a method, or read those chosen earlier."""
@@ -118,6 +128,11 @@ def compare(request: CompareRequest, reporter: Reporter, stop: Stop = _NEVER) ->
     request = _resolved(request)
     named = named_tasks(request)
     outputs = max(max(task.outputs) for task in named) + 1
+    if request.base.own_outputs < outputs:
+        raise UsageError(
+            f"--outputs {request.base.own_outputs}: expected at least {outputs}, because the tasks "
+            f"use outputs up to {outputs - 1}"
+        )
     request = replace(request, base=replace(request.base, real_outputs=outputs))
     entries = _entries(request)
     lacking = {name: "" if name not in LIBRARY or installed() else INSTALL for name in entries}
@@ -151,6 +166,7 @@ def compare(request: CompareRequest, reporter: Reporter, stop: Stop = _NEVER) ->
         keep=None if request.keep is None else str(request.keep),
         csv=None if request.csv is None else str(request.csv),
         plot=None if request.plot is None else str(request.plot),
+        failed=comparison.failed,
     )
     if request.csv is not None:
         write_matrices(result, request.csv)
@@ -174,7 +190,7 @@ def _entries(request: CompareRequest) -> dict[str, Entry]:
         spec = bank_spec(base)
         network = build_network(NetworkSpec(spec.arch, spec.input.shape, spec.outputs))
     ours, rivals = our_entry(request, kind_of(network)), rival_entries(network)
-    for name in ",".join(request.methods).split(","):
+    for name in method_names(request.methods):
         if name in RIVALS and name not in rivals:
             raise UsageError(
                 f"--methods {name}: {base.arch} has layers of attention, expected a perceptron or "

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from bank_format.bank import Bank
 from bank_format.store.layout import BASE_FILE
 from supsup_cli.choices import check_choice
 from supsup_cli.core.learning.recipes import RECIPES, for_network
@@ -121,9 +122,12 @@ class BankSystem:
         """Return nothing: the bank holds the task."""
         return {}
 
-    def restore(self, task: NamedTask, _arrays: Mapping[str, NDArray[np.generic]]) -> None:
-        """Use a task that is already in the bank."""
+    def restore(self, task: NamedTask, _arrays: Mapping[str, NDArray[np.generic]]) -> bool:
+        """Use a task that is already in the bank; False if somebody removed it."""
+        if task.name not in Bank.open(self.path).tasks():
+            return False
         self._add(task.name)
+        return True
 
     def _add(self, name: str) -> None:
         self._names.append(name)

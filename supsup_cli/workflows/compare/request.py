@@ -55,9 +55,14 @@ def chosen_methods(asked: Sequence[str], known: Mapping[str, str]) -> list[str]:
         known: name → "" if installed, else the command that installs it.
 
     Raises:
-        UsageError: there is no such method, or it is not installed.
+        UsageError: there is no such method, it is not installed, or no name was typed.
     """
-    wanted = [name for part in asked for name in part.split(",") if name]
+    wanted = method_names(asked)
+    if asked and not wanted:
+        raise UsageError(
+            f"--methods {','.join(asked)!r}: no name found, expected some of {', '.join(known)}",
+            hint="leave --methods out for all that are installed",
+        )
     for name in wanted:
         if name not in known:
             guess = did_you_mean(name, known)
@@ -67,6 +72,12 @@ def chosen_methods(asked: Sequence[str], known: Mapping[str, str]) -> list[str]:
         if known[name]:
             raise UsageError(f"--methods {name}: its library is not installed", hint=known[name])
     return list(dict.fromkeys(wanted)) or [name for name, lack in known.items() if not lack]
+
+
+def method_names(asked: Sequence[str]) -> list[str]:
+    """Split what was typed at commas; spaces around a name are no part of it."""
+    names = (name.strip() for part in asked for name in part.split(","))
+    return [name for name in names if name]
 
 
 def check_numbers(request: CompareRequest) -> None:

@@ -103,7 +103,7 @@ class RivalSystem:
             for name, one in those.items()
         }
 
-    def restore(self, task: NamedTask, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+    def restore(self, task: NamedTask, arrays: Mapping[str, NDArray[np.generic]]) -> bool:
         """Restore a task that was learned before."""
         outputs = torch.tensor(task.outputs, device=self._setting.base.device)
 
@@ -117,6 +117,7 @@ class RivalSystem:
         self._learner.shared |= part(_SHARED)
         learned = LearnedTask(task.name, outputs, part(_OWN), part(_STATISTICS))
         self._learner.tasks.append(learned)
+        return True
 
 
 def rival_entries(network: nn.Module) -> dict[str, Entry]:

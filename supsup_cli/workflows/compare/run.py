@@ -63,7 +63,7 @@ def run_method(
 def _restored(
     entry: Entry, system: System, setting: Setting, keeping: Keeping | None
 ) -> list[LearnedStep]:
-    """Restore the tasks that an earlier run learned, one by one from the first."""
+    """Restore the tasks that an earlier run learned, one by one up to the first that is missing."""
     found: list[LearnedStep] = []
     if keeping is None:
         return found
@@ -74,9 +74,12 @@ def _restored(
         found.append(step)
     if not isinstance(system, Resumable):
         return found if len(found) == len(setting.tasks) else []
+    restored: list[LearnedStep] = []
     for task, step in zip(setting.tasks.named, found, strict=False):
-        system.restore(task, step.arrays)
-    return [replace(step, arrays={}) for step in found]
+        if not system.restore(task, step.arrays):
+            break
+        restored.append(replace(step, arrays={}))
+    return restored
 
 
 def _row(system: System, setting: Setting, place: int) -> Row:

@@ -76,8 +76,8 @@ class Resumable(System, Protocol):
     def last(self) -> Arrays:
         """Return what the last task added or changed, so that `restore` can continue from it."""
 
-    def restore(self, task: NamedTask, arrays: Mapping[str, NDArray[np.generic]]) -> None:
-        """Restore a task that was learned before."""
+    def restore(self, task: NamedTask, arrays: Mapping[str, NDArray[np.generic]]) -> bool:
+        """Restore a task that was learned before; False if it must be learned again."""
 
 
 # Learns the first tasks with factors on the paper's rates and measures their calibration images;

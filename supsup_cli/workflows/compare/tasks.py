@@ -1,6 +1,7 @@
 """The tasks of a comparison, the same for every method."""
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,8 @@ from supsup_cli.workflows.compare.request import CompareRequest
 
 # Bytes of images that stay in memory between two methods.
 _KEPT_BYTES = 1 << 30
+# Calibration images of a task on which rates are chosen: a smaller --limit must not choose others.
+_RATED = 1000
 
 
 @dataclass(frozen=True)
@@ -94,14 +97,30 @@ class Tasks:
         self._device = device
         self._kept: dict[int, ComparedTask] = {}
         self._sizes: dict[int, int] = {}
+        self._broken: dict[int, Sequence[tuple[str, str]]] = {}
 
     def __len__(self) -> int:
         return len(self.named)
+
+    def read_all(self) -> None:
+        """Read the tasks that were not read yet, because their results had been kept.
+
+        Raises:
+            UsageError, NoInputError, StorageError: see `catalog.load`.
+        """
+        for place in range(len(self)):
+            if place not in self._sizes:
+                self[place]
 
     @property
     def test_sizes(self) -> tuple[int, ...]:
         """Number of test images of each task that has been read."""
         return tuple(self._sizes[place] for place in sorted(self._sizes))
+
+    @property
+    def broken(self) -> list[tuple[str, str]]:
+        """Files that cannot be used of the tasks that have been read: each and the reason."""
+        return [one for place in sorted(self._broken) for one in self._broken[place]]
 
     def __getitem__(self, place: int) -> ComparedTask:
         """Return a task, from memory if it is there.
@@ -122,17 +141,17 @@ class Tasks:
         if not len(data.test):
             raise UsageError(f"{named.data}: no test image found, expected at least one")
         outputs = torch.tensor(data.outputs, device=self._device)
-        test = self._part(data.test)
-        self._sizes[place] = len(test)
+        test = self._part(data.test, self._limit)
+        self._sizes[place], self._broken[place] = len(test), data.broken
         return ComparedTask(
             data,
             TaskImages(named.name, self._labelled(data.train), outputs),
             test,
-            self._part(data.calibration),
+            self._part(data.calibration, _RATED),
         )
 
-    def _part(self, split: Split) -> Split:
-        chosen = split.take(choose(len(split), self._limit, self._seed))
+    def _part(self, split: Split, limit: int | None) -> Split:
+        chosen = split.take(choose(len(split), limit, self._seed))
         return Split(chosen.images, chosen.labels)
 
     def _labelled(self, split: Split) -> LabelledImages:

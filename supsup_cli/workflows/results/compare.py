@@ -1,7 +1,8 @@
 """What `compare` answers."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+
+from supsup_cli.workflows.results.common import FailedInput, partial_code
 
 # R[i][j]: accuracy on task j after task i; None where it was not measured.
 Rows = tuple[tuple[float | None, ...], ...]
@@ -79,7 +80,8 @@ class CompareResult:
     """Answer of `compare`.
 
     `images`: test images of each task. `definitions`: what each measure means. `grid`: factors on
-        the papers' rates; empty if the papers' own rates were used.
+        the papers' rates; empty if the papers' own rates were used. `failed`: files of the tasks
+        that could not be used.
     """
 
     methods: tuple[ComparedMethod, ...]
@@ -95,4 +97,9 @@ class CompareResult:
     keep: str | None
     csv: str | None
     plot: str | None
-    exit_code: ClassVar[int] = 0
+    failed: tuple[FailedInput, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """Done, but some inputs failed."""
+        return partial_code((), failed=bool(self.failed))

@@ -181,7 +181,7 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
         (("--rates", "best"), "expected grid or fixed"),
         (("--recipe", "defalt"), "expected default, paper"),
         (("--data", "mnist-perm-0"), "given twice"),
-        (("--outputs", "5"), "real outputs"),
+        (("--outputs", "5"), "expected at least 10"),
         (("--arch", "lenet"), "unknown architecture"),
     ],
 )
