@@ -123,20 +123,9 @@ def _begin(
     """Make the library's strategy; its type is the library's."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        from avalanche.core import SupervisedPlugin
         from avalanche.training import supervised
 
-    class Steps(SupervisedPlugin):  # type: ignore[misc]  # a class of no known type
-        """Ends a task's training after so many updates."""
-
-        def begin(self, count: int, advance: Callable[[int], None]) -> None:
-            self._left, self._advance = count, advance
-
-        def after_training_iteration(self, strategy: Any, **_: Any) -> None:
-            self._left -= 1
-            self._advance(1)
-            if self._left == 0:
-                strategy.stop_training()
+        from supsup_cli.baselines.library_plugins import Steps, mend
 
     optimisers = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}
     counting = Steps()
@@ -152,6 +141,7 @@ def _begin(
         **method.options,
     )
     strategy.supsup_steps = counting
+    mend(strategy)
     return strategy
 
 

@@ -3,6 +3,8 @@
 pip install 'supsup[avalanche]' && pytest tests/baselines/test_library.py
 """
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -54,6 +56,42 @@ def test_every_method_takes_the_steps_it_is_given_and_learns(
     assert float((learner.logits(images).argmax(1) == labels).float().mean()) > 0.5
     network = 4 * sum(one.numel() for one in make_base(arch, side).network(3).parameters())
     assert learner.bytes >= network
+
+
+@needs_library
+def test_synaptic_intelligence_finds_weights_that_matter_and_holds_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from avalanche.training.plugins import SynapticIntelligencePlugin
+
+    from supsup_cli.baselines import library_plugins
+
+    strategies: list[Any] = []
+    mend = library_plugins.mend
+
+    def watched(strategy: Any) -> None:
+        strategies.append(strategy)
+        mend(strategy)
+
+    monkeypatch.setattr(library_plugins, "mend", watched)
+    si, naive = (
+        LibraryLearner(LIBRARY[name], make_base(), PIXELS, 3, rate=0.01, steps=30, batch_size=32)
+        for name in ("si", "naive")
+    )
+    tasks = [make_task(number) for number in range(2)]
+    images = tasks[0][1]
+    for task, *_ in tasks:
+        # Nothing is held before the second task.
+        assert torch.equal(si.logits(images), naive.logits(images))
+        si.learn([task], lambda _: None)
+        naive.learn([task], lambda _: None)
+    assert not torch.equal(si.logits(images), naive.logits(images))
+    plugin = next(
+        one for one in strategies[0].plugins if isinstance(one, SynapticIntelligencePlugin)
+    )
+    importances = plugin.ewc_data[1]
+    assert importances
+    assert all(float(one.data.abs().max()) > 0 for one in importances.values())
 
 
 @needs_library
