@@ -108,6 +108,17 @@ def test_in_the_table_replay_forgets_less_than_naive_and_joint_is_one_network() 
 
 
 @needs_library
+def test_what_learns_all_tasks_at_once_has_no_forward_transfer() -> None:
+    words = ("--data", "mnist-perm-0..2", *SMALL, "--methods", "naive,joint")
+    rows = {one["method"]: one for one in answer("compare", *words)["methods"]}
+    assert {one["scenario"] for one in rows.values()} == {"GNs"}
+    assert rows["naive"]["forward_transfer"] is not None
+    assert rows["joint"]["forward_transfer"] is None
+    missing = [[share is None for share in line] for line in rows["joint"]["matrix"]]
+    assert missing == [[j > i for j in range(3)] for i in range(3)]
+
+
+@needs_library
 def test_our_measures_are_the_librarys_own_on_one_run() -> None:
     from avalanche.benchmarks import benchmark_from_datasets
     from avalanche.benchmarks.utils.classification_dataset import (

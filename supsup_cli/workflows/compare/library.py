@@ -40,9 +40,11 @@ class LibrarySystem:
     def __init__(self, method: LibraryMethod, setting: Setting, rates: Rates, tasks: int) -> None:
         named = setting.tasks.named
         sizes = [len(task.classes) for task in named]
-        self.ahead = len({task.classes for task in named}) == 1
-        self._scenario: Scenario = "GNs" if self.ahead else "GNu"
-        self._starts = [0 if self.ahead else sum(sizes[:place]) for place in range(len(named))]
+        shares_labels = len({task.classes for task in named}) == 1
+        # What learns all tasks at once has no task that it has not learned yet.
+        self.ahead = shares_labels and not method.at_once
+        self._scenario: Scenario = "GNs" if shares_labels else "GNu"
+        self._starts = [0 if shares_labels else sum(sizes[:place]) for place in range(len(named))]
         self._ends = [start + size for start, size in zip(self._starts, sizes, strict=True)]
         self._method = method
         self._setting = setting
