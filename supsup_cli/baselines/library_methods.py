@@ -74,7 +74,7 @@ LIBRARY = {
         LibraryMethod(
             "replay",
             "Replay",
-            f"{_REPLAYED:,} stored images are learned again",
+            f"{_REPLAYED:,} stored images are learned again, as half of each update",
             "Rolnick et al. 2019; 2,000 images, as continual-learning-baselines has them on CIFAR",
             "adam",
             1e-3,

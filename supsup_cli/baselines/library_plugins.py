@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from avalanche.core import SupervisedPlugin
-from avalanche.training.plugins import SynapticIntelligencePlugin
+from avalanche.training.plugins import ReplayPlugin, SynapticIntelligencePlugin
 
 
 class Steps(SupervisedPlugin):  # type: ignore[misc]  # a class of no known type
@@ -47,10 +47,18 @@ class EarlierWeights(SupervisedPlugin):  # type: ignore[misc]  # a class of no k
 
 
 def mend(strategy: Any) -> None:
-    """Mend a strategy of the library where it departs from its paper."""
+    """Mend a strategy of the library where it departs from its paper, or from the batch size.
+
+    Replay would add a whole batch of stored images to each batch of new ones. Here half of an
+    update's images are stored ones, and at least one is.
+    """
     for plugin in list(strategy.plugins):
         if isinstance(plugin, SynapticIntelligencePlugin):
             strategy.plugins.append(EarlierWeights(plugin))
+        elif isinstance(plugin, ReplayPlugin):
+            half = strategy.train_mb_size // 2
+            plugin.batch_size = strategy.train_mb_size - half
+            plugin.batch_size_mem = max(1, half)
 
 
 def _clone(weights: dict[str, Any]) -> None:

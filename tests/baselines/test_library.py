@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from supsup_cli.baselines.library import LibraryLearner
+from supsup_cli.baselines.library import LibraryLearner, OneNetwork
 from supsup_cli.baselines.library_methods import INSTALL, LIBRARY, installed
 from supsup_cli.baselines.metrics import measures
 from tests.support.commands import answer, run
@@ -92,6 +92,31 @@ def test_synaptic_intelligence_finds_weights_that_matter_and_holds_them(
     importances = plugin.ewc_data[1]
     assert importances
     assert all(float(one.data.abs().max()) > 0 for one in importances.values())
+
+
+@needs_library
+@pytest.mark.parametrize("batch_size", [2, 31, 32])
+def test_half_of_an_update_of_replay_are_stored_images(
+    batch_size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    updates: list[list[bytes]] = []
+    forward = OneNetwork.forward
+
+    def counted(network: OneNetwork, images: torch.Tensor) -> torch.Tensor:
+        updates.append([one.numpy().tobytes() for one in images])
+        return forward(network, images)
+
+    monkeypatch.setattr(OneNetwork, "forward", counted)
+    learner = LibraryLearner(
+        LIBRARY["replay"], make_base(), PIXELS, 3, rate=0.01, steps=9, batch_size=batch_size
+    )
+    first, second = (make_task(number)[0] for number in range(2))
+    learner.learn([first], lambda _: None)
+    learner.learn([second], lambda _: None)
+    assert [len(update) for update in updates] == [batch_size] * 18
+    seen = {one.numpy().tobytes() for one in first.train.store}
+    stored = [sum(one in seen for one in update) for update in updates]
+    assert stored == [batch_size] * 9 + [batch_size // 2] * 9
 
 
 @needs_library
