@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
 from torch import Tensor
 
 from supsup_cli.core.masks.masks import Masks, initial_scores, threshold
@@ -147,10 +146,12 @@ class StreamLearner:
         return learner
 
     def _compare(self, images: Tensor, targets: Tensor) -> StreamDecision | None:
-        """Pass the batch, and those that wait, to the mask they surprise least, or keep waiting."""
+        """Pass the batch, and those that wait, to the mask it surprises least, or keep waiting.
+
+        The batch decides alone: an odd one before it would make the mean of both odd.
+        """
         self._waiting.append((images, targets))
-        everything = [torch.cat(parts) for parts in zip(*self._waiting, strict=True)]
-        losses = [mask.loss(everything[0], everything[1]) for mask in self.masks]
+        losses = [mask.loss(images, targets) for mask in self.masks]
         known = [place for place, mask in enumerate(self.masks) if losses[place] <= _most(mask.fit)]
         if not known and self.masks and len(self._waiting) < _PATIENCE:
             return None
@@ -159,8 +160,9 @@ class StreamLearner:
         repeated = chosen is None and self._current is None and self.masks != []
         self._current = chosen
         if chosen is not None:
+            mask = self.masks[chosen]
             for batch in self._waiting:
-                self.masks[chosen].learn(*batch)
+                mask.learn(*batch, most=_most(mask.fit))
         self._waiting.clear()
         return None if repeated else StreamDecision(first, chosen, not known)
 

@@ -1,7 +1,7 @@
 """Open a bank's attractors for recovery, and check that the bank can have some."""
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -56,8 +56,16 @@ def refuse_edges(path: Place, record: BankRecord) -> None:
     )
 
 
-def open_attractors(net: OpenNetwork, tasks: Sequence[Task], reporter: Reporter) -> OpenAttractors:
-    """Open a bank's attractors; note the tasks that they lack.
+def open_attractors(
+    net: OpenNetwork, tasks: Sequence[Task], reporter: Reporter, unread: Collection[str] = ()
+) -> OpenAttractors:
+    """Open a bank's attractors; note the tasks that they lack, and those that are gone.
+
+    Args:
+        net: the open network.
+        tasks: of the bank.
+        reporter: gets the note.
+        unread: names of tasks that cannot be read: nobody knows whether these have changed.
 
     Raises:
         UsageError: a bank of edges.
@@ -80,7 +88,8 @@ def open_attractors(net: OpenNetwork, tasks: Sequence[Task], reporter: Reporter)
             hint=encode_command(bank.path),
         )
     stored = found[0]
-    stale = compare(stored.tasks, map(pattern_record, tasks))
+    known = [one for one in stored.tasks if one.task not in unread]
+    stale = compare(known, map(pattern_record, tasks))
     if stale is not None:
         again = encode_command(bank.path, stored.rule)
         reporter.note(f"{bank.path / HOPFIELD_FILE} {stale.told}: {again}")

@@ -98,7 +98,7 @@ def choose_rule(opened: OpenTasks, decision: DecisionRequest, reporter: Reporter
     if method == "hopfield":
         if objective not in (None, "H"):
             raise UsageError(f"--objective {objective} with --method hopfield: expected H")
-        attractors = open_attractors(opened.net, opened.tasks, reporter)
+        attractors = open_attractors(opened.net, opened.tasks, reporter, opened.failures)
         if by_image == "image":
             reporter.note(
                 "each mask is recovered from one image alone, which is often too little: "

@@ -14,14 +14,13 @@ from bank_format.kinds.task_records import ClassRecord, DataRecord, RecipeRecord
 from supsup_cli.core.learning.recipes import STREAM
 from supsup_cli.core.streams.stream_learner import StreamDecision
 from supsup_cli.core.streams.stream_masks import AVERAGING, StreamMask
-from supsup_cli.data import catalog
 from supsup_cli.workflows.labelled import labelled
 from supsup_cli.workflows.learning.plan import Plan
 from supsup_cli.workflows.learning.task_facts import accuracy, calibration, describe, provenance
 from supsup_cli.workflows.opening import OpenNetwork
-from supsup_cli.workflows.results.common import FailedInput
 from supsup_cli.workflows.results.learning import LearnedTask
 from supsup_cli.workflows.signatures import make_signature
+from supsup_cli.workflows.streams.data import StreamData
 from supsup_cli.workflows.streams.plan import StreamPlan, StreamRequest, task_of
 
 
@@ -33,15 +32,15 @@ class StreamCommits:
         net: the open network.
         plan: of the stream.
         request: of the stream.
+        data: of the stream.
         done: tasks that were committed, or were there already.
-        failed: images of their data that could not be read.
     """
 
     net: OpenNetwork
     plan: StreamPlan
     request: StreamRequest
+    data: StreamData
     done: list[LearnedTask] = field(default_factory=list)
-    failed: list[FailedInput] = field(default_factory=list)
 
     def measure(
         self, mask: StreamMask, number: int, home: Plan, masks: int
@@ -61,11 +60,7 @@ class StreamCommits:
             NoInputError, UsageError: the data cannot be read.
         """
         net, request = self.net, self.request
-        shape = net.bank.record.input.shape
-        data = catalog.load(home.data, shape, seed=request.seed, reading=request.reading)
-        for source, reason in data.broken:
-            if FailedInput(source, reason) not in self.failed:
-                self.failed.append(FailedInput(source, reason))
+        data = self.data.read(home.data)
         outputs = torch.tensor(data.outputs, device=net.device)
         floats = {key: bits.to(torch.float32) for key, bits in mask.masks().items()}
         settings = STREAM.settings() | {"batch_size": request.batch_size}
@@ -157,6 +152,7 @@ def task_of_stream(net: OpenNetwork, plan: StreamPlan, name: str) -> Task:
     if task.content.recipe.settings.get("stream") != plan.digest:
         raise NameTakenError(
             f"task {name!r}: learned already, and not from this stream; it is unchanged",
-            hint="give the stream's tasks another --name",
+            hint="give the stream's tasks another --name; if the task came while the stream was "
+            "learned: copy it (supsup tasks copy --as), remove it, type the same command again",
         )
     return task

@@ -21,6 +21,7 @@ from supsup_cli.workflows.opening import OpenNetwork, open_network
 from supsup_cli.workflows.reporting import Advance, NeverStop, Reporter, Stop
 from supsup_cli.workflows.results.streams import StreamDecision, StreamResult
 from supsup_cli.workflows.streams.commits import StreamCommits, homes_of, tasks_of
+from supsup_cli.workflows.streams.data import StreamData
 from supsup_cli.workflows.streams.plan import (
     StreamPlan,
     StreamRequest,
@@ -103,10 +104,11 @@ class _StreamSession:
         checkpoints = Checkpoints(work, digest, self.reporter)
         left = checkpoints.resume(lambda: StreamRun(work, digest, shared, plan.settings))
         run = StreamRun(work, digest, shared, plan.settings) if left is None else left
-        commits = StreamCommits(net, plan, request)
+        data = StreamData(net.bank.record.input.shape, request, self.reporter)
+        commits = StreamCommits(net, plan, request, data)
         with self.reporter.track("learning", plan.batches, "batches") as advance:
             advance(run.steps_done)
-            self._take_batches(run, checkpoints, advance)
+            self._take_batches(run, data, checkpoints, advance)
             saved = checkpoints.save(run, run.write_parts)
             if self.stop.asked:
                 raise self._stopped(run, commits, saved=saved)
@@ -122,12 +124,15 @@ class _StreamSession:
         except KeyboardInterrupt:
             raise self._stopped(run, commits, saved=saved) from None
         net.bank.settle()
+        data.read_rest(plan)
         discard_state(work)
         return self._result(run, commits, plan.batches)
 
-    def _take_batches(self, run: StreamRun, checkpoints: Checkpoints, advance: Advance) -> None:
+    def _take_batches(
+        self, run: StreamRun, data: StreamData, checkpoints: Checkpoints, advance: Advance
+    ) -> None:
         """Learn until the stream ends or is told to stop; if interrupted, nothing is saved."""
-        batches = stream_batches(self.net, self.plan, self.request, run.steps_done)
+        batches = stream_batches(self.net, self.plan, self.request, data.read, run.steps_done)
         with self.stop.steps():
             while not self.stop.asked and (batch := next(batches, None)) is not None:
                 run.feed(*batch)
@@ -166,7 +171,7 @@ class _StreamSession:
             batches=batches,
             rule=self.request.rule,
             seconds=time.perf_counter() - self.began,
-            failed=tuple(commits.failed),
+            failed=tuple(commits.data.failed),
         )
 
 

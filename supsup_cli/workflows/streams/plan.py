@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 import torch
@@ -17,6 +17,7 @@ from supsup_cli.core.seeds import generator
 from supsup_cli.core.streams.stream_learner import RULES, Rule, StreamSettings
 from supsup_cli.data import catalog, names
 from supsup_cli.data.reading import DEFAULT, Reading
+from supsup_cli.data.splits import TaskData
 from supsup_cli.errors import NoInputError, UsageError
 from supsup_cli.workflows.labelled import labelled
 from supsup_cli.workflows.learning.plan import Plan
@@ -121,7 +122,11 @@ def plan_stream(net: OpenNetwork, request: StreamRequest) -> StreamPlan:
 
 
 def stream_batches(
-    net: OpenNetwork, plan: StreamPlan, request: StreamRequest, first: int
+    net: OpenNetwork,
+    plan: StreamPlan,
+    request: StreamRequest,
+    read: Callable[[str], TaskData],
+    first: int,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Draw the batches of all visits; data that comes again continues where it was.
 
@@ -129,8 +134,8 @@ def stream_batches(
         net: the open network.
         plan: which data, in which order.
         request: batches of each visit, their size, the seed.
-        first: number of batches to skip, as
-            if they had been drawn.
+        read: reads data by name.
+        first: number of batches to skip, as if they had been drawn.
 
     Yields:
         (B, C, H, W) uint8 images and (B,) int64 outputs on the network's device, without saying
@@ -141,15 +146,12 @@ def stream_batches(
     """
     orders: dict[str, BatchOrder] = {}
     passed: Counter[str] = Counter()
-    shape = net.bank.record.input.shape
     for number, visit in enumerate(plan.visits):
         left = request.visit - max(0, first - number * request.visit)
         if left <= 0:
             passed[visit.data] += request.visit
             continue
-        # Read again at each visit, because all data sets of a long stream would not fit into
-        # memory.
-        data = catalog.load(visit.data, shape, seed=request.seed, reading=request.reading)
+        data = read(visit.data)
         if len(data.train) == 0:
             raise NoInputError(f"{visit.data}: no training image found, expected at least one")
         outputs = torch.tensor(data.outputs, device=net.device)

@@ -12,7 +12,7 @@ from supsup_cli.errors import DeviceError
 from supsup_cli.workflows.hopfield.attractors import open_attractors
 from supsup_cli.workflows.opening import open_network
 from supsup_cli.workflows.reporting import Silent
-from tests.support.commands import answer, learn, run
+from tests.support.commands import answer, flip_bit, learn, run
 from tests.support.unit_banks import TASKS, make_unit_bank
 
 HOPFIELD = ("--method", "hopfield")
@@ -216,3 +216,12 @@ def test_split_mnist_by_attractors_alone(tmp_path: Path) -> None:
         assert one["right"]
         assert one["recovered"]
         assert one["steps"] <= 35
+
+
+def test_a_damaged_task_is_left_out_and_not_called_gone(bank: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(bank, tmp_path / "bank"))
+    flip_bit(copy / "masks" / f"{TASKS[0]}.safetensors", -40)
+    ran = run("evaluate", "--bank", copy, *HOPFIELD, "--group", "all", "--limit", 64, "--json")
+    assert ran.code == 5
+    assert [one["task"] for one in ran.json["left_out"]] == [TASKS[0]]
+    assert "gone or changed" not in ran.err

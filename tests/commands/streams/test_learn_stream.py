@@ -6,10 +6,13 @@ from typing import Any
 import pytest
 
 from bank_format.bank import Bank
-from supsup_cli.core.streams.stream_learner import StreamDecision
+from supsup_cli.core.streams.stream_learner import StreamDecision, StreamSettings
 from supsup_cli.workflows.learning.plan import Plan
+from supsup_cli.workflows.reporting import Silent
 from supsup_cli.workflows.streams.commits import homes_of
-from tests.support.commands import answer, learn, make_bank, run
+from supsup_cli.workflows.streams.data import StreamData
+from supsup_cli.workflows.streams.plan import StreamPlan, StreamRequest
+from tests.support.commands import answer, learn, make_bank, make_class_folder, run
 
 VISITS = ("mnist-perm-0", "mnist-perm-1", "mnist-perm-0")
 WORDS = (*(word for one in VISITS for word in ("--data", one)), "--visit", 60)
@@ -121,3 +124,32 @@ def test_a_mask_is_at_home_where_most_of_its_batches_came_from() -> None:
     # mask 0 saw 10 of a, 7 + 4 of b; mask 1 saw 3 + 2 of b, 10 of a
     assert homes_of(decisions, (a, b, b, a), 10) == {0: b, 1: a}
     assert homes_of(decisions[:1], (a, b), 10) == {0: a}
+
+
+@pytest.mark.parametrize("place", [0, 2])
+def test_images_that_cannot_be_read_are_failed_inputs(tmp_path: Path, place: int) -> None:
+    """Also of data that are no mask's own in the end."""
+    folders = [make_class_folder(tmp_path / "usual", {"low": 2, "high": 16})] * 3
+    odd = make_class_folder(tmp_path / "odd", {"low": 2, "high": 16}, each=30)
+    (odd / "low" / "000.png").write_bytes(b"this is no image")
+    folders.insert(place, odd)
+    data = [word for one in folders for word in ("--data", one)]
+    bank = make_bank(tmp_path / "bank")
+    ran = run("learn-stream", "--bank", bank, *data, "--visit", 15, "--json")
+    assert ran.code == 3
+    (failed,) = ran.json["failed"]
+    assert failed["source"].endswith("odd/low/000.png")
+    assert "calibration images" in ran.err
+
+
+def test_data_that_an_earlier_run_learned_from_are_told_of_too(tmp_path: Path) -> None:
+    folder = make_class_folder(tmp_path / "odd", {"low": 2, "high": 16})
+    (folder / "low" / "000.png").write_bytes(b"this is no image")
+    data = StreamData(
+        (1, 28, 28), StreamRequest((str(folder),), 1, "s", 1, 100, "loss", 128, 0, "cpu"), Silent()
+    )
+    visit = Plan("odd", str(folder), "0" * 64)
+    plan = StreamPlan((visit, visit), StreamSettings(1), "0" * 64, 2)
+    data.read_rest(plan)
+    data.read_rest(plan)
+    assert [one.source for one in data.failed] == [str(folder / "low" / "000.png")]

@@ -97,7 +97,25 @@ def test_an_odd_batch_opens_no_mask_and_teaches_none() -> None:
     before = states(learner)
     assert learner.feed(*strange()) is None
     assert equal(before, states(learner))
-    feed(learner, 1, count=5)
+    for place, batch in enumerate(batches(1, 5, seed=3), start=1):
+        learner.feed(*batch)
+        assert learner.settled == VISIT + 1 + place
+    assert len(learner.masks) == 1
+    assert learner.masks[0].steps == VISIT + 5
+
+
+def test_the_batch_that_comes_decides_alone_after_much_learning() -> None:
+    """An odd batch and two usual ones have a mean loss that would surprise a mask that learned."""
+    learner = StreamLearner(SHARED, StreamSettings(budget=10))
+    for place in range(4):
+        feed(learner, 1, count=120) if place else feed(learner, 1, count=100)
+    odd = next(batches(2, 1))
+    (mask,) = learner.masks
+    usual = next(batches(1, 1, seed=7))
+    assert learner.feed(*odd) is None
+    losses = [mask.loss(*one) for one in (odd, usual, usual)]
+    assert sum(losses) / 3 > mask.fit.mean + max(0.2, 12 * mask.fit.excess)
+    assert learner.feed(*usual) is not None
     assert len(learner.masks) == 1
 
 
