@@ -76,7 +76,7 @@ def test_a_task_s_statistics_do_not_matter_and_neighbours_do_not() -> None:
     assert torch.equal(maps(images), found)
     for place in (0, 39):
         alone = maps(images[place : place + 1])[0]
-        torch.testing.assert_close(alone, found[place], rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(alone, found[place], rtol=1e-4, atol=1e-4)
 
 
 def test_of_larger_networks_so_many_maps_are_taken() -> None:
