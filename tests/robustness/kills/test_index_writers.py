@@ -86,8 +86,13 @@ def _swarm(folder: Path, readers: int) -> Bank:
     return bank
 
 
-def _check(bank: Bank) -> None:
-    """After one more command the index knows every task, and says what the files say."""
+def _check(bank: Bank, pairs: int) -> None:
+    """After one more command the index knows every task, and says what the files say.
+
+    Args:
+        bank: the bank.
+        pairs: of files that the index may have at most.
+    """
     update_index(bank)
     names = [f"task-{number:02}" for number in range(TASKS)]
     found = survey(bank)
@@ -96,18 +101,19 @@ def _check(bank: Bank) -> None:
         name: bank.read_task(name).content_sha256 for name in names
     }
     assert not found.leftovers
-    assert len(index_files(bank.folder)) <= 2 * TASKS.bit_length()
+    assert len(index_files(bank.folder)) <= 2 * pairs
     report = verify(bank.folder)
     assert report.problems == ()
 
 
 def test_eight_writers_that_die_and_two_readers() -> None:
     with fast_folder() as folder:
-        _check(_swarm(folder, readers=2))
+        _check(_swarm(folder, readers=2), TASKS.bit_length())
 
 
 def test_where_locks_always_succeed(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a network file system with locks that only one machine knows."""
     monkeypatch.setattr(system_calls, "flock", lambda *_: None)
     with fast_folder() as folder:
-        _check(_swarm(folder, readers=1))
+        # Writers that merge at the same time may leave a pair each, all of one size.
+        _check(_swarm(folder, readers=1), TASKS.bit_length() + WRITERS)
