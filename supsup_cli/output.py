@@ -101,7 +101,7 @@ class Terminal:
     def left_out(self, tasks: Sequence[LeftOutTask]) -> None:
         """Name tasks that a stream of answers had to do without, if no note could."""
         for one in tasks if self._quiet else ():
-            _tell(f"supsup: {one.message}; the other tasks answer")
+            _tell(f"supsup: {one.told}")
 
     def line(self, answer: "DataclassInstance") -> None:
         """Print one answer of a stream at once, as a JSON object on its own line.

@@ -54,7 +54,9 @@ def _signature(bank: Bank, name: str) -> StoredSignature | None:
         return None
     if "signature" not in content:
         data = read_signature_file(bank.path, bank.record, name)
-        found = parse_unchecked(b"" if data is None else data)
+        if data is None:
+            return None
+        found = parse_unchecked(data)
         later = found.metadata["content"] if isinstance(found.metadata, dict) else None
         if not isinstance(later, dict) or later["task_sha256"] != metadata["content_sha256"]:
             return None

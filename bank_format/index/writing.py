@@ -58,12 +58,12 @@ _ENOUGH, _ENOUGH_FOR_AGED = 1.0, 0.5
 def update_index(bank: Bank, *, refresh: bool = False) -> int:
     """Write rows for all tasks that have none, and remove files with mostly outdated rows.
 
+    If another process is writing the index, the disk refuses, or a file of a later version has the
+    name that the new one would get, nothing is written: no answer depends on the index.
+
     Args:
         bank: the bank.
         refresh: whether files with old stamps, as in a copy, are merged in any case.
-
-    If another process is writing the index, the disk refuses, or a file of a later version has the
-    name that the new one would get, nothing is written: no answer depends on the index.
 
     Returns:
         number of rows written.
@@ -126,7 +126,7 @@ def _is_current(found: Survey, *, refresh: bool) -> bool:
         and not found.leftovers
         and {*found.others} <= beside
         and not any(_is_worn(one, found) for one in found.segments)
-        and not (refresh and any(_is_aged(one, found) for one in found.segments))
+        and not (refresh and any(_is_aged(one, _stamped(one, found)) for one in found.segments))
     )
 
 
@@ -137,10 +137,10 @@ def _is_worn(segment: Segment, found: Survey) -> bool:
     return lost or 2 * len(segment.holding) < len(segment.rows)
 
 
-def _is_aged(segment: Segment, found: Survey) -> bool:
+def _is_aged(segment: Segment, stamped: ListRows) -> bool:
     """Return whether most stamps differ, as in a copy: such a file is merged earlier."""
-    told, are = (one.numbers["file"] for one in (segment.holding, _stamped(segment, found)))
-    return 2 * int((told != are).any(axis=1).sum()) > len(told)
+    aged = (segment.holding.numbers["file"] != stamped.numbers["file"]).any(axis=1)
+    return 2 * int(aged.sum()) > len(stamped)
 
 
 def _update(bank: Bank, *, refresh: bool) -> int:
@@ -150,11 +150,11 @@ def _update(bank: Bank, *, refresh: bool) -> int:
     absorbed: list[Segment] = []
     for one in sorted(found.segments, key=lambda one: len(one.holding)):
         new = sum(map(len, parts))
-        enough = _ENOUGH
-        if _is_aged(one, found):
+        stamped, enough = _stamped(one, found), _ENOUGH
+        if _is_aged(one, stamped):
             enough = 0 if refresh else _ENOUGH_FOR_AGED
         if _is_worn(one, found) or new >= enough * len(one.holding):
-            parts.append(_stamped(one, found))
+            parts.append(stamped)
             absorbed.append(one)
     rows, name, merged = joined_lists(parts), "", [one.file for one in absorbed]
     if len(rows):
@@ -181,13 +181,12 @@ def _made(
 def _may_be_newer(bank: Bank, name: str) -> bool:
     """Return whether a file of the index is of a later version, or cannot be read to find out."""
     try:
-        data = read_index_file(bank.path, name)
-        if data is not None:
-            check_kind(read_sealed(data, name, views=True).metadata, "index", name)
+        with suppress(DamagedError):
+            data = read_index_file(bank.path, name)
+            if data is not None:
+                check_kind(read_sealed(data, name, views=True).metadata, "index", name)
     except (NewerFormatError, StorageError):
         return True
-    except DamagedError:
-        return False
     return False
 
 

@@ -39,7 +39,7 @@ class LeftOut:
             self._faults = len(faults)
         for name, error in self._opened.failures.items():
             if name not in self._told:
-                self._note(f"{error.message}; the other tasks answer")
+                self._note(LeftOutTask(name, error.message, error.exit_code).told)
                 self._told.add(name)
 
     @property
@@ -55,5 +55,5 @@ class LeftOut:
 def warned(result: _Answered) -> _Answered:
     """Warn the Python caller about tasks that had to be left out of an answer."""
     for one in result.left_out:
-        warnings.warn(f"{one.message}; the other tasks answer", RuntimeWarning, stacklevel=3)
+        warnings.warn(one.told, RuntimeWarning, stacklevel=3)
     return result

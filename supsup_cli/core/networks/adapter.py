@@ -114,7 +114,7 @@ def _check_runs(arch: str, network: nn.Module, input_shape: tuple[int, int, int]
     try:
         with torch.no_grad():
             features = trial(torch.empty(2, *input_shape, device="meta"))
-    except (RuntimeError, ValueError, AssertionError, NotImplementedError, TypeError) as error:
+    except (RuntimeError, ValueError, AssertionError, TypeError) as error:
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise ValueError(f"{arch}: takes no images of {size} pixels ({reason[0]})") from error
     if not isinstance(features, Tensor) or features.shape != (2, head.features):

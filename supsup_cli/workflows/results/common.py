@@ -41,6 +41,11 @@ class LeftOutTask:
     message: str
     exit: int
 
+    @property
+    def told(self) -> str:
+        """The line that says so beside an answer."""
+        return f"{self.message}; the other tasks answer"
+
 
 def partial_code(left_out: Sequence[LeftOutTask], failed: bool) -> int:
     """Return the exit code of a command that could not do everything: the worst goes first."""

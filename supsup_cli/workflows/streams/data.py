@@ -1,4 +1,4 @@
-"""The data of a stream, read whenever they are needed: all of a long stream fit no memory."""
+"""The data of a stream, read at each visit, because all of a long stream would not fit memory."""
 
 from dataclasses import dataclass, field
 
